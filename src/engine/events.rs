@@ -1,0 +1,61 @@
+//! What the engine tells its owner, each with the id of the run it belongs to.
+
+use crate::engine::trace::RunId;
+use crate::models::card::ModelCard;
+use image::RgbImage;
+use std::sync::Arc;
+
+/// Something happened.
+#[derive(Clone)]
+pub enum Event {
+    /// A model is loaded and ready for runs; its settings and runs use this card.
+    ModelReady(Arc<ModelCard>),
+    /// A model could not be loaded; the one before, if any, stays.
+    ModelFailed { message: String },
+    /// The first steps of a run are there.
+    RunStarted(RunId),
+    /// A run is over; [`crate::engine::trace::RunRecord::status`] says how.
+    RunEnded(RunId),
+    /// Pixels of a partial or whole grid.
+    Preview(Preview),
+    /// Pictures of single codes that were asked for.
+    Swatches(Vec<Swatch>),
+    /// A worker failed outside a run (a preview, a swatch); the text can be copied.
+    Problem { message: String },
+}
+
+/// Pixels of one lane at one step.
+#[derive(Clone)]
+pub struct Preview {
+    /// The run.
+    pub run: RunId,
+    /// Index of the lane within the run.
+    pub lane: usize,
+    /// Tokens the picture holds; the rest is a stand-in and not to be shown as drawn.
+    pub steps: usize,
+    /// The whole image at the model's resolution.
+    pub image: Arc<RgbImage>,
+}
+
+/// Asks for the pixels of a grid as it stood after `steps` tokens (scrubbing, history). A newer
+/// request for the same lane replaces an older one that has not been served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreviewRequest {
+    /// The run.
+    pub run: RunId,
+    /// Index of the lane within the run.
+    pub lane: usize,
+    /// Tokens the picture shall hold.
+    pub steps: usize,
+    /// One entry per step of the layout.
+    pub tokens: Vec<Option<u32>>,
+}
+
+/// The picture of one code.
+#[derive(Clone)]
+pub struct Swatch {
+    /// The code.
+    pub code: u32,
+    /// A square of the tokenizer's pixels per token.
+    pub image: Arc<RgbImage>,
+}

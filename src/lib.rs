@@ -1,0 +1,9 @@
+//! SoftCFG Studio: watch classifier-free guidance and SoftCFG (arXiv 2510.00996) draw the same
+//! prompt side by side, token by token.
+//!
+//! Dependencies point one way: guidance, sampling → models → engine → export, ui, cli → main.
+
+pub mod engine;
+pub mod guidance;
+pub mod models;
+pub mod sampling;

@@ -1,0 +1,86 @@
+//! What the rest of the program knows of a loaded model without touching its weights, and the bundle
+//! of decoder and image tokenizer itself.
+
+use crate::models::decoder::{Decoder, DecoderInfo};
+use crate::models::layout::TokenLayout;
+use crate::models::linear::Precision;
+use crate::models::prompt::PromptBook;
+use crate::models::tokenizer::{ImageTokenizer, TokenizerInfo};
+use crate::sampling::Sampling;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Which model made a run: enough to say whether a repeat must match bit for bit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelIdentity {
+    /// Shown in the top bar, for example "Emoji scenes".
+    pub name: String,
+    /// Family, for example "SimpleAR".
+    pub family: String,
+    /// SHA-256 over the weight files, in hexadecimal.
+    pub sha256: String,
+    /// How the decoder's weights are stored in memory.
+    pub precision: Precision,
+}
+
+/// Settings that the model's authors use, offered as the reset of every field.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelDefaults {
+    /// γ.
+    pub guidance_scale: f32,
+    /// k; 0 is a constant scale.
+    pub cosine_power: f32,
+    /// Temperature, top-k, top-p and seed.
+    pub sampling: Sampling,
+    /// Where these come from, one sentence.
+    pub source: String,
+}
+
+/// A class with the names it can be searched by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClassName {
+    /// Index the model knows it by.
+    pub id: u32,
+    /// First name.
+    pub name: String,
+    /// Other names, and the synset.
+    pub synonyms: Vec<String>,
+}
+
+/// What can be asked of a model.
+#[derive(Clone)]
+pub enum Conditions {
+    /// Free text.
+    Prompts(Arc<PromptBook>),
+    /// One of a list of classes.
+    Classes(Arc<Vec<ClassName>>),
+}
+
+/// Everything about a model but its weights; cheap to share with the window.
+#[derive(Clone)]
+pub struct ModelCard {
+    /// Name, family, hash, precision.
+    pub identity: ModelIdentity,
+    /// Decoder sizes.
+    pub decoder: DecoderInfo,
+    /// Image tokenizer sizes.
+    pub tokenizer: TokenizerInfo,
+    /// Which step draws which cell.
+    pub layout: TokenLayout,
+    /// Prompts or classes.
+    pub conditions: Conditions,
+    /// The authors' settings.
+    pub defaults: ModelDefaults,
+    /// Whether a paired run is quick enough to follow every change of a slider.
+    pub live: bool,
+}
+
+/// A loaded model.
+pub struct Model {
+    /// What can be known without the weights.
+    pub card: Arc<ModelCard>,
+    /// The transformer.
+    pub decoder: Box<dyn Decoder>,
+    /// Codes to pixels.
+    pub tokenizer: Box<dyn ImageTokenizer>,
+}
