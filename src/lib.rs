@@ -7,3 +7,4 @@ pub mod engine;
 pub mod guidance;
 pub mod models;
 pub mod sampling;
+pub mod ui;

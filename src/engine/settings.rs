@@ -11,8 +11,20 @@ use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 /// One sequence of a run: the guidance it is decoded under.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Display,
-    EnumString, IntoStaticStr, VariantArray,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
 )]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
@@ -197,7 +209,10 @@ impl RunSettings {
         match (&self.condition, &card.conditions) {
             (Condition::Prompt { text, negative }, Conditions::Prompts(book)) => {
                 if text.trim().is_empty() {
-                    wrong(Field::Prompt, "The prompt is empty. Type one, or press the dice.".into());
+                    wrong(
+                        Field::Prompt,
+                        "The prompt is empty. Type one, or press the dice.".into(),
+                    );
                     return;
                 }
                 let texts = std::iter::once(("prompt", text))
@@ -228,7 +243,10 @@ impl RunSettings {
                 if !classes.iter().any(|class| class.id == *id) {
                     wrong(
                         Field::Class,
-                        format!("There is no class {id}. Choose one of the {} classes.", classes.len()),
+                        format!(
+                            "There is no class {id}. Choose one of the {} classes.",
+                            classes.len()
+                        ),
                     );
                 }
             }
@@ -269,8 +287,10 @@ impl RunSettings {
             }
         }
         if self.released_code.floor > 1.0 {
-            let message =
-                format!("The weight floor is {}. Use a number from 0 to 1.", self.released_code.floor);
+            let message = format!(
+                "The weight floor is {}. Use a number from 0 to 1.",
+                self.released_code.floor
+            );
             errors.push(FieldError { field: Field::ReleasedCode, message });
         }
     }
@@ -281,7 +301,9 @@ impl RunSettings {
         if !temperature.is_finite() || temperature <= 0.0 {
             wrong(
                 Field::Temperature,
-                format!("The temperature is {temperature}. Use a number above 0; 1 leaves the distribution as it is."),
+                format!(
+                    "The temperature is {temperature}. Use a number above 0; 1 leaves the distribution as it is."
+                ),
             );
         }
         let codes = card.decoder.codebook_size;

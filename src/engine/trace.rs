@@ -122,12 +122,8 @@ impl RunRecord {
     /// A record without steps, with room for all of them.
     pub fn new(id: RunId, spec: RunSpec, layout: TokenLayout) -> Self {
         let lanes = spec.settings.lanes.iter().map(|_| Vec::with_capacity(spec.steps)).collect();
-        let progress = Progress {
-            status: RunStatus::Starting,
-            lanes,
-            started: None,
-            elapsed: Duration::ZERO,
-        };
+        let progress =
+            Progress { status: RunStatus::Starting, lanes, started: None, elapsed: Duration::ZERO };
         Self { id, spec, layout, created: SystemTime::now(), progress: Mutex::new(progress) }
     }
 

@@ -1,0 +1,34 @@
+//! What panels ask for. Actions are collected during a frame and carried out in one place after it.
+
+use crate::engine::trace::RunId;
+
+/// A thing to do after the frame.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Validate the settings and start a run.
+    Generate,
+    /// Stop the shown run.
+    Cancel,
+    /// Show a run of the history.
+    ShowRun(RunId),
+    /// Copy a run's settings into the settings panel.
+    RestoreSettings(RunId),
+    /// Apply a scenario by its index in `scenarios::all()`.
+    ApplyScenario(usize),
+    /// Save a lane's image at full resolution, with or without the overlay.
+    SaveImage { run: RunId, lane: usize, with_overlay: bool },
+    /// Save the trace of all lanes; CSV or JSON by the file name chosen.
+    SaveTrace { run: RunId },
+    /// Save the data of the plot in view as CSV.
+    SavePlotData { run: RunId },
+    /// Save a picture of the plot in view.
+    SavePlotPicture,
+    /// Ask the engine for pictures of codes.
+    RequestSwatches(Vec<u32>),
+    /// Put text on the clipboard.
+    Copy(String),
+    /// Choose files of a model and open them.
+    OpenModel,
+    /// Go back to the built-in model.
+    LoadBuiltin,
+}

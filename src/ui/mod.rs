@@ -1,0 +1,7 @@
+//! The window. One file a panel; panels read and change [`state::State`] and ask for everything else
+//! by [`action::Action`]. Nothing here computes or reads files: the engine does.
+
+pub mod action;
+pub mod state;
+pub mod theme;
+pub mod view;

@@ -1,0 +1,161 @@
+//! How runs are looked at: overlay, comparison, zoom, the step cursor, the token in focus. Shared by
+//! images, timeline, plots and inspector, so that a token marked in one is marked in all.
+
+use serde::{Deserialize, Serialize};
+use strum::VariantArray;
+
+/// What lies over the images, one cell a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, VariantArray)]
+pub enum Overlay {
+    /// Nothing.
+    Off,
+    /// Confidence of each token (Eq. 3).
+    #[default]
+    Confidence,
+    /// Normalized entropy of the guided distribution.
+    Entropy,
+    /// The weight each past token has at the cursor's step: ŵ_i (Eq. 9) or w_i.
+    Weight,
+    /// ‖Δ‖ at the step that drew the token.
+    Delta,
+}
+
+/// How lanes are set against each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, VariantArray)]
+pub enum Comparison {
+    /// All lanes beside each other.
+    #[default]
+    SideBySide,
+    /// Two lanes in one place, a line between them that can be dragged.
+    Wipe,
+    /// One lane; the other while Alt is held.
+    Flip,
+    /// Which tokens differ, and by how much the pixels do.
+    Difference,
+}
+
+/// Perceptually uniform, colour-blind safe maps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, VariantArray)]
+pub enum ColourMap {
+    /// Viridis.
+    #[default]
+    Viridis,
+    /// Cividis.
+    Cividis,
+    /// Magma.
+    Magma,
+    /// Inferno.
+    Inferno,
+}
+
+/// Settings of the centre that last over runs and sittings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ViewSettings {
+    /// What lies over the images.
+    pub overlay: Overlay,
+    /// Opacity of the overlay, 0 to 1.
+    pub opacity: f32,
+    /// Its colours.
+    pub colour_map: ColourMap,
+    /// A fixed range of the overlay's values; `None` fits it to the run.
+    pub locked_range: Option<(f32, f32)>,
+    /// How lanes are set against each other.
+    pub comparison: Comparison,
+    /// Position of the wipe line, 0 to 1.
+    pub wipe: f32,
+    /// Smooth upscaling above 2×; nearest otherwise.
+    pub smooth: bool,
+    /// Zoom, 1 fits the image.
+    pub zoom: f32,
+    /// Centre of the view in image fractions.
+    pub centre: (f32, f32),
+    /// Fit the entropy axis instead of 0..1.
+    pub fit_entropy: bool,
+    /// Steps per second of playback.
+    pub play_speed: f32,
+}
+
+impl Default for ViewSettings {
+    fn default() -> Self {
+        Self {
+            overlay: Overlay::default(),
+            opacity: 0.55,
+            colour_map: ColourMap::default(),
+            locked_range: None,
+            comparison: Comparison::default(),
+            wipe: 0.5,
+            smooth: false,
+            zoom: 1.0,
+            centre: (0.5, 0.5),
+            fit_entropy: false,
+            play_speed: 60.0,
+        }
+    }
+}
+
+/// The step cursor. It counts tokens drawn: at `position` n the tokens 0..n are there, and "the
+/// cursor's step" is the newest of them, n - 1.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Cursor {
+    /// Tokens drawn, 0 to T.
+    pub position: usize,
+    /// Stays at the newest step while a run decodes; a move of the person ends it, End resumes it.
+    pub following: bool,
+    /// Moves on by itself.
+    pub playing: bool,
+}
+
+impl Cursor {
+    /// The newest step shown, if any.
+    pub fn step(&self) -> Option<usize> {
+        self.position.checked_sub(1)
+    }
+
+    /// Moves to `position` tokens as a person does: following ends.
+    pub fn move_to(&mut self, position: usize, steps: usize) {
+        self.position = position.min(steps);
+        self.following = false;
+    }
+}
+
+/// The token in focus, by its step. Panels write `hover`; everybody reads `focus()`, which changes
+/// one frame later, so that no panel depends on the order of painting.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Focus {
+    hovered_before: Option<usize>,
+    hovered_now: Option<usize>,
+    /// Clicked; stays until Esc or another click.
+    pub pinned: Option<usize>,
+    lane_before: Option<usize>,
+    lane_now: Option<usize>,
+}
+
+impl Focus {
+    /// Says that the pointer is on the token of `step`, in `lane` if it is on one lane's image.
+    pub fn hover(&mut self, step: usize, lane: Option<usize>) {
+        self.hovered_now = Some(step);
+        self.lane_now = lane;
+    }
+
+    /// The token to mark everywhere: the hovered one, else the pinned one.
+    pub fn focus(&self) -> Option<usize> {
+        self.hovered_before.or(self.pinned)
+    }
+
+    /// The hovered token.
+    pub fn hovered(&self) -> Option<usize> {
+        self.hovered_before
+    }
+
+    /// The lane whose image the pointer is on.
+    pub fn lane(&self) -> Option<usize> {
+        self.lane_before
+    }
+
+    /// Begins a frame.
+    pub fn begin_frame(&mut self) {
+        self.hovered_before = self.hovered_now.take();
+        self.lane_before = self.lane_now.take();
+    }
+}
