@@ -3,7 +3,9 @@
 //!
 //! Dependencies point one way: guidance, sampling → models → engine → export, ui, cli → main.
 
+pub mod cli;
 pub mod engine;
+pub mod export;
 pub mod guidance;
 pub mod models;
 pub mod sampling;

@@ -1,1 +1,19 @@
-fn main() {}
+//! `softcfg-studio`: opens the window, or runs one command without it.
+
+use clap::Parser;
+use softcfg_studio::cli::{self, Arguments, Command, RunFailed};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        None => softcfg_studio::ui::run(),
+        Some(Command::Generate(arguments)) => cli::generate(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(if error.is::<RunFailed>() { 1 } else { 2 })
+        }
+    }
+}

@@ -1,1 +1,200 @@
-//! stub
+//! The second thread: partial grids and single codes become pixels, always the newest first, so that
+//! previews never slow the tokens down. What is superseded before its turn is never decoded.
+
+use crate::engine::events::{Event, Preview, PreviewRequest, Swatch};
+use crate::engine::trace::RunRecord;
+use crate::engine::worker::{Outbox, panic_message};
+use crate::models::card::Model;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Share of a run's time that previews of slow models may take.
+const PREVIEW_SHARE: f64 = 0.15;
+
+/// What the preview thread has been asked for.
+#[derive(Default)]
+struct Wanted {
+    model: Option<Arc<Model>>,
+    /// The run whose newest grid is wanted, as long as it decodes.
+    live: Option<Arc<RunRecord>>,
+    /// Grids at given steps; the layout comes with the record.
+    grids: Vec<(Arc<RunRecord>, PreviewRequest)>,
+    /// Codes, newest request only.
+    codes: Vec<u32>,
+    shutdown: bool,
+}
+
+/// The desk where the decoder and the window leave their wishes; nobody waits at it but the thread.
+#[derive(Default)]
+pub(crate) struct PreviewDesk {
+    wanted: Mutex<Wanted>,
+    changed: Condvar,
+}
+
+/// One thing to decode.
+enum Job {
+    Live { record: Arc<RunRecord> },
+    Grid { record: Arc<RunRecord>, request: PreviewRequest },
+    Codes(Vec<u32>),
+}
+
+impl PreviewDesk {
+    fn wanted(&self) -> MutexGuard<'_, Wanted> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_model(&self, model: Option<Arc<Model>>) {
+        let mut wanted = self.wanted();
+        wanted.live = None;
+        wanted.grids.clear();
+        wanted.codes.clear();
+        wanted.model = model;
+    }
+
+    /// The run has new tokens. Costs one lock that is held for a moment.
+    pub(crate) fn notice_step(&self, record: &Arc<RunRecord>) {
+        let mut wanted = self.wanted();
+        if wanted.live.as_ref().is_none_or(|live| live.id != record.id) {
+            wanted.live = Some(record.clone());
+        }
+        drop(wanted);
+        self.changed.notify_one();
+    }
+
+    pub(crate) fn request_grid(&self, record: Arc<RunRecord>, request: PreviewRequest) {
+        let mut wanted = self.wanted();
+        wanted.grids.retain(|(_, old)| (old.run, old.lane) != (request.run, request.lane));
+        wanted.grids.push((record, request));
+        drop(wanted);
+        self.changed.notify_one();
+    }
+
+    pub(crate) fn request_codes(&self, codes: Vec<u32>) {
+        self.wanted().codes = codes;
+        self.changed.notify_one();
+    }
+
+    pub(crate) fn shut_down(&self) {
+        self.wanted().shutdown = true;
+        self.changed.notify_one();
+    }
+
+    /// Waits for work. What a person asked for goes before what runs by itself.
+    fn next(&self, seen: &LiveProgress) -> Option<(Arc<Model>, Job)> {
+        let mut wanted = self.wanted();
+        loop {
+            if wanted.shutdown {
+                return None;
+            }
+            if let Some(model) = wanted.model.clone() {
+                if let Some((record, request)) = wanted.grids.pop() {
+                    return Some((model, Job::Grid { record, request }));
+                }
+                if !wanted.codes.is_empty() {
+                    return Some((model, Job::Codes(std::mem::take(&mut wanted.codes))));
+                }
+                if let Some(record) = wanted.live.clone() {
+                    let wait = seen.wait_before_next(&record, model.card.live);
+                    if wait.is_zero() && seen.has_news(&record) {
+                        return Some((model, Job::Live { record }));
+                    }
+                    if record.status().is_over() && !seen.has_news(&record) {
+                        wanted.live = None;
+                    } else if !wait.is_zero() {
+                        wanted = self
+                            .changed
+                            .wait_timeout(wanted, wait)
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .0;
+                        continue;
+                    }
+                }
+            }
+            wanted = self.changed.wait(wanted).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// How far the live run has been shown, and what that has cost.
+#[derive(Default)]
+struct LiveProgress {
+    run: Option<u64>,
+    steps: usize,
+    /// Time spent on previews of this run.
+    spent: Duration,
+}
+
+impl LiveProgress {
+    fn has_news(&self, record: &RunRecord) -> bool {
+        self.run != Some(record.id) && record.steps_done() > 0 || record.steps_done() > self.steps
+    }
+
+    /// Previews of slow models wait until they have cost no more than their share of the run. The
+    /// last picture of a run does not wait.
+    fn wait_before_next(&self, record: &RunRecord, live: bool) -> Duration {
+        if live || self.run != Some(record.id) || record.status().is_over() {
+            return Duration::ZERO;
+        }
+        let due = self.spent.div_f64(PREVIEW_SHARE);
+        due.saturating_sub(record.elapsed())
+    }
+
+    fn shown(&mut self, record: &RunRecord, steps: usize, cost: Duration) {
+        if self.run != Some(record.id) {
+            *self = Self { run: Some(record.id), ..Self::default() };
+        }
+        self.steps = steps;
+        self.spent += cost;
+    }
+}
+
+/// The thread's body: serves the desk until it is shut down.
+pub(crate) fn serve(desk: &PreviewDesk, outbox: &Outbox) {
+    let mut progress = LiveProgress::default();
+    while let Some((model, job)) = desk.next(&progress) {
+        let begun = Instant::now();
+        if let Job::Live { record } = &job {
+            // Noted before decoding, so that a failing preview is not tried again without end.
+            progress.shown(record, record.steps_done(), Duration::ZERO);
+        }
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(&model, &job, outbox)));
+        if let Job::Live { record } = &job {
+            progress.shown(record, progress.steps, begun.elapsed());
+        }
+        let message = match outcome {
+            Ok(Ok(())) => continue,
+            Ok(Err(error)) => error.to_string(),
+            Err(panic) => panic_message(panic.as_ref()),
+        };
+        outbox.send(Event::Problem { message: format!("A preview could not be made: {message}") });
+    }
+}
+
+fn work(model: &Model, job: &Job, outbox: &Outbox) -> Result<(), crate::models::error::ModelError> {
+    match job {
+        Job::Live { record } => {
+            let steps = record.steps_done();
+            for lane in 0..record.lanes().len() {
+                let tokens = record.tokens(lane, steps);
+                let image = Arc::new(model.tokenizer.decode(&tokens, &record.layout)?);
+                outbox.offer_preview(Preview { run: record.id, lane, steps, image });
+            }
+        }
+        Job::Grid { record, request } => {
+            let image = Arc::new(model.tokenizer.decode(&request.tokens, &record.layout)?);
+            let &PreviewRequest { run, lane, steps, .. } = request;
+            outbox.offer_preview(Preview { run, lane, steps, image });
+        }
+        Job::Codes(codes) => {
+            let images = model.tokenizer.swatches(codes)?;
+            let swatches = codes
+                .iter()
+                .zip(images)
+                .map(|(&code, image)| Swatch { code, image: Arc::new(image) })
+                .collect();
+            outbox.send(Event::Swatches(swatches));
+        }
+    }
+    Ok(())
+}

@@ -4,6 +4,7 @@
 use crate::engine::settings::{LaneKind, RunSpec};
 use crate::models::layout::TokenLayout;
 use serde::{Deserialize, Serialize};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -107,6 +108,7 @@ pub struct RunRecord {
     pub layout: TokenLayout,
     /// When it was asked for.
     pub created: SystemTime,
+    cancel: AtomicBool,
     progress: Mutex<Progress>,
 }
 
@@ -124,7 +126,14 @@ impl RunRecord {
         let lanes = spec.settings.lanes.iter().map(|_| Vec::with_capacity(spec.steps)).collect();
         let progress =
             Progress { status: RunStatus::Starting, lanes, started: None, elapsed: Duration::ZERO };
-        Self { id, spec, layout, created: SystemTime::now(), progress: Mutex::new(progress) }
+        Self {
+            id,
+            spec,
+            layout,
+            created: SystemTime::now(),
+            cancel: AtomicBool::new(false),
+            progress: Mutex::new(progress),
+        }
     }
 
     // A panic while the lock is held leaves whole records behind: each is pushed at once.
@@ -192,6 +201,16 @@ impl RunRecord {
         let progress = self.progress();
         let (Some(a), Some(b)) = (progress.lanes.get(a), progress.lanes.get(b)) else { return 0 };
         a.iter().zip(b).filter(|(a, b)| a.token != b.token).count()
+    }
+
+    /// Asks the decoder to stop; it does so before its next step.
+    pub fn request_cancel(&self) {
+        self.cancel.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a stop was asked for.
+    pub fn cancel_requested(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed)
     }
 
     pub(crate) fn begin(&self) {

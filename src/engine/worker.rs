@@ -1,13 +1,37 @@
 //! The engine's threads and the handle that commands them.
+//!
+//! - `decoder`: takes the newest run, decodes it on its own thread pool, never waits for anybody.
+//! - `previews`: see [`crate::engine::preview`].
+//! - `loader`: one thread per model being opened.
+//!
+//! A worker's panic ends its run with a message, and the worker goes on with the next.
 
-use crate::engine::events::{Event, PreviewRequest};
+use crate::engine::decode;
+use crate::engine::events::{Event, Preview, PreviewRequest};
+use crate::engine::preview::{self, PreviewDesk};
 use crate::engine::settings::RunSpec;
-use crate::engine::trace::{RunId, RunRecord};
-use std::sync::Arc;
+use crate::engine::trace::{RunId, RunRecord, RunStatus};
+use crate::models::builtin;
+use crate::models::card::Model;
+use crate::models::error::ModelError;
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use std::any::Any;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 /// Called from a worker thread whenever there is something to drain; the window asks for a repaint.
 pub type Waker = Arc<dyn Fn() + Send + Sync>;
+
+/// Lifecycle events waiting for the owner. A command causes a handful at most, so an owner that
+/// drains between commands never fills it.
+const EVENT_CAPACITY: usize = 256;
+
+/// Previews waiting for the owner; when full, the oldest goes.
+const PREVIEW_CAPACITY: usize = 16;
 
 /// How the engine runs.
 pub struct EngineOptions {
@@ -17,9 +41,76 @@ pub struct EngineOptions {
     pub waker: Waker,
 }
 
+/// Where worker threads leave events.
+pub(crate) struct Outbox {
+    events: Sender<Event>,
+    previews: Sender<Preview>,
+    previews_oldest: Receiver<Preview>,
+    waker: Waker,
+}
+
+impl Outbox {
+    /// A lifecycle event. If the owner has stalled for hundreds of them it is dropped rather than
+    /// stalling the worker: what matters stands in the run's record.
+    pub(crate) fn send(&self, event: Event) {
+        let _ = self.events.try_send(event);
+        (self.waker)();
+    }
+
+    /// A preview; when nobody takes them, the oldest makes room.
+    pub(crate) fn offer_preview(&self, mut preview: Preview) {
+        while let Err(TrySendError::Full(back)) = self.previews.try_send(preview) {
+            let _ = self.previews_oldest.try_recv();
+            preview = back;
+        }
+        (self.waker)();
+    }
+}
+
+/// What the threads share.
+struct Shared {
+    outbox: Outbox,
+    desk: PreviewDesk,
+    state: Mutex<WorkerState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct WorkerState {
+    model: Option<Arc<Model>>,
+    /// The run to decode next; a newer one replaces it.
+    next: Option<Arc<RunRecord>>,
+    /// The run being decoded.
+    current: Option<Arc<RunRecord>>,
+    shutdown: bool,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, WorkerState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Cancels whatever decodes or waits.
+    fn cancel_all(&self, state: &mut WorkerState) {
+        if let Some(waiting) = state.next.take() {
+            waiting.request_cancel();
+            waiting.end(RunStatus::Cancelled);
+            self.outbox.send(Event::RunEnded(waiting.id));
+        }
+        if let Some(current) = &state.current {
+            current.request_cancel();
+        }
+    }
+}
+
 /// Handle to the worker threads. Dropping it cancels and joins them.
 pub struct Engine {
-    _todo: (),
+    shared: Arc<Shared>,
+    events: Receiver<Event>,
+    previews: Receiver<Preview>,
+    threads: Vec<JoinHandle<()>>,
+    loader: Mutex<Option<JoinHandle<()>>>,
+    next_run: AtomicU64,
 }
 
 impl Engine {
@@ -27,42 +118,224 @@ impl Engine {
     ///
     /// # Errors
     /// The system gives no threads.
-    pub fn start(_options: EngineOptions) -> std::io::Result<Self> {
-        unimplemented!()
+    pub fn start(options: EngineOptions) -> io::Result<Self> {
+        let (events_in, events) = bounded(EVENT_CAPACITY);
+        let (previews_in, previews) = bounded(PREVIEW_CAPACITY);
+        let outbox = Outbox {
+            events: events_in,
+            previews: previews_in,
+            previews_oldest: previews.clone(),
+            waker: options.waker,
+        };
+        let shared = Arc::new(Shared {
+            outbox,
+            desk: PreviewDesk::default(),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        let pool = decode_pool(options.decoder_threads)?;
+        let (for_decoder, for_previews) = (shared.clone(), shared.clone());
+        let threads = vec![
+            Builder::new().name("decoder".into()).spawn(move || serve_runs(&for_decoder, &pool))?,
+            Builder::new().name("previews".into()).spawn(move || {
+                preview::serve(&for_previews.desk, &for_previews.outbox);
+            })?,
+        ];
+        Ok(Self {
+            shared,
+            events,
+            previews,
+            threads,
+            loader: Mutex::default(),
+            next_run: AtomicU64::new(1),
+        })
     }
 
     /// Loads the built-in model in the background; ends in `ModelReady` or `ModelFailed`.
     pub fn load_builtin(&self) {
-        unimplemented!()
+        self.load(builtin::load);
+    }
+
+    /// Loads a model in the background with `open`; ends in `ModelReady` or `ModelFailed`. The model
+    /// in use stays usable until then.
+    pub fn load(&self, open: impl FnOnce() -> Result<Model, ModelError> + Send + 'static) {
+        let shared = self.shared.clone();
+        let mut loader = self.loader.lock().unwrap_or_else(PoisonError::into_inner);
+        let earlier = loader.take();
+        let spawned = Builder::new().name("loader".into()).spawn(move || {
+            // One at a time, in the order asked for.
+            if let Some(earlier) = earlier {
+                let _ = earlier.join();
+            }
+            match catch_unwind(AssertUnwindSafe(open)) {
+                Ok(Ok(model)) => install(&shared, model),
+                Ok(Err(error)) => {
+                    shared.outbox.send(Event::ModelFailed { message: error.to_string() });
+                }
+                Err(panic) => {
+                    let message = panic_message(panic.as_ref());
+                    shared.outbox.send(Event::ModelFailed { message });
+                }
+            }
+        });
+        match spawned {
+            Ok(handle) => *loader = Some(handle),
+            Err(error) => self.shared.outbox.send(Event::ModelFailed {
+                message: format!("no thread could be started to load the model ({error})"),
+            }),
+        }
+    }
+
+    /// Uses a model that is loaded already.
+    pub fn install(&self, model: Model) {
+        install(&self.shared, model);
     }
 
     /// Starts a run, cancelling the one before. The record fills while it decodes.
-    pub fn generate(&self, _spec: RunSpec) -> Arc<RunRecord> {
-        unimplemented!()
+    pub fn generate(&self, spec: RunSpec) -> Arc<RunRecord> {
+        let id = self.next_run.fetch_add(1, Ordering::Relaxed);
+        let mut state = self.shared.state();
+        self.shared.cancel_all(&mut state);
+        let layout =
+            state.model.as_ref().map(|model| model.card.layout.clone()).unwrap_or_default();
+        let record = Arc::new(RunRecord::new(id, spec, layout));
+        state.next = Some(record.clone());
+        drop(state);
+        self.shared.changed.notify_one();
+        record
     }
 
     /// Stops a run within one step. Other runs are not touched.
-    pub fn cancel(&self, _run: RunId) {
-        unimplemented!()
+    pub fn cancel(&self, run: RunId) {
+        let mut state = self.shared.state();
+        if state.next.as_ref().is_some_and(|next| next.id == run)
+            && let Some(waiting) = state.next.take()
+        {
+            waiting.request_cancel();
+            waiting.end(RunStatus::Cancelled);
+            self.shared.outbox.send(Event::RunEnded(run));
+        }
+        if let Some(current) = state.current.as_ref().filter(|current| current.id == run) {
+            current.request_cancel();
+        }
     }
 
-    /// Asks for the pixels of a grid.
-    pub fn request_preview(&self, _request: PreviewRequest) {
-        unimplemented!()
+    /// Asks for the pixels of a run's grid as it stood after `steps` tokens. A newer request for the
+    /// same lane replaces one that has not been served.
+    pub fn request_preview(&self, record: &Arc<RunRecord>, lane: usize, steps: usize) {
+        let tokens = record.tokens(lane, steps);
+        let request = PreviewRequest { run: record.id, lane, steps, tokens };
+        self.shared.desk.request_grid(record.clone(), request);
     }
 
-    /// Asks for pictures of codes, newest request first.
-    pub fn request_swatches(&self, _codes: Vec<u32>) {
-        unimplemented!()
+    /// Asks for pictures of codes; replaces an earlier request that has not been served.
+    pub fn request_swatches(&self, codes: Vec<u32>) {
+        self.shared.desk.request_codes(codes);
     }
 
-    /// Events that have arrived, oldest first, without waiting.
-    pub fn drain(&self) -> Vec<Event> {
-        unimplemented!()
+    /// One event that has arrived, without waiting; lifecycle events before previews.
+    pub fn next_event(&self) -> Option<Event> {
+        self.events.try_recv().ok().or_else(|| self.previews.try_recv().ok().map(Event::Preview))
     }
 
-    /// Waits for one event.
-    pub fn wait(&self, _timeout: Duration) -> Option<Event> {
-        unimplemented!()
+    /// Waits for a lifecycle event.
+    pub fn wait(&self, timeout: Duration) -> Option<Event> {
+        self.events.recv_timeout(timeout).ok()
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let mut state = self.shared.state();
+        self.shared.cancel_all(&mut state);
+        state.shutdown = true;
+        drop(state);
+        self.shared.changed.notify_all();
+        self.shared.desk.shut_down();
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The pool that decoding runs on. Its threads sleep when there is nothing to do.
+///
+/// # Errors
+/// The system gives no threads.
+pub fn decode_pool(threads: Option<usize>) -> io::Result<rayon::ThreadPool> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.unwrap_or_else(default_decoder_threads).max(1))
+        .thread_name(|index| format!("decode-{index}"))
+        .build()
+        .map_err(io::Error::other)
+}
+
+/// One core is left to the window.
+fn default_decoder_threads() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    cores.saturating_sub(1).max(1)
+}
+
+/// What a panic said.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let said = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    format!("internal error: {said}; please report it")
+}
+
+fn install(shared: &Shared, model: Model) {
+    let model = Arc::new(model);
+    let card = model.card.clone();
+    let mut state = shared.state();
+    shared.cancel_all(&mut state);
+    state.model = Some(model.clone());
+    drop(state);
+    shared.desk.set_model(Some(model));
+    shared.outbox.send(Event::ModelReady(card));
+}
+
+/// The decoder thread's body.
+fn serve_runs(shared: &Shared, pool: &rayon::ThreadPool) {
+    while let Some((model, record)) = next_run(shared) {
+        shared.outbox.send(Event::RunStarted(record.id));
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            pool.install(|| {
+                decode::run(&model, &record, &mut || shared.desk.notice_step(&record));
+            });
+        }));
+        if let Err(panic) = outcome {
+            record.end(RunStatus::Failed(panic_message(panic.as_ref())));
+        }
+        shared.state().current = None;
+        // The last grid may not have been seen: whatever ended the run, it is shown.
+        shared.desk.notice_step(&record);
+        shared.outbox.send(Event::RunEnded(record.id));
+    }
+}
+
+fn next_run(shared: &Shared) -> Option<(Arc<Model>, Arc<RunRecord>)> {
+    let mut state = shared.state();
+    loop {
+        if state.shutdown {
+            return None;
+        }
+        if let Some(record) = state.next.take() {
+            match state.model.clone() {
+                Some(model) if model.card.identity == record.spec.model => {
+                    state.current = Some(record.clone());
+                    return Some((model, record));
+                }
+                _ => {
+                    let message = "the model of this run is not loaded; open it, then try again";
+                    record.end(RunStatus::Failed(message.into()));
+                    shared.outbox.send(Event::RunEnded(record.id));
+                    continue;
+                }
+            }
+        }
+        state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
     }
 }

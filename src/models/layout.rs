@@ -15,7 +15,7 @@ pub enum StepKind {
 }
 
 /// The steps of a run in order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenLayout {
     rows: usize,
     columns: usize,

@@ -1,6 +1,7 @@
 //! Models: the decoder families, their image tokenizers, and how they are opened.
 
 pub mod attention;
+pub mod builtin;
 pub mod card;
 pub mod decoder;
 pub mod error;

@@ -1,0 +1,247 @@
+//! The command line: the same runs without a window.
+
+use crate::engine::decode;
+use crate::engine::settings::{LaneKind, RunSettings};
+use crate::engine::trace::{RunRecord, RunStatus};
+use crate::engine::worker::decode_pool;
+use crate::export::{self, Staged};
+use crate::guidance::CacheRule;
+use crate::models::builtin;
+use crate::models::card::Model;
+use crate::models::decoder::Condition;
+use anyhow::{Context, Result, anyhow, bail};
+use clap::{Args, Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use strum::VariantArray;
+
+/// Watch classifier-free guidance and SoftCFG (arXiv 2510.00996) draw the same prompt side by side.
+///
+/// Without a command the window opens. With `generate` the same run is decoded without one: the same
+/// settings give the same tokens, bit for bit, in both.
+#[derive(Parser)]
+#[command(version, max_term_width = 100)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to do instead of opening the window.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Decode one prompt and write images, trace and settings to a folder.
+    ///
+    /// Writes one PNG a lane (DIR/cfg.png, DIR/softcfg.png, …), DIR/trace.csv with one line per lane
+    /// and step, and DIR/run.json with everything needed to repeat the run.
+    #[command(after_help = EXAMPLES)]
+    Generate(Box<Generate>),
+}
+
+const EXAMPLES: &str = "Examples:
+  The default pair, CFG against SoftCFG with the same noise:
+    softcfg-studio generate --prompt \"a cat left of a red car on blue\" --seed 7 --out cat
+  Over-guidance at a constant scale:
+    softcfg-studio generate --prompt \"a dog on green\" --guidance-scale 8 --cosine-power 0 --out dog
+  SoftCFG with and without step norm, with the context difference measured:
+    softcfg-studio generate --prompt \"a fox\" --lanes softcfg,softcfg-no-step-norm --delta-context --out fox
+
+Exit codes: 0 done, 1 the run failed, 2 something in the call is wrong; nothing is written then.";
+
+/// Settings of `generate`; what is left out is the model's default.
+#[derive(Args)]
+pub struct Generate {
+    /// What to draw, in the model's words.
+    #[arg(long)]
+    prompt: String,
+    /// Text of the unconditional branch in place of the model's own.
+    #[arg(long)]
+    negative_prompt: Option<String>,
+    /// Noise of the sampler; lanes share it.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Comma-separated: none, cfg, softcfg, softcfg-no-step-norm.
+    #[arg(long, default_value = "cfg,softcfg")]
+    lanes: String,
+    /// Guidance scale γ, 0 or more; 1 is no guidance.
+    #[arg(long, allow_negative_numbers = true)]
+    guidance_scale: Option<f32>,
+    /// Cosine power k of the schedule, 0 or more; 0 is a constant scale.
+    #[arg(long, allow_negative_numbers = true)]
+    cosine_power: Option<f32>,
+    /// Leave out step normalization (Eq. 9) in the lane softcfg.
+    #[arg(long)]
+    no_step_norm: bool,
+    /// Reading of SoftCFG: paper or released-code.
+    #[arg(long)]
+    variant: Option<String>,
+    /// Exponent on the weights, released code only.
+    #[arg(long, allow_negative_numbers = true)]
+    strength: Option<f32>,
+    /// Confidence: conditional-max, unconditional-max, guided-max, sampled-probability or
+    /// one-minus-entropy. Default: conditional-max (Eq. 3); sampled-probability in the released code.
+    #[arg(long)]
+    confidence: Option<String>,
+    /// What the weights multiply: value, key or key-value (Table 3).
+    #[arg(long)]
+    perturb: Option<String>,
+    /// Who fills the unconditional cache: two-pass or exact (Alg. 1 line 10).
+    #[arg(long)]
+    cache: Option<String>,
+    /// Temperature, above 0.
+    #[arg(long, allow_negative_numbers = true)]
+    temperature: Option<f32>,
+    /// Keep the k most probable tokens; 1 to the number of codes.
+    #[arg(long, allow_negative_numbers = true)]
+    top_k: Option<i64>,
+    /// Keep the smallest set of tokens with this probability, above 0 and up to 1.
+    #[arg(long, allow_negative_numbers = true)]
+    top_p: Option<f32>,
+    /// Measure what the perturbation changes (Δctx), at one more row per SoftCFG lane.
+    #[arg(long)]
+    delta_context: bool,
+    /// Decoder threads; default: cores minus one.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Folder for the results; created if it is not there.
+    #[arg(long)]
+    out: PathBuf,
+}
+
+/// Whether an error is the caller's to mend (exit code 2) or the run's (1).
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct RunFailed(String);
+
+/// Runs `generate`.
+///
+/// # Errors
+/// Anything wrong in the call, before anything is written; [`RunFailed`] when the run itself fails.
+pub fn generate(arguments: &Generate) -> Result<()> {
+    let model = builtin::load()?;
+    let settings = arguments.settings(&model)?;
+    let spec = settings.validate(&model.card).map_err(|errors| {
+        let messages: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        anyhow!(messages.join("\n"))
+    })?;
+    export::prepare_folder(&arguments.out)?;
+    if arguments.threads == Some(0) {
+        bail!("--threads is 0; use 1 or more, or leave it out");
+    }
+    let record = RunRecord::new(1, spec, model.card.layout.clone());
+    let bar = progress_bar(record.spec.steps);
+    decode_pool(arguments.threads)
+        .context("no threads could be started to decode with")?
+        .install(|| decode::run(&model, &record, &mut || bar.inc(1)));
+    bar.finish_and_clear();
+    if let RunStatus::Failed(reason) = record.status() {
+        return Err(RunFailed(reason).into());
+    }
+    write_results(&model, &record, &arguments.out)?;
+    summarize(&record, &arguments.out);
+    Ok(())
+}
+
+impl Generate {
+    fn settings(&self, model: &Model) -> Result<RunSettings> {
+        let defaults = &model.card.defaults;
+        let mut settings = RunSettings {
+            condition: Condition::Prompt {
+                text: self.prompt.clone(),
+                negative: self.negative_prompt.clone(),
+            },
+            lanes: parse_lanes(&self.lanes)?,
+            guidance_scale: self.guidance_scale.unwrap_or(defaults.guidance_scale),
+            cosine_power: self.cosine_power.unwrap_or(defaults.cosine_power),
+            step_norm: !self.no_step_norm,
+            variant: parse("--variant", self.variant.as_deref())?.unwrap_or_default(),
+            perturb: parse("--perturb", self.perturb.as_deref())?.unwrap_or_default(),
+            cache_rule: parse::<CacheRule>("--cache", self.cache.as_deref())?.unwrap_or_default(),
+            delta_context: self.delta_context,
+            sampling: defaults.sampling,
+            ..RunSettings::default()
+        };
+        settings.confidence = parse("--confidence", self.confidence.as_deref())?
+            .unwrap_or(settings.variant.default_confidence());
+        settings.released_code.strength = self.strength.unwrap_or(settings.released_code.strength);
+        let sampling = &mut settings.sampling;
+        sampling.seed = self.seed.unwrap_or(sampling.seed);
+        sampling.temperature = self.temperature.unwrap_or(sampling.temperature);
+        sampling.top_p = self.top_p.unwrap_or(sampling.top_p);
+        if let Some(k) = self.top_k {
+            // Out of range either way: the check of the settings names the range.
+            sampling.top_k = Some(usize::try_from(k).unwrap_or(0));
+        }
+        Ok(settings)
+    }
+}
+
+fn parse_lanes(text: &str) -> Result<Vec<LaneKind>> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .map(|name| parse_choice("lane", name))
+        .collect()
+}
+
+fn parse<T: FromStr + VariantArray + ToString>(
+    flag: &str,
+    value: Option<&str>,
+) -> Result<Option<T>> {
+    value.map(|value| parse_choice(flag, value)).transpose()
+}
+
+fn parse_choice<T: FromStr + VariantArray + ToString>(what: &str, value: &str) -> Result<T> {
+    T::from_str(value).map_err(|_| {
+        let choices: Vec<String> = T::VARIANTS.iter().map(ToString::to_string).collect();
+        anyhow!("unknown {what} “{value}”; use one of {}", choices.join(", "))
+    })
+}
+
+/// Visible only when stderr is a terminal.
+fn progress_bar(steps: usize) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(steps as u64), ProgressDrawTarget::stderr());
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:32} {pos}/{len} steps  {per_sec}  {eta} left")
+    {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// Everything is written before anything takes its place.
+fn write_results(model: &Model, record: &RunRecord, folder: &Path) -> Result<()> {
+    let mut staged: Vec<Staged> = Vec::new();
+    for (index, &lane) in record.lanes().iter().enumerate() {
+        let tokens = record.tokens(index, record.spec.steps);
+        let image = model.tokenizer.decode(&tokens, &record.layout)?;
+        let target = folder.join(format!("{lane}.png"));
+        staged.push(export::png::stage_lane_image(&target, &image, record, lane)?);
+    }
+    staged.push(export::trace::stage(&folder.join("trace.csv"), record)?);
+    staged.push(export::run_json::stage(&folder.join("run.json"), record)?);
+    for file in staged {
+        file.commit()?;
+    }
+    Ok(())
+}
+
+fn summarize(record: &RunRecord, folder: &Path) {
+    let seconds = record.elapsed().as_secs_f64();
+    let steps = record.spec.steps;
+    let names: Vec<&str> =
+        record.lanes().iter().map(|&lane| record.spec.lane_label(lane)).collect();
+    println!(
+        "{}: {steps} steps in {seconds:.2} s ({:.0} steps/s)",
+        names.join(", "),
+        steps as f64 / seconds.max(1e-9)
+    );
+    if names.len() > 1 {
+        let count = record.tokens_that_differ(0, 1);
+        match record.first_divergence(0, 1) {
+            Some(step) => println!("{count} of {steps} tokens differ, first at step {step}"),
+            None => println!("all {steps} tokens are the same"),
+        }
+    }
+    println!("{}", folder.display());
+}

@@ -1,0 +1,84 @@
+//! What leaves the program: images with their settings inside, traces, run descriptions. Every file
+//! is written beside its target and renamed when it is whole, so a failure leaves what was there.
+
+pub mod png;
+pub mod run_json;
+pub mod trace;
+
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
+use thiserror::Error;
+
+/// A file could not be saved; whatever stood there before still does.
+#[derive(Debug, Error)]
+pub enum ExportError {
+    /// The system refused.
+    #[error("could not save ({cause}); check the free space and that the folder may be written to, or choose another: {}", path.display())]
+    Write { cause: io::Error, path: PathBuf },
+    /// The target folder is no folder.
+    #[error("this is a file, not a folder; choose another name: {}", path.display())]
+    NotAFolder { path: PathBuf },
+    /// The picture could not be encoded.
+    #[error("the image could not be encoded ({reason}): {}", path.display())]
+    Encode { reason: String, path: PathBuf },
+}
+
+/// A file written in full that has not taken its place yet.
+pub struct Staged {
+    file: NamedTempFile,
+    target: PathBuf,
+}
+
+impl Staged {
+    /// Writes the content beside `target`.
+    ///
+    /// # Errors
+    /// The folder cannot be written to, the disk is full, or `content` fails.
+    pub fn write(
+        target: &Path,
+        content: impl FnOnce(&mut BufWriter<&mut NamedTempFile>) -> io::Result<()>,
+    ) -> Result<Self, ExportError> {
+        let failed = |cause| ExportError::Write { cause, path: target.to_path_buf() };
+        let folder = match target.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let mut file = NamedTempFile::new_in(folder).map_err(failed)?;
+        let mut writer = BufWriter::new(&mut file);
+        content(&mut writer).and_then(|()| writer.flush()).map_err(failed)?;
+        drop(writer);
+        file.as_file().sync_all().map_err(failed)?;
+        Ok(Self { file, target: target.to_path_buf() })
+    }
+
+    /// Puts the file in its place.
+    ///
+    /// # Errors
+    /// The rename is refused.
+    pub fn commit(self) -> Result<(), ExportError> {
+        let Self { file, target } = self;
+        // Temporary files are private; a saved picture is like any other file of the person.
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let _ = file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644));
+        }
+        file.persist(&target)
+            .map(|_| ())
+            .map_err(|error| ExportError::Write { cause: error.error, path: target })
+    }
+}
+
+/// Makes sure that `folder` exists and files can be created in it, before anything is computed.
+///
+/// # Errors
+/// It is a file, or cannot be created or written to.
+pub fn prepare_folder(folder: &Path) -> Result<(), ExportError> {
+    if folder.exists() && !folder.is_dir() {
+        return Err(ExportError::NotAFolder { path: folder.to_path_buf() });
+    }
+    let failed = |cause| ExportError::Write { cause, path: folder.to_path_buf() };
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    NamedTempFile::new_in(folder).map(drop).map_err(failed)
+}

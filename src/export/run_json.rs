@@ -1,0 +1,51 @@
+//! `run.json`: everything needed to repeat a run and to tell whether the repeat must match.
+
+use crate::engine::settings::RunSpec;
+use crate::engine::trace::{RunRecord, RunStatus};
+use crate::export::{ExportError, Staged};
+use serde::{Deserialize, Serialize};
+use std::io::Write;
+use std::path::Path;
+
+/// A run as it is described in files.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunDescription {
+    /// Version of this program.
+    pub softcfg_studio: String,
+    /// The validated settings, with the model's name, hash and precision.
+    pub run: RunSpec,
+    /// Steps that every lane has done; fewer than `run.steps` when the run was stopped.
+    pub steps_done: usize,
+    /// "finished", "cancelled", "failed: …", or "running".
+    pub status: String,
+}
+
+impl RunDescription {
+    /// Describes a run as it stands.
+    pub fn of(record: &RunRecord) -> Self {
+        let status = match record.status() {
+            RunStatus::Starting | RunStatus::Running => "running".to_owned(),
+            RunStatus::Finished => "finished".to_owned(),
+            RunStatus::Cancelled => "cancelled".to_owned(),
+            RunStatus::Failed(reason) => format!("failed: {reason}"),
+        };
+        Self {
+            softcfg_studio: env!("CARGO_PKG_VERSION").to_owned(),
+            run: record.spec.clone(),
+            steps_done: record.steps_done(),
+            status,
+        }
+    }
+}
+
+/// Writes `run.json` beside `target`, ready to be committed.
+///
+/// # Errors
+/// See [`Staged::write`].
+pub fn stage(target: &Path, record: &RunRecord) -> Result<Staged, ExportError> {
+    let description = RunDescription::of(record);
+    Staged::write(target, |writer| {
+        serde_json::to_writer_pretty(&mut *writer, &description)?;
+        writer.write_all(b"\n")
+    })
+}

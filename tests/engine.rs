@@ -1,0 +1,169 @@
+//! The engine over a small decoder made for these tests: cancelling, panics, determinism, and a
+//! window that stalls.
+
+mod engine_support;
+
+use engine_support::{Behaviour, settings, spec, test_model};
+use softcfg_studio::engine::settings::LaneKind;
+use softcfg_studio::engine::trace::{RunRecord, RunStatus};
+use softcfg_studio::engine::worker::decode_pool;
+use softcfg_studio::engine::{Engine, EngineOptions, decode};
+use softcfg_studio::guidance::CacheRule;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn engine() -> Engine {
+    let options = EngineOptions { decoder_threads: Some(1), waker: Arc::new(|| {}) };
+    Engine::start(options).expect("threads")
+}
+
+fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < PATIENCE, "{what} did not happen in {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn tokens(record: &RunRecord, lane: usize) -> Vec<u32> {
+    record.lane(lane).iter().map(|record| record.token).collect()
+}
+
+#[test]
+fn a_run_fills_its_record_and_ends() {
+    let engine = engine();
+    let model = test_model(Behaviour::default());
+    let card = model.card.clone();
+    engine.install(model);
+    let record = engine.generate(spec(&card, &settings()));
+    wait_until("the end of the run", || record.status().is_over());
+    assert_eq!(record.status(), RunStatus::Finished);
+    assert_eq!(record.steps_done(), card.layout.len());
+    let steps: Vec<usize> = record.lane(1).iter().map(|record| record.step).collect();
+    assert_eq!(steps, (0..card.layout.len()).collect::<Vec<_>>());
+}
+
+#[test]
+fn cancelling_stops_within_one_step_and_keeps_what_is_there() {
+    let engine = engine();
+    let model = test_model(Behaviour { pause: Duration::from_millis(20), ..Behaviour::default() });
+    let card = model.card.clone();
+    engine.install(model);
+    let record = engine.generate(spec(&card, &settings()));
+    wait_until("the third step", || record.steps_done() >= 3);
+    engine.cancel(record.id);
+    let at_cancel = record.steps_done();
+    wait_until("the end of the run", || record.status().is_over());
+    assert_eq!(record.status(), RunStatus::Cancelled);
+    // The step under way may still finish; none begins after it.
+    assert!((at_cancel..=at_cancel + 1).contains(&record.steps_done()));
+    assert_eq!(record.lane(0).len(), record.steps_done());
+    // Cancelling a run that is over, or one that never was, does nothing.
+    engine.cancel(record.id);
+    engine.cancel(999);
+    let next = engine.generate(spec(&card, &settings()));
+    wait_until("the next run's first step", || next.steps_done() >= 1);
+}
+
+#[test]
+fn a_newer_run_replaces_the_ones_before() {
+    let engine = engine();
+    let model = test_model(Behaviour { pause: Duration::from_millis(5), ..Behaviour::default() });
+    let card = model.card.clone();
+    engine.install(model);
+    let runs: Vec<_> = (0..20).map(|_| engine.generate(spec(&card, &settings()))).collect();
+    let (last, earlier) = runs.split_last().expect("twenty runs");
+    wait_until("the last run's end", || last.status().is_over());
+    assert_eq!(last.status(), RunStatus::Finished);
+    assert!(earlier.iter().all(|run| run.status() == RunStatus::Cancelled));
+}
+
+#[test]
+fn a_panic_becomes_a_message_and_the_next_run_works() {
+    let engine = engine();
+    let model = test_model(Behaviour { panic_at_pass: Some(5), ..Behaviour::default() });
+    let card = model.card.clone();
+    engine.install(model);
+    let record = engine.generate(spec(&card, &settings()));
+    wait_until("the end of the run", || record.status().is_over());
+    let RunStatus::Failed(message) = record.status() else {
+        panic!("the run should have failed, not {:?}", record.status());
+    };
+    assert!(message.contains("the decoder was told to panic"), "{message}");
+    assert!(record.steps_done() > 0, "the steps before the panic stay");
+    let next = engine.generate(spec(&card, &settings()));
+    wait_until("the next run's end", || next.status().is_over());
+    assert_eq!(next.status(), RunStatus::Finished);
+}
+
+#[test]
+fn logits_that_are_not_finite_stop_the_run_and_name_the_step() {
+    let model = test_model(Behaviour { nan_at_pass: Some(6), ..Behaviour::default() });
+    let record = RunRecord::new(1, spec(&model.card, &settings()), model.card.layout.clone());
+    decode::run(&model, &record, &mut || {});
+    let RunStatus::Failed(message) = record.status() else {
+        panic!("the run should have failed, not {:?}", record.status());
+    };
+    assert!(message.contains(&format!("step {}", record.steps_done())), "{message}");
+    assert!(message.contains("cfg"), "{message}");
+}
+
+#[test]
+fn a_stalled_window_loses_no_trace_rows() {
+    // Nobody drains events or previews; the channels are far smaller than the run.
+    let engine = engine();
+    let model = test_model(Behaviour { grid: (24, 24), ..Behaviour::default() });
+    let card = model.card.clone();
+    engine.install(model);
+    for _ in 0..3 {
+        let record = engine.generate(spec(&card, &settings()));
+        wait_until("the end of the run", || record.status().is_over());
+        assert_eq!(record.status(), RunStatus::Finished);
+        for lane in 0..2 {
+            assert_eq!(record.lane(lane).len(), 576);
+        }
+    }
+}
+
+#[test]
+fn reading_new_rows_in_pieces_gives_every_row_once() {
+    let engine = engine();
+    let model = test_model(Behaviour { pause: Duration::from_millis(1), ..Behaviour::default() });
+    let card = model.card.clone();
+    engine.install(model);
+    let record = engine.generate(spec(&card, &settings()));
+    let mut drained = Vec::new();
+    while !record.status().is_over() {
+        record.read_new(0, &mut drained);
+    }
+    record.read_new(0, &mut drained);
+    assert_eq!(drained, record.lane(0));
+}
+
+#[test]
+fn tokens_do_not_depend_on_threads_or_other_lanes() {
+    let run = |lanes: &[LaneKind], threads: usize, cache_rule: CacheRule, delta_context: bool| {
+        let model = test_model(Behaviour::default());
+        let mut settings = settings();
+        settings.lanes = lanes.to_vec();
+        settings.cache_rule = cache_rule;
+        settings.delta_context = delta_context;
+        let record = RunRecord::new(1, spec(&model.card, &settings), model.card.layout.clone());
+        let pool = decode_pool(Some(threads)).expect("threads");
+        pool.install(|| decode::run(&model, &record, &mut || {}));
+        assert_eq!(record.status(), RunStatus::Finished);
+        (0..lanes.len()).map(|lane| tokens(&record, lane)).collect::<Vec<_>>()
+    };
+    use LaneKind::{Cfg, None, SoftCfg, SoftCfgNoStepNorm};
+    for rule in [CacheRule::TwoPass, CacheRule::Exact] {
+        let all = run(&[None, Cfg, SoftCfg, SoftCfgNoStepNorm], 2, rule, false);
+        // Nine rows: more than one pass takes.
+        assert_eq!(all, run(&[None, Cfg, SoftCfg, SoftCfgNoStepNorm], 1, rule, true));
+        for (index, lane) in [None, Cfg, SoftCfg, SoftCfgNoStepNorm].into_iter().enumerate() {
+            assert_eq!(run(&[lane], 1, rule, false), [all[index].clone()], "{lane} alone, {rule}");
+        }
+        assert_ne!(all[1], all[2], "the test is blind if guidance makes no difference");
+    }
+}
