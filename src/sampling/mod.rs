@@ -5,7 +5,10 @@
 pub mod filter;
 pub mod noise;
 
+use filter::Survivors;
 use serde::{Deserialize, Serialize};
+
+pub use filter::filtered_probabilities;
 
 /// Settings of the sampler.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -20,7 +23,85 @@ pub struct Sampling {
     pub seed: u64,
 }
 
-// contract (guidance helper implements):
-//   pub fn filtered_probabilities(logits: &[f32], sampling: &Sampling) -> Vec<f32>   (filter.rs; zeros for dropped entries; semantics of README-llamagen section 3)
-//   pub fn gumbel(seed: u64, step: u64, token: u64) -> f64                          (noise.rs; Philox4x32-10)
-//   pub struct Sampler { scratch… } impl Sampler { pub fn new(Sampling) ; pub fn sample(&mut self, guided: &[f32], step: usize) -> Sampled { token: u32, probability: f32 } }
+/// Why no token could be drawn.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SamplingError {
+    /// A logit is NaN or infinite.
+    #[error(
+        "{count} of {total} guided logits of step {step} are not finite, the first at code {code}; \
+         lower the guidance scale, or check that the checkpoint is whole and of this model"
+    )]
+    NonFiniteLogits {
+        /// Step, from 0.
+        step: usize,
+        /// How many logits are not finite.
+        count: usize,
+        /// Out of how many.
+        total: usize,
+        /// The first of them.
+        code: usize,
+    },
+    /// There is nothing to draw from.
+    #[error("step {step} has no logits to draw from; check the model's codebook size")]
+    NoLogits {
+        /// Step, from 0.
+        step: usize,
+    },
+}
+
+/// A drawn token.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sampled {
+    /// Index into the logits.
+    pub token: u32,
+    /// Its probability after temperature and filters, in (0, 1].
+    pub probability: f32,
+}
+
+/// Draws tokens by the Gumbel-max rule: the survivor of the filters with the largest
+/// `ln p + gumbel(seed, step, token)`.
+///
+/// Holds no state that matters: a draw depends on the logits, the settings and the step alone. The
+/// memory that it reuses is proportional to the vocabulary.
+#[derive(Debug, Clone)]
+pub struct Sampler {
+    sampling: Sampling,
+    survivors: Survivors,
+}
+
+impl Sampler {
+    /// A sampler with these settings, which are expected to be valid.
+    pub fn new(sampling: Sampling) -> Self {
+        Self { sampling, survivors: Survivors::default() }
+    }
+
+    /// Draws one token from the guided logits of a step (from 0).
+    ///
+    /// # Errors
+    /// When the logits are empty or one of them is not finite.
+    pub fn sample(&mut self, guided: &[f32], step: usize) -> Result<Sampled, SamplingError> {
+        check_finite(guided, step)?;
+        self.survivors.filter(guided, &self.sampling);
+        let mut best: Option<(f64, filter::Candidate)> = None;
+        for &candidate in self.survivors.candidates() {
+            // ln p up to a constant that all candidates share.
+            let score = self.survivors.exponent(candidate.logit)
+                + noise::gumbel(self.sampling.seed, step as u64, u64::from(candidate.token));
+            // The lower id wins a tie: candidates come in no particular order.
+            let better = best.is_none_or(|(leader, leading)| {
+                score > leader || (score == leader && candidate.token < leading.token)
+            });
+            if better {
+                best = Some((score, candidate));
+            }
+        }
+        let (_, drawn) = best.ok_or(SamplingError::NoLogits { step })?;
+        Ok(Sampled { token: drawn.token, probability: self.survivors.probability(drawn.logit) })
+    }
+}
+
+fn check_finite(guided: &[f32], step: usize) -> Result<(), SamplingError> {
+    let Some(code) = guided.iter().position(|logit| !logit.is_finite()) else { return Ok(()) };
+    let count = guided.iter().filter(|logit| !logit.is_finite()).count();
+    Err(SamplingError::NonFiniteLogits { step, count, total: guided.len(), code })
+}

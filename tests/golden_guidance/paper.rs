@@ -1,0 +1,162 @@
+//! Cases of the paper's algorithm (Eq. 3-13) in all cache variants, recorded in double precision.
+
+use crate::golden_support::{Case, Golden, cases};
+use crate::{GUIDED_TOLERANCE, SCALE_TOLERANCE, WEIGHT_TOLERANCE};
+use crate::{guided, weight_row, weights_at};
+use softcfg_studio::guidance::Confidence;
+use softcfg_studio::guidance::confidence::{ConfidenceInputs, confidence};
+use softcfg_studio::guidance::delta::{deltas, distance};
+use softcfg_studio::guidance::entropy::normalized_entropy;
+use softcfg_studio::guidance::schedule::guidance_scale_at;
+use softcfg_studio::guidance::weights::{STEP_NORM_EPSILON, WeightRule};
+
+const ENTROPY_TOLERANCE: f64 = 5e-5;
+const GUIDED_ENTROPY_TOLERANCE: f64 = 1e-4;
+const NORM_TOLERANCE: f64 = 2e-3;
+
+const PAPER_VARIANTS: [&str; 3] = ["two_pass", "three_branch", "three_branch_ownkv"];
+
+fn paper_rule(case: &Case) -> WeightRule {
+    let epsilon = case.number("eps");
+    assert_eq!(epsilon, STEP_NORM_EPSILON, "{}: ε of another algorithm", case.name);
+    WeightRule::Paper { step_norm: case.flag("step_norm") }
+}
+
+fn paper_definition(case: &Case) -> Confidence {
+    match case.text("confidence") {
+        "cond_max" => Confidence::ConditionalMax,
+        "uncond_max" => Confidence::UnconditionalMax,
+        "guided_max" => Confidence::GuidedMax,
+        "cond_sampled" => Confidence::SampledProbability,
+        "one_minus_entropy" => Confidence::OneMinusEntropy,
+        name => panic!("{}: unknown confidence {name}", case.name),
+    }
+}
+
+fn paper_scale(case: &Case, step: usize) -> f32 {
+    let steps = case.count("num_steps");
+    guidance_scale_at(step, steps, case.number("gamma") as f32, case.number("k") as f32)
+}
+
+/// Which steps the rows of a tensor are: those of `logit_steps`, or the fewer of `sub_steps`.
+fn steps_of_rows(case: &Case, tensor: &Golden) -> Vec<usize> {
+    ["logit_steps", "sub_steps"]
+        .into_iter()
+        .filter(|name| case.has(name))
+        .map(|name| case.tensor(name).to_indices())
+        .find(|steps| steps.len() == tensor.rows())
+        .unwrap_or_else(|| panic!("{}: no list of steps fits its rows", tensor.label))
+}
+
+#[test]
+fn paper_weights_follow_from_the_recorded_confidences() {
+    for case in cases("paper", "case.json", "expected.safetensors") {
+        let rule = paper_rule(&case);
+        let steps = case.tensor("w_steps").to_indices();
+        for variant in PAPER_VARIANTS {
+            let own = format!("{variant}.w_hat_rows");
+            let recorded = case.tensor(if case.has(&own) { &own } else { "w_hat_rows" });
+            assert_eq!(recorded.rows(), steps.len(), "{}", recorded.label);
+            let confidences = case.tensor(&format!("{variant}.confidence")).to_f32();
+            let perturbed = vec![true; confidences.len()];
+            for (row, &step) in steps.iter().enumerate() {
+                let weights = weights_at(rule, &confidences, &perturbed, step);
+                let found = weight_row(0, &weights, recorded.width());
+                recorded.assert_row_close(row, &found, WEIGHT_TOLERANCE);
+            }
+        }
+    }
+}
+
+#[test]
+fn paper_schedule_entropies_and_norms_follow_from_the_recorded_logits() {
+    for case in cases("paper", "case.json", "expected.safetensors") {
+        let gamma = case.tensor("gamma_t");
+        for step in 0..case.count("num_steps") {
+            gamma.assert_at_close(step, paper_scale(&case, step) - 1.0, SCALE_TOLERANCE);
+        }
+        let (conditional, unconditional) = (case.tensor("z_cond"), case.tensor("z_uncond"));
+        let entropies = [("entropy_cond", &conditional), ("entropy_uncond", &unconditional)];
+        for (name, logits) in entropies {
+            let recorded = case.tensor(name);
+            for (row, step) in steps_of_rows(&case, logits).into_iter().enumerate() {
+                let found = normalized_entropy(&logits.row_f32(row));
+                recorded.assert_at_close(step, found, ENTROPY_TOLERANCE);
+            }
+        }
+        for variant in PAPER_VARIANTS {
+            check_paper_variant(&case, variant, &conditional, &unconditional);
+        }
+    }
+}
+
+fn check_paper_variant(case: &Case, variant: &str, conditional: &Golden, unconditional: &Golden) {
+    let tensor = |name: &str| case.tensor(&format!("{variant}.{name}"));
+    let perturbed = tensor("z_pert");
+    let clean_steps = steps_of_rows(case, conditional);
+    let (entropies, guided_entropies) = (tensor("entropy_pert"), tensor("entropy_guided"));
+    let (norms, context_norms) = (case.tensor("norm_delta"), tensor("norm_dctx"));
+    let (confidences, definition) = (tensor("confidence"), paper_definition(case));
+    let tokens = case.tensor("tokens").to_indices();
+    for (row, step) in steps_of_rows(case, &perturbed).into_iter().enumerate() {
+        let clean_row = clean_steps
+            .iter()
+            .position(|&clean| clean == step)
+            .unwrap_or_else(|| panic!("{}: no clean logits at step {step}", case.name));
+        let conditional = conditional.row_f32(clean_row);
+        let unconditional = unconditional.row_f32(clean_row);
+        let perturbed = perturbed.row_f32(row);
+        let guided = guided(&conditional, &perturbed, paper_scale(case, step));
+
+        entropies.assert_at_close(step, normalized_entropy(&perturbed), ENTROPY_TOLERANCE);
+        let entropy = normalized_entropy(&guided);
+        guided_entropies.assert_at_close(step, entropy, GUIDED_ENTROPY_TOLERANCE);
+        let found = deltas(&conditional, &unconditional, &perturbed);
+        norms.assert_at_close(step, found.delta, NORM_TOLERANCE);
+        norms.assert_at_close(step, distance(&conditional, &unconditional), NORM_TOLERANCE);
+        context_norms.assert_at_close(step, found.delta_context, NORM_TOLERANCE);
+        // The unconditional branch that owns the cache.
+        let owner = if variant == "two_pass" { &perturbed } else { &unconditional };
+        let inputs = ConfidenceInputs {
+            conditional: &conditional,
+            unconditional: owner,
+            guided: &guided,
+            token: tokens[step],
+            temperature: case.number("temperature") as f32,
+        };
+        let found = confidence(definition, &inputs);
+        confidences.assert_at_close(step, found, GUIDED_ENTROPY_TOLERANCE);
+    }
+    for suffix in ["z_softcfg", "z_softcfg_f64"] {
+        if case.has(&format!("{variant}.{suffix}")) {
+            check_softcfg(case, &tensor(suffix), &perturbed, conditional, unconditional);
+        }
+    }
+}
+
+/// Guided logits by Eq. 6, and Eq. 7 on the recorded branches.
+fn check_softcfg(
+    case: &Case,
+    softcfg: &Golden,
+    perturbed: &Golden,
+    conditional: &Golden,
+    unconditional: &Golden,
+) {
+    let row_at = |tensor: &Golden, step: usize| {
+        let steps = steps_of_rows(case, tensor);
+        let row = steps.iter().position(|&other| other == step);
+        tensor.row_f32(row.unwrap_or_else(|| panic!("{}: no step {step}", tensor.label)))
+    };
+    for (row, step) in steps_of_rows(case, softcfg).into_iter().enumerate() {
+        let scale = paper_scale(case, step);
+        let (conditional, unconditional) = (row_at(conditional, step), row_at(unconditional, step));
+        let perturbed = row_at(perturbed, step);
+        softcfg.assert_row_close(row, &guided(&conditional, &perturbed, scale), GUIDED_TOLERANCE);
+        let by_equation_7: Vec<f32> = guided(&conditional, &unconditional, scale)
+            .iter()
+            .zip(unconditional.iter().zip(&perturbed))
+            .map(|(cfg, (clean, perturbed))| cfg + (scale - 1.0) * (clean - perturbed))
+            .collect();
+        softcfg.assert_row_close(row, &by_equation_7, GUIDED_TOLERANCE);
+    }
+}
