@@ -123,3 +123,14 @@ pub enum Variant {
     /// What the authors' AliTok program computes; see [`weights::ReleasedCode`].
     ReleasedCode,
 }
+
+impl Variant {
+    /// The confidence that belongs to the variant: the largest conditional probability in the paper
+    /// (Eq. 3), the probability of the sampled token in the authors' program.
+    pub fn default_confidence(self) -> Confidence {
+        match self {
+            Self::Paper => Confidence::ConditionalMax,
+            Self::ReleasedCode => Confidence::SampledProbability,
+        }
+    }
+}

@@ -196,10 +196,9 @@ pub fn test_model(behaviour: Behaviour) -> Model {
         embedding: numbers(1, CODES * WIDTH),
         query: linear(2, WIDTH, WIDTH, 0.5),
         key: linear(3, SHAPE.kv_heads * SHAPE.head_dim, WIDTH, 0.5),
-        value: linear(4, SHAPE.kv_heads * SHAPE.head_dim, WIDTH, 1.5),
-        head: linear(5, CODES, WIDTH, 0.6),
+        value: linear(4, SHAPE.kv_heads * SHAPE.head_dim, WIDTH, 4.0),
+        head: linear(5, CODES, WIDTH, 0.3),
     };
-    // The value heads are narrower than the stream: grouped queries widen them again.
     Model {
         card: Arc::new(card),
         decoder: Box::new(decoder),
