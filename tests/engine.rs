@@ -150,6 +150,8 @@ fn tokens_do_not_depend_on_threads_or_other_lanes() {
         settings.lanes = lanes.to_vec();
         settings.cache_rule = cache_rule;
         settings.delta_context = delta_context;
+        settings.guidance_scale = 12.0;
+        settings.cosine_power = 0.0;
         let record = RunRecord::new(1, spec(&model.card, &settings), model.card.layout.clone());
         let pool = decode_pool(Some(threads)).expect("threads");
         pool.install(|| decode::run(&model, &record, &mut || {}));
