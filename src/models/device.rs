@@ -39,6 +39,11 @@ impl DeviceLinear {
         Ok(Self { weight, bias })
     }
 
+    /// Outputs and inputs.
+    pub(crate) fn shape(&self) -> (usize, usize) {
+        self.weight.dims2().unwrap_or((0, 0))
+    }
+
     pub(crate) fn weight_bytes(&self) -> u64 {
         (self.weight.elem_count() * self.weight.dtype().size_in_bytes()) as u64
     }

@@ -44,8 +44,6 @@ pub enum Precision {
 #[derive(Debug, Clone)]
 pub struct Linear {
     weight: Weight,
-    inputs: usize,
-    outputs: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -66,7 +64,7 @@ impl Linear {
         bias: Option<&Tensor>,
         precision: Precision,
     ) -> Result<Self, ModelError> {
-        let (outputs, inputs) = weight.dims2()?;
+        let (outputs, _) = weight.dims2()?;
         if bias.is_some_and(|bias| bias.elem_count() != outputs) {
             return Err(ModelError::Weights(format!("a bias does not have {outputs} entries")));
         }
@@ -76,17 +74,24 @@ impl Linear {
         } else {
             Weight::Device(DeviceLinear::new(weight, bias, precision)?)
         };
-        Ok(Self { weight, inputs, outputs })
+        Ok(Self { weight })
     }
 
     /// Input width.
     pub fn inputs(&self) -> usize {
-        self.inputs
+        self.shape().1
     }
 
     /// Output width.
     pub fn outputs(&self) -> usize {
-        self.outputs
+        self.shape().0
+    }
+
+    fn shape(&self) -> (usize, usize) {
+        match &self.weight {
+            Weight::Packed { matrix, .. } => matrix.shape(),
+            Weight::Device(layer) => layer.shape(),
+        }
     }
 
     /// Bytes of weights that one call of up to 8 rows reads, whatever the number of rows.
@@ -103,15 +108,16 @@ impl Linear {
     /// An input of another width or on another device.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         let (rows, columns) = x.dims2()?;
-        if columns != self.inputs {
+        let (outputs, inputs) = self.shape();
+        if columns != inputs {
             return Err(ModelError::Internal("a linear layer got a row of another width"));
         }
         match &self.weight {
             Weight::Packed { matrix: packed, bias } => {
-                let mut out = vec![0.0; rows * self.outputs];
+                let mut out = vec![0.0; rows * outputs];
                 let kernel = Kernel::current();
                 with_numbers(x, |x| packed.multiply(kernel, x, bias.as_deref(), &mut out))?;
-                matrix(out, rows, self.outputs)
+                matrix(out, rows, outputs)
             }
             Weight::Device(layer) => layer.forward(x),
         }

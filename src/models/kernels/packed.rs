@@ -83,14 +83,9 @@ impl PackedMatrix {
         Ok(Self { storage, precision, scales, inputs, outputs })
     }
 
-    /// Outputs of the matrix.
-    pub(crate) fn outputs(&self) -> usize {
-        self.outputs
-    }
-
-    /// Inputs of the matrix.
-    pub(crate) fn inputs(&self) -> usize {
-        self.inputs
+    /// Outputs and inputs.
+    pub(crate) fn shape(&self) -> (usize, usize) {
+        (self.outputs, self.inputs)
     }
 
     /// Bytes that one product reads: whole panels, and the scales.

@@ -47,8 +47,8 @@ fn stored(weights: &[f32], inputs: usize, precision: Precision) -> Vec<f64> {
 }
 
 fn product(packed: &PackedMatrix, kernel: Kernel, x: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
-    let rows = x.len() / packed.inputs();
-    let mut out = vec![f32::NAN; rows * packed.outputs()];
+    let (outputs, inputs) = packed.shape();
+    let mut out = vec![f32::NAN; x.len() / inputs * outputs];
     packed.multiply(kernel, x, bias, &mut out).unwrap();
     out
 }
