@@ -3,6 +3,8 @@
 //!
 //! Dependencies point one way: guidance, sampling → models → engine → export, ui, cli → main.
 
+#![deny(unsafe_code)]
+
 pub mod cli;
 pub mod engine;
 pub mod export;

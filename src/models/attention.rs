@@ -5,9 +5,24 @@
 //! before the softmax. Nothing is copied and the cost is linear in the length.
 
 use crate::guidance::Perturb;
+use crate::models::decoder::Perturbation;
+use crate::models::device;
 use crate::models::error::ModelError;
+use crate::models::host::{matrix, with_numbers};
+use crate::models::kernels::Kernel;
+use crate::models::kernels::head::{HeadJob, attend_head};
 use crate::models::kv_cache::{BatchPlan, KvCache, PlannedRow};
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
+use rayon::prelude::*;
+use std::cell::RefCell;
+
+/// Bytes of keys and values below which other threads are not worth waking.
+const PARALLEL_BYTES: usize = 256 << 10;
+
+thread_local! {
+    /// Scores of one group of heads; kept between steps, so that a step allocates nothing for them.
+    static SCORES: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
 
 /// Head layout of an attention layer.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,8 +36,13 @@ pub struct AttentionShape {
 }
 
 impl AttentionShape {
-    fn scale(&self) -> f32 {
+    pub(crate) fn scale(&self) -> f32 {
         1.0 / (self.head_dim as f32).sqrt()
+    }
+
+    /// Query heads that share a key/value head.
+    pub(crate) fn group(&self) -> usize {
+        self.heads / self.kv_heads
     }
 }
 
@@ -32,7 +52,7 @@ impl AttentionShape {
 /// after norm and rotation; the result has the shape of `queries`.
 ///
 /// # Errors
-/// Shapes that do not fit, or a cache without this layer.
+/// Shapes that do not fit, a plan that does not fit the caches, or a cache without this layer.
 pub fn attend(
     shape: AttentionShape,
     layer: usize,
@@ -42,22 +62,68 @@ pub fn attend(
     plan: &BatchPlan<'_>,
     caches: &mut [KvCache],
 ) -> Result<Tensor, ModelError> {
+    check_plan(shape, layer, plan, caches)?;
     let rows = plan.rows.len();
     let width = shape.heads * shape.head_dim;
-    let (queries, keys, values) = (host(queries)?, host(keys)?, host(values)?);
-    for (index, row) in plan.rows.iter().enumerate().filter(|(_, row)| row.append) {
-        append(shape, layer, &keys, &values, index, row, caches)?;
+    let key_width = shape.kv_heads * shape.head_dim;
+    if queries.dims() != [rows, width]
+        || keys.dims() != [rows, key_width]
+        || values.dims() != [rows, key_width]
+    {
+        return Err(ModelError::Internal("attention got rows of another width or number"));
     }
-    let mut output = vec![0f32; rows * width];
-    for ((query, out), row) in queries.chunks(width).zip(output.chunks_mut(width)).zip(&plan.rows) {
-        let cache = caches.get(row.cache).ok_or(ModelError::Internal("no such cache"))?;
-        attend_row(shape, layer, query, row, cache, out)?;
+    if !queries.device().is_cpu() {
+        return device::attend(shape, layer, queries, keys, values, plan, caches);
     }
-    Ok(Tensor::from_vec(output, (rows, width), &Device::Cpu)?)
+    with_numbers(keys, |keys| {
+        with_numbers(values, |values| append(shape, layer, keys, values, plan, caches))
+    })?;
+    let mut out = vec![0f32; rows * width];
+    with_numbers(queries, |queries| {
+        attend_rows(shape, layer, queries, plan, caches, &mut out)
+    })?;
+    matrix(out, rows, width)
 }
 
-fn host(tensor: &Tensor) -> Result<Vec<f32>, ModelError> {
-    Ok(tensor.flatten_all()?.to_vec1::<f32>()?)
+/// Everything that the arithmetic below relies on.
+fn check_plan(
+    shape: AttentionShape,
+    layer: usize,
+    plan: &BatchPlan<'_>,
+    caches: &[KvCache],
+) -> Result<(), ModelError> {
+    if shape.head_dim == 0 || shape.kv_heads == 0 || !shape.heads.is_multiple_of(shape.kv_heads) {
+        return Err(ModelError::Internal("the heads of an attention layer do not form groups"));
+    }
+    for row in &plan.rows {
+        let cache = caches.get(row.cache).ok_or(ModelError::Internal("no such cache"))?;
+        if cache.layers.len() <= layer {
+            return Err(ModelError::Internal("no such layer in a cache"));
+        }
+        if cache.kv_heads() != shape.kv_heads || cache.head_dim() != shape.head_dim {
+            return Err(ModelError::Internal("a cache was made for other heads"));
+        }
+        if row.position >= cache.capacity() {
+            return Err(ModelError::Internal("a row lies beyond its cache"));
+        }
+        let image_tokens = row.visible().saturating_sub(row.first_image);
+        if row.perturbation.is_some_and(|p| p.weights.len() != image_tokens) {
+            return Err(ModelError::Internal("one weight per visible image token is needed"));
+        }
+    }
+    Ok(())
+}
+
+/// Factors on keys and on values of a perturbation.
+pub(crate) fn factors<'a>(
+    perturbation: Option<Perturbation<'a>>,
+) -> (Option<&'a [f32]>, Option<&'a [f32]>) {
+    let Some(Perturbation { weights, on }) = perturbation else { return (None, None) };
+    match on {
+        Perturb::Key => (Some(weights), None),
+        Perturb::Value => (None, Some(weights)),
+        Perturb::KeyValue => (Some(weights), Some(weights)),
+    }
 }
 
 fn append(
@@ -65,70 +131,172 @@ fn append(
     layer: usize,
     keys: &[f32],
     values: &[f32],
-    index: usize,
-    row: &PlannedRow<'_>,
+    plan: &BatchPlan<'_>,
     caches: &mut [KvCache],
 ) -> Result<(), ModelError> {
-    let cache = caches.get_mut(row.cache).ok_or(ModelError::Internal("no such cache"))?;
-    let capacity = cache.capacity();
-    let layer = cache.layers.get_mut(layer).ok_or(ModelError::Internal("no such layer"))?;
     let dim = shape.head_dim;
-    for head in 0..shape.kv_heads {
-        let from = (index * shape.kv_heads + head) * dim;
-        let to = (head * capacity + row.position) * dim;
-        layer.keys[to..to + dim].copy_from_slice(&keys[from..from + dim]);
-        layer.values[to..to + dim].copy_from_slice(&values[from..from + dim]);
+    let width = shape.kv_heads * dim;
+    let rows = plan.rows.iter().zip(keys.chunks_exact(width).zip(values.chunks_exact(width)));
+    for (row, (keys, values)) in rows.filter(|(row, _)| row.append) {
+        let cache = caches.get_mut(row.cache).ok_or(ModelError::Internal("no such cache"))?;
+        let capacity = cache.capacity();
+        let layer = cache.layers.get_mut(layer).ok_or(ModelError::Internal("no such layer"))?;
+        let heads = keys.chunks_exact(dim).zip(values.chunks_exact(dim));
+        for (head, (key, value)) in heads.enumerate() {
+            let to = (head * capacity + row.position) * dim;
+            let lost = ModelError::Internal("a cache lies on another device than its rows");
+            let places = layer.keys.get_mut(to..to + dim).zip(layer.values.get_mut(to..to + dim));
+            let (key_place, value_place) = places.ok_or(lost)?;
+            key_place.copy_from_slice(key);
+            value_place.copy_from_slice(value);
+        }
     }
     Ok(())
 }
 
-fn attend_row(
+/// Attention of every (row, key/value head), in parallel if there is enough to read.
+fn attend_rows(
     shape: AttentionShape,
     layer: usize,
-    query: &[f32],
-    row: &PlannedRow<'_>,
-    cache: &KvCache,
+    queries: &[f32],
+    plan: &BatchPlan<'_>,
+    caches: &[KvCache],
     out: &mut [f32],
 ) -> Result<(), ModelError> {
-    let visible = row.visible();
-    let capacity = cache.capacity();
-    let layer = cache.layers.get(layer).ok_or(ModelError::Internal("no such layer"))?;
-    let dim = shape.head_dim;
-    let group = shape.heads / shape.kv_heads;
-    let mut scores = vec![0f32; visible];
-    for head in 0..shape.heads {
-        let start = (head / group) * capacity * dim;
-        let query = &query[head * dim..(head + 1) * dim];
-        let keys = &layer.keys[start..start + visible * dim];
-        let values = &layer.values[start..start + visible * dim];
-        for (score, key) in scores.iter_mut().zip(keys.chunks_exact(dim)) {
-            *score = query.iter().zip(key).map(|(q, k)| q * k).sum::<f32>() * shape.scale();
-        }
-        if let Some(p) = row.perturbation
-            && matches!(p.on, Perturb::Key | Perturb::KeyValue)
-        {
-            scores[row.first_image..].iter_mut().zip(p.weights).for_each(|(s, w)| *s *= w);
-        }
-        softmax_in_place(&mut scores);
-        if let Some(p) = row.perturbation
-            && matches!(p.on, Perturb::Value | Perturb::KeyValue)
-        {
-            scores[row.first_image..].iter_mut().zip(p.weights).for_each(|(s, w)| *s *= w);
-        }
-        let out = &mut out[head * dim..(head + 1) * dim];
-        for (probability, value) in scores.iter().zip(values.chunks_exact(dim)) {
-            out.iter_mut().zip(value).for_each(|(o, v)| *o += probability * v);
-        }
+    let kernel = Kernel::current();
+    let group_width = shape.group() * shape.head_dim;
+    let visible: usize = plan.rows.iter().map(PlannedRow::visible).sum();
+    let bytes = visible * shape.kv_heads * shape.head_dim * 2 * size_of::<f32>();
+    let one = |(index, (queries, out)): (usize, (&[f32], &mut [f32]))| {
+        let row = plan.rows.get(index / shape.kv_heads);
+        let cache = row.and_then(|row| caches.get(row.cache));
+        let (Some(row), Some(cache)) = (row, cache) else {
+            return Err(ModelError::Internal("no such cache"));
+        };
+        let job = head_job(shape, layer, index % shape.kv_heads, queries, row, cache)?;
+        SCORES.with_borrow_mut(|scores| attend_head(kernel, job, scores, out));
+        Ok(())
+    };
+    if bytes < PARALLEL_BYTES || rayon::current_num_threads() == 1 {
+        let mut heads =
+            queries.chunks_exact(group_width).zip(out.chunks_exact_mut(group_width)).enumerate();
+        return heads.try_for_each(one);
     }
-    Ok(())
+    queries
+        .par_chunks_exact(group_width)
+        .zip(out.par_chunks_exact_mut(group_width))
+        .enumerate()
+        .try_for_each(one)
 }
 
-fn softmax_in_place(scores: &mut [f32]) {
-    let max = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut sum = 0.0;
-    for score in scores.iter_mut() {
-        *score = (*score - max).exp();
-        sum += *score;
+fn head_job<'a>(
+    shape: AttentionShape,
+    layer: usize,
+    head: usize,
+    queries: &'a [f32],
+    row: &PlannedRow<'a>,
+    cache: &'a KvCache,
+) -> Result<HeadJob<'a>, ModelError> {
+    let dim = shape.head_dim;
+    let layer = cache.layers.get(layer).ok_or(ModelError::Internal("no such layer"))?;
+    let from = head * cache.capacity() * dim;
+    let range = from..from + row.visible() * dim;
+    let (keys, values) = layer
+        .keys
+        .get(range.clone())
+        .zip(layer.values.get(range))
+        .ok_or(ModelError::Internal("a cache lies on another device than its rows"))?;
+    let (key_weights, value_weights) = factors(row.perturbation);
+    Ok(HeadJob {
+        queries,
+        keys,
+        values,
+        dim,
+        scale: shape.scale(),
+        first_image: row.first_image,
+        key_weights,
+        value_weights,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::decoder::Prefix;
+    use candle_core::{DType, Device};
+
+    const SHAPE: AttentionShape = AttentionShape { heads: 4, kv_heads: 2, head_dim: 64 };
+
+    fn cache(capacity: usize) -> KvCache {
+        KvCache::new(2, 2, 64, Prefix::Class(0), 0, capacity)
     }
-    scores.iter_mut().for_each(|score| *score /= sum);
+
+    fn rows(seed: usize, rows: usize, width: usize) -> Tensor {
+        let numbers = (0..rows * width).map(|i| ((i * 37 + seed * 11) % 101) as f32 / 50.0 - 1.0);
+        Tensor::from_vec(numbers.collect(), (rows, width), &Device::Cpu).unwrap()
+    }
+
+    fn planned(cache: usize, position: usize) -> PlannedRow<'static> {
+        PlannedRow { cache, position, append: true, first_image: 0, perturbation: None }
+    }
+
+    fn decode(threads: usize, length: usize) -> Vec<f32> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let mut caches = [cache(length), cache(length)];
+            let mut out = Vec::new();
+            for position in 0..length {
+                let plan = BatchPlan { rows: vec![planned(0, position), planned(1, position)] };
+                let (q, kv) = (rows(position, 2, 256), rows(position + 5, 2, 128));
+                let attended = attend(SHAPE, 1, &q, &kv, &kv, &plan, &mut caches).unwrap();
+                out = attended.flatten_all().unwrap().to_vec1().unwrap();
+            }
+            out
+        })
+    }
+
+    #[test]
+    fn the_result_is_the_same_for_every_thread_count() {
+        let one = decode(1, 600);
+        assert!(one.iter().any(|x| x.abs() > 1e-3));
+        assert_eq!(one, decode(2, 600));
+    }
+
+    #[test]
+    fn a_single_position_returns_its_value() {
+        let plan = BatchPlan { rows: vec![planned(0, 0)] };
+        let (q, k, v) = (rows(1, 1, 256), rows(2, 1, 128), rows(3, 1, 128));
+        let out = attend(SHAPE, 0, &q, &k, &v, &plan, &mut [cache(1)]).unwrap();
+        let (out, v): (Vec<f32>, Vec<f32>) =
+            (out.squeeze(0).unwrap().to_vec1().unwrap(), v.squeeze(0).unwrap().to_vec1().unwrap());
+        // Query heads 0, 1 read kv head 0; 2, 3 read kv head 1.
+        let repeated = [&v[..64], &v[..64], &v[64..], &v[64..]].concat();
+        assert_eq!(out, repeated);
+    }
+
+    #[test]
+    fn plans_and_shapes_that_do_not_fit_are_errors() {
+        let attend_with = |row: PlannedRow<'_>, layer, width, dtype| {
+            let plan = BatchPlan { rows: vec![row] };
+            let kv = rows(2, 1, 128);
+            let q = rows(1, 1, width).to_dtype(dtype).unwrap();
+            attend(SHAPE, layer, &q, &kv, &kv, &plan, &mut [cache(3)])
+        };
+        assert!(attend_with(planned(0, 2), 1, 256, DType::F32).is_ok());
+        assert!(attend_with(planned(0, 2), 1, 256, DType::F64).is_ok(), "other floats convert");
+        assert!(attend_with(planned(1, 0), 1, 256, DType::F32).is_err(), "no such cache");
+        assert!(attend_with(planned(0, 3), 1, 256, DType::F32).is_err(), "beyond the cache");
+        assert!(attend_with(planned(0, 0), 2, 256, DType::F32).is_err(), "no such layer");
+        assert!(attend_with(planned(0, 0), 1, 192, DType::F32).is_err(), "another width");
+        let weights = [1.0; 2];
+        let perturbation = Some(Perturbation { weights: &weights, on: Perturb::Key });
+        let row = PlannedRow { perturbation, ..planned(0, 2) };
+        assert!(attend_with(row, 1, 256, DType::F32).is_err(), "weights for two of three tokens");
+        let row = PlannedRow { perturbation, first_image: 1, ..planned(0, 2) };
+        assert!(attend_with(row, 1, 256, DType::F32).is_ok());
+        let other = AttentionShape { heads: 3, ..SHAPE };
+        let plan = BatchPlan { rows: vec![planned(0, 0)] };
+        let (q, kv) = (rows(1, 1, 192), rows(2, 1, 128));
+        assert!(attend(other, 0, &q, &kv, &kv, &plan, &mut [cache(3)]).is_err());
+    }
 }

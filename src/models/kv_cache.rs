@@ -5,6 +5,7 @@
 //! attention probabilities and never touches what is cached.
 
 use crate::models::decoder::{Perturbation, Prefix, Row};
+use crate::models::device::DeviceCache;
 use crate::models::error::ModelError;
 
 /// Keys and values of one layer, `[kv_heads][capacity][head_dim]` each.
@@ -12,6 +13,15 @@ use crate::models::error::ModelError;
 pub struct LayerCache {
     pub(crate) keys: Vec<f32>,
     pub(crate) values: Vec<f32>,
+    /// In place of the above once a row on another device than the CPU was appended.
+    pub(crate) device: Option<DeviceCache>,
+}
+
+impl LayerCache {
+    /// Zeros that take no memory until they are written.
+    fn new(size: usize) -> Self {
+        Self { keys: vec![0.0; size], values: vec![0.0; size], device: None }
+    }
 }
 
 /// The cache of one sequence.
@@ -38,9 +48,8 @@ impl KvCache {
     ) -> Self {
         let capacity = prefix_len + image_tokens;
         let size = kv_heads * capacity * head_dim;
-        let layer = LayerCache { keys: vec![0.0; size], values: vec![0.0; size] };
         Self {
-            layers: vec![layer; layers],
+            layers: (0..layers).map(|_| LayerCache::new(size)).collect(),
             kv_heads,
             head_dim,
             capacity,
@@ -85,12 +94,14 @@ impl KvCache {
         (self.layers.len() * 2 * self.kv_heads * self.capacity * self.head_dim * 4) as u64
     }
 
-    /// Keys of `layer` and kv head `head`, `[length, head_dim]`; for tests.
+    /// Keys of `layer` and kv head `head`, `[length, head_dim]`; for tests,
+    /// empty where the cache lies on another device.
     pub fn keys(&self, layer: usize, head: usize) -> &[f32] {
         self.layers.get(layer).map_or(&[], |cache| self.filled(&cache.keys, head))
     }
 
-    /// Raw values of `layer` and kv head `head`, `[length, head_dim]`; for tests.
+    /// Raw values of `layer` and kv head `head`, `[length, head_dim]`; for tests,
+    /// empty where the cache lies on another device.
     pub fn values(&self, layer: usize, head: usize) -> &[f32] {
         self.layers.get(layer).map_or(&[], |cache| self.filled(&cache.values, head))
     }

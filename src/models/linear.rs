@@ -1,10 +1,14 @@
 //! The linear layer of decoding: weights packed once at load, 1 to 8 rows a call, each output a sum
 //! in one fixed order, so that a row's result depends on neither the other rows nor the threads.
 
+use crate::models::device::DeviceLinear;
 use crate::models::error::ModelError;
-use candle_core::{DType, Device, Tensor};
-use half::bf16;
+use crate::models::host::{matrix, with_numbers};
+use crate::models::kernels::Kernel;
+use crate::models::kernels::packed::{PackedMatrix, Source};
+use candle_core::{CpuStorage, DType, Storage, Tensor};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// How weights are stored; activations are f32 always.
 #[derive(
@@ -33,69 +37,118 @@ pub enum Precision {
     Int8,
 }
 
-/// `y = x Wᵀ + b` with W `[outputs, inputs]`.
+/// `y = x Wᵀ + b` with W `[outputs, inputs]`. Clones share the weights.
+///
+/// On the CPU the weights are packed and multiplied by this package's own kernels; elsewhere they
+/// stay a tensor that candle multiplies.
 #[derive(Debug, Clone)]
 pub struct Linear {
-    weight: Vec<f32>,
-    bias: Option<Vec<f32>>,
-    inputs: usize,
-    outputs: usize,
-    precision: Precision,
+    weight: Weight,
+}
+
+#[derive(Debug, Clone)]
+enum Weight {
+    Packed { matrix: Arc<PackedMatrix>, bias: Option<Arc<[f32]>> },
+    Device(DeviceLinear),
 }
 
 impl Linear {
-    /// Packs a weight `[outputs, inputs]` of any float type, and a bias `[outputs]`.
+    /// Packs a weight `[outputs, inputs]` of any float type, and a bias `[outputs]`. The tensors may
+    /// be dropped afterwards. bf16 and f16 weights are never widened as a whole.
     ///
     /// # Errors
-    /// A weight that is not a matrix, or a bias of another length.
+    /// A weight that is not a matrix, a bias of another length, no memory, or 8-bit weights on a
+    /// device other than the CPU.
     pub fn new(
         weight: &Tensor,
         bias: Option<&Tensor>,
         precision: Precision,
     ) -> Result<Self, ModelError> {
-        let (outputs, inputs) = weight.dims2()?;
-        let mut weight = weight.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
-        if precision == Precision::Bf16 {
-            weight.iter_mut().for_each(|w| *w = bf16::from_f32(*w).to_f32());
+        let (outputs, _) = weight.dims2()?;
+        if bias.is_some_and(|bias| bias.elem_count() != outputs) {
+            return Err(ModelError::Weights(format!("a bias does not have {outputs} entries")));
         }
-        let bias = bias.map(|b| b.to_dtype(DType::F32)?.to_vec1::<f32>()).transpose()?;
-        Ok(Self { weight, bias, inputs, outputs, precision })
+        let weight = if weight.device().is_cpu() {
+            let bias = bias.map(|bias| with_numbers(bias, |bias| Ok(bias.into()))).transpose()?;
+            Weight::Packed { matrix: Arc::new(pack(weight, precision)?), bias }
+        } else {
+            Weight::Device(DeviceLinear::new(weight, bias, precision)?)
+        };
+        Ok(Self { weight })
     }
 
     /// Input width.
     pub fn inputs(&self) -> usize {
-        self.inputs
+        self.shape().1
     }
 
     /// Output width.
     pub fn outputs(&self) -> usize {
-        self.outputs
+        self.shape().0
     }
 
-    /// Bytes of weights that one call reads, whatever the number of rows.
+    fn shape(&self) -> (usize, usize) {
+        match &self.weight {
+            Weight::Packed { matrix, .. } => matrix.shape(),
+            Weight::Device(layer) => layer.shape(),
+        }
+    }
+
+    /// Bytes of weights that one call of up to 8 rows reads, whatever the number of rows.
     pub fn weight_bytes(&self) -> u64 {
-        let bytes = match self.precision {
-            Precision::F32 => 4,
-            Precision::Bf16 => 2,
-            Precision::Int8 => 1,
-        };
-        (self.weight.len() * bytes) as u64
+        match &self.weight {
+            Weight::Packed { matrix, .. } => matrix.bytes() as u64,
+            Weight::Device(layer) => layer.weight_bytes(),
+        }
     }
 
     /// `x` is `[rows, inputs]`, the result `[rows, outputs]`.
     ///
     /// # Errors
-    /// An input of another width.
+    /// An input of another width or on another device.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
-        let (rows, _) = x.dims2()?;
-        let x = x.flatten_all()?.to_vec1::<f32>()?;
-        let mut output = Vec::with_capacity(rows * self.outputs);
-        for row in x.chunks(self.inputs) {
-            for (index, weight) in self.weight.chunks(self.inputs).enumerate() {
-                let sum: f32 = row.iter().zip(weight).map(|(x, w)| x * w).sum();
-                output.push(sum + self.bias.as_ref().map_or(0.0, |bias| bias[index]));
-            }
+        let (rows, columns) = x.dims2()?;
+        let (outputs, inputs) = self.shape();
+        if columns != inputs {
+            return Err(ModelError::Internal("a linear layer got a row of another width"));
         }
-        Ok(Tensor::from_vec(output, (rows, self.outputs), &Device::Cpu)?)
+        match &self.weight {
+            Weight::Packed { matrix: packed, bias } => {
+                let mut out = vec![0.0; rows * outputs];
+                let kernel = Kernel::current();
+                with_numbers(x, |x| packed.multiply(kernel, x, bias.as_deref(), &mut out))?;
+                matrix(out, rows, outputs)
+            }
+            Weight::Device(layer) => layer.forward(x),
+        }
     }
+}
+
+/// Packs straight from the tensor's own numbers; only other orders and types are copied first.
+fn pack(weight: &Tensor, precision: Precision) -> Result<PackedMatrix, ModelError> {
+    let (outputs, inputs) = weight.dims2()?;
+    let plain;
+    let known = matches!(weight.dtype(), DType::F32 | DType::BF16 | DType::F16);
+    let weight = if known && weight.is_contiguous() {
+        weight
+    } else {
+        let dtype = if known { weight.dtype() } else { DType::F32 };
+        plain = weight.to_dtype(dtype)?.contiguous()?;
+        &plain
+    };
+    let (storage, layout) = weight.storage_and_layout();
+    let lost = ModelError::Internal("a weight has no numbers in row-major order");
+    let Some((from, to)) = layout.contiguous_offsets() else { return Err(lost) };
+    let source = match &*storage {
+        Storage::Cpu(CpuStorage::F32(numbers)) => numbers.get(from..to).map(Source::F32),
+        Storage::Cpu(CpuStorage::BF16(numbers)) => numbers.get(from..to).map(Source::Bf16),
+        Storage::Cpu(CpuStorage::F16(numbers)) => numbers.get(from..to).map(Source::F16),
+        _ => None,
+    };
+    PackedMatrix::pack(source.ok_or(lost)?, outputs, inputs, precision)
+}
+
+/// Threads for decoding: physical cores minus one, which is left to the window, at least one.
+pub fn default_decoder_threads() -> usize {
+    num_cpus::get_physical().saturating_sub(1).max(1)
 }

@@ -1,8 +1,10 @@
 //! Rotary position tables and their application, once for all families: 1-D half-split (Qwen2,
 //! Lumina), 1-D and 2-D interleaved (LlamaGen, AliTok), and zero rows where an original has zeros.
 
+use crate::models::device;
 use crate::models::error::ModelError;
-use candle_core::{Device, Tensor};
+use crate::models::host::{matrix, with_numbers};
+use candle_core::Tensor;
 
 /// Which channels form a rotated pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,32 +72,48 @@ impl RotaryTable {
     /// Rotates `x` `[rows, heads * head_dim]`, each row at its own position.
     ///
     /// # Errors
-    /// A position beyond the table.
+    /// A position beyond the table, another number of positions than rows, or a row that is not a
+    /// whole number of heads.
     pub fn rotate(&self, x: &Tensor, positions: &[usize]) -> Result<Tensor, ModelError> {
         let (rows, width) = x.dims2()?;
         let head_dim = self.pairs * 2;
-        let mut data = x.flatten_all()?.to_vec1::<f32>()?;
+        if head_dim == 0 || width % head_dim != 0 || positions.len() != rows {
+            return Err(ModelError::Internal("a rotation got rows of another width or number"));
+        }
+        if positions.iter().any(|&position| position >= self.positions()) {
+            return Err(ModelError::Internal("a position lies beyond the rotary table"));
+        }
+        if !x.device().is_cpu() {
+            let (cos, sin) = positions.iter().map(|&position| self.at(position)).unzip();
+            return device::rotate(x, cos, sin, self.pairing);
+        }
+        let mut data = with_numbers(x, |x| Ok(x.to_vec()))?;
         for (row, &position) in data.chunks_mut(width).zip(positions) {
             let (cos, sin) = self.at(position);
-            if cos.is_empty() {
-                return Err(ModelError::Internal("a position lies beyond the rotary table"));
-            }
             for head in row.chunks_mut(head_dim) {
                 self.rotate_head(head, cos, sin);
             }
         }
-        Ok(Tensor::from_vec(data, (rows, width), &Device::Cpu)?)
+        matrix(data, rows, width)
     }
 
     fn rotate_head(&self, head: &mut [f32], cos: &[f32], sin: &[f32]) {
-        for (pair, (&c, &s)) in cos.iter().zip(sin).enumerate() {
-            let (first, second) = match self.pairing {
-                Pairing::HalfSplit => (pair, pair + self.pairs),
-                Pairing::Interleaved => (2 * pair, 2 * pair + 1),
-            };
-            let (a, b) = (head[first], head[second]);
-            head[first] = a * c - b * s;
-            head[second] = b * c + a * s;
+        let turn = |a: &mut f32, b: &mut f32, c: f32, s: f32| {
+            (*a, *b) = (*a * c - *b * s, *b * c + *a * s);
+        };
+        let angles = cos.iter().zip(sin);
+        match self.pairing {
+            Pairing::HalfSplit => {
+                let (first, second) = head.split_at_mut(self.pairs);
+                for ((a, b), (&c, &s)) in first.iter_mut().zip(second).zip(angles) {
+                    turn(a, b, c, s);
+                }
+            }
+            Pairing::Interleaved => {
+                for ([a, b], (&c, &s)) in head.as_chunks_mut().0.iter_mut().zip(angles) {
+                    turn(a, b, c, s);
+                }
+            }
         }
     }
 }

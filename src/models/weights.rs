@@ -5,7 +5,7 @@
 use crate::models::error::ModelError;
 use crate::models::linear::{Linear, Precision};
 use crate::models::norm::{Norm, NormKind};
-use candle_core::{DType, Shape, Tensor};
+use candle_core::{DType, Device, Shape, Tensor};
 use candle_nn::VarBuilder;
 use half::bf16;
 
@@ -40,6 +40,11 @@ impl<'a> Weights<'a> {
     /// How linear layers are stored.
     pub fn precision(&self) -> Precision {
         self.precision
+    }
+
+    /// Where layers are loaded to: the rows that a model feeds them have to lie there too.
+    pub fn device(&self) -> &Device {
+        self.builder.device()
     }
 
     /// Whether a tensor of this name stands here.

@@ -1,0 +1,54 @@
+//! Sixteen f32 lanes: the one vocabulary that every kernel is written in.
+//!
+//! All instruction sets have the same logical width, so a sum that is split over lanes is split in
+//! the same way everywhere: AVX-512, AVX2 and NEON give the same bits. Portable Rust rounds twice in
+//! `mul_add` (a fused one is a library call without the instruction) and may differ in the last bit.
+
+/// Lanes of a vector.
+pub(super) const LANES: usize = 16;
+
+/// Sixteen f32 in registers.
+///
+/// # Safety
+/// Every function needs the instruction set of its type: they are called from [`super::Task::run`]
+/// only, which [`super::Kernel::run`] enters after the set was found. Pointers are valid for what the
+/// function names; no alignment is needed.
+pub(super) trait Lanes: Copy {
+    /// Most rows whose sums for a panel's 32 outputs stay in registers.
+    const WIDE_ROWS: usize;
+    /// Most rows whose sums for 16 outputs stay in registers.
+    const NARROW_ROWS: usize;
+
+    /// All lanes `x`.
+    unsafe fn splat(x: f32) -> Self;
+    /// Reads 16 f32.
+    unsafe fn load(from: *const f32) -> Self;
+    /// Writes 16 f32.
+    unsafe fn store(self, to: *mut f32);
+    /// The bf16 in the low halves of 16 words.
+    unsafe fn load_low_bf16(from: *const u32) -> Self;
+    /// The bf16 in the high halves of 16 words.
+    unsafe fn load_high_bf16(from: *const u32) -> Self;
+    /// Reads 16 i8.
+    unsafe fn load_int8(from: *const i8) -> Self;
+    /// Asks for the cache line at `at`, which may lie outside of any allocation.
+    unsafe fn prefetch(at: *const u8);
+    /// `self + other`.
+    unsafe fn add(self, other: Self) -> Self;
+    /// `self - other`.
+    unsafe fn sub(self, other: Self) -> Self;
+    /// `self · other`.
+    unsafe fn mul(self, other: Self) -> Self;
+    /// `self / other`.
+    unsafe fn div(self, other: Self) -> Self;
+    /// The greater one, `other` where either is NaN.
+    unsafe fn max(self, other: Self) -> Self;
+    /// `self · factor + addend`.
+    unsafe fn mul_add(self, factor: Self, addend: Self) -> Self;
+    /// `mul_add` of one number, rounded as the lanes are.
+    unsafe fn scalar_mul_add(a: f32, factor: f32, addend: f32) -> f32;
+    /// `(bits << 23) + bits of 1.0`: two to the power of the integer in the low bits.
+    unsafe fn power_of_two(self) -> Self;
+    /// The sum of the lanes: i with i + 8, then + 4, + 2, + 1.
+    unsafe fn sum(self) -> f32;
+}

@@ -1,0 +1,182 @@
+//! The arithmetic of decoding, for the instruction set that the machine has: the only place of the
+//! package with `unsafe`.
+//!
+//! Why it is needed: vector instructions are chosen at run time, so that one binary serves every
+//! machine without `target-cpu` flags, and the compiler cannot prove that a chosen one exists.
+//!
+//! Why it is sound, in three rules:
+//! 1. A [`Kernel`] exists only for an instruction set that was found on this machine: its field is
+//!    private and every constructor asks the processor.
+//! 2. [`Kernel::run`] is the only entry. It enters a function compiled for exactly that set, in
+//!    which the generic body ([`Task::run`]) is inlined.
+//! 3. Every task checks its slices with assertions before it takes a pointer, and the checks imply
+//!    every access that follows. They run once a task, not once an element.
+//!
+//! Layout, threads and packing are safe code in [`packed`] and [`storage`].
+
+#![allow(unsafe_code)]
+
+pub(crate) mod activation;
+pub(crate) mod head;
+mod lanes;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[deny(unsafe_code)]
+pub(crate) mod packed;
+mod panel;
+mod portable;
+pub(crate) mod read;
+pub(crate) mod rows;
+#[deny(unsafe_code)]
+mod storage;
+#[cfg(test)]
+mod tests;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+use lanes::Lanes;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+pub use panel::PANEL_ROWS;
+
+/// Environment variable that forces a kernel: `avx512`, `avx2`, `neon` or `portable`. A name that
+/// is unknown or not available here is ignored.
+pub const KERNEL_VARIABLE: &str = "SOFTCFG_KERNEL";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Isa {
+    Portable = 1,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+}
+
+/// An instruction set that this machine has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kernel(Isa);
+
+/// The kernel in use as `Isa as u8`, 0 before the first question.
+static CURRENT: AtomicU8 = AtomicU8::new(0);
+
+impl Kernel {
+    /// Every kernel of this machine, the fastest first.
+    pub fn available() -> Vec<Self> {
+        let mut kernels = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx512f") {
+                kernels.push(Self(Isa::Avx512));
+            }
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                kernels.push(Self(Isa::Avx2));
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        if std::arch::is_aarch64_feature_detected!("neon") {
+            kernels.push(Self(Isa::Neon));
+        }
+        kernels.push(Self(Isa::Portable));
+        kernels
+    }
+
+    /// The kernel that [`KERNEL_VARIABLE`] names, else the fastest of this machine.
+    pub fn detect() -> Self {
+        std::env::var(KERNEL_VARIABLE)
+            .ok()
+            .and_then(|name| Self::by_name(&name))
+            .or_else(|| Self::available().first().copied())
+            .unwrap_or(Self(Isa::Portable))
+    }
+
+    /// The kernel called `name`, if this machine has it.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::available().into_iter().find(|kernel| kernel.name() == name)
+    }
+
+    /// Its name, as in [`KERNEL_VARIABLE`].
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Isa::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => "avx512",
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => "neon",
+        }
+    }
+
+    /// The kernel that layers use: [`Kernel::detect`] at first.
+    pub fn current() -> Self {
+        match CURRENT.load(Ordering::Relaxed) {
+            value if value == Isa::Portable as u8 => Self(Isa::Portable),
+            #[cfg(target_arch = "x86_64")]
+            value if value == Isa::Avx2 as u8 => Self(Isa::Avx2),
+            #[cfg(target_arch = "x86_64")]
+            value if value == Isa::Avx512 as u8 => Self(Isa::Avx512),
+            #[cfg(target_arch = "aarch64")]
+            value if value == Isa::Neon as u8 => Self(Isa::Neon),
+            _ => {
+                let kernel = Self::detect();
+                kernel.make_current();
+                kernel
+            }
+        }
+    }
+
+    /// Lets all layers use this kernel from now on; for measurements that compare kernels.
+    pub fn make_current(self) {
+        CURRENT.store(self.0 as u8, Ordering::Relaxed);
+    }
+
+    /// Runs a task with this instruction set.
+    fn run<T: Task>(self, task: T) -> T::Output {
+        // SAFETY: a kernel exists only where its instruction set was found (rule 1).
+        match self.0 {
+            Isa::Portable => unsafe { task.run::<portable::Portable>() },
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => unsafe { run_avx2(task) },
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => unsafe { run_avx512(task) },
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => unsafe { run_neon(task) },
+        }
+    }
+}
+
+/// Work that is written once in [`Lanes`] and compiled for every instruction set.
+trait Task {
+    /// What comes out.
+    type Output;
+
+    /// Does it. Implementations are `#[inline(always)]`, or the instruction set is lost.
+    ///
+    /// # Safety
+    /// The machine has the instruction set of `L`.
+    unsafe fn run<L: Lanes>(self) -> Self::Output;
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn run_avx512<T: Task>(task: T) -> T::Output {
+    // SAFETY: the caller has AVX-512F, or could not call this.
+    unsafe { task.run::<x86::Avx512>() }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn run_avx2<T: Task>(task: T) -> T::Output {
+    // SAFETY: the caller has AVX2 and FMA, or could not call this.
+    unsafe { task.run::<x86::Avx2>() }
+}
+
+#[cfg(target_arch = "aarch64")]
+#[target_feature(enable = "neon")]
+fn run_neon<T: Task>(task: T) -> T::Output {
+    // SAFETY: the caller has NEON, or could not call this.
+    unsafe { task.run::<neon::Neon>() }
+}

@@ -1,0 +1,106 @@
+//! Lanes without any instruction set: plain Rust that the compiler vectorises as far as it can.
+
+use super::lanes::{LANES, Lanes};
+
+/// Sixteen f32 in an array.
+#[derive(Clone, Copy)]
+pub(super) struct Portable([f32; LANES]);
+
+impl Portable {
+    #[inline(always)]
+    fn zip(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
+        Self(std::array::from_fn(|lane| f(self.0[lane], other.0[lane])))
+    }
+}
+
+// SAFETY of the bodies: no instruction set is needed; pointers are the caller's promise.
+impl Lanes for Portable {
+    const WIDE_ROWS: usize = 1;
+    const NARROW_ROWS: usize = 3;
+
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self {
+        Self([x; LANES])
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        Self(unsafe { from.cast::<[f32; LANES]>().read_unaligned() })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        unsafe { to.cast::<[f32; LANES]>().write_unaligned(self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_low_bf16(from: *const u32) -> Self {
+        let words = unsafe { from.cast::<[u32; LANES]>().read_unaligned() };
+        Self(words.map(|word| f32::from_bits(word << 16)))
+    }
+
+    #[inline(always)]
+    unsafe fn load_high_bf16(from: *const u32) -> Self {
+        let words = unsafe { from.cast::<[u32; LANES]>().read_unaligned() };
+        Self(words.map(|word| f32::from_bits(word & 0xffff_0000)))
+    }
+
+    #[inline(always)]
+    unsafe fn load_int8(from: *const i8) -> Self {
+        Self(unsafe { from.cast::<[i8; LANES]>().read_unaligned() }.map(f32::from))
+    }
+
+    #[inline(always)]
+    unsafe fn prefetch(_: *const u8) {}
+
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        self.zip(other, |a, b| a + b)
+    }
+
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        self.zip(other, |a, b| a - b)
+    }
+
+    #[inline(always)]
+    unsafe fn mul(self, other: Self) -> Self {
+        self.zip(other, |a, b| a * b)
+    }
+
+    #[inline(always)]
+    unsafe fn div(self, other: Self) -> Self {
+        self.zip(other, |a, b| a / b)
+    }
+
+    #[inline(always)]
+    unsafe fn max(self, other: Self) -> Self {
+        self.zip(other, |a, b| if a > b { a } else { b })
+    }
+
+    #[inline(always)]
+    unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
+        self.zip(factor, |a, b| a * b).zip(addend, |a, b| a + b)
+    }
+
+    #[inline(always)]
+    unsafe fn scalar_mul_add(a: f32, factor: f32, addend: f32) -> f32 {
+        a * factor + addend
+    }
+
+    #[inline(always)]
+    unsafe fn power_of_two(self) -> Self {
+        Self(self.0.map(|x| f32::from_bits((x.to_bits() << 23).wrapping_add(0x3f80_0000))))
+    }
+
+    #[inline(always)]
+    unsafe fn sum(self) -> f32 {
+        let mut lanes = self.0;
+        for half in [8, 4, 2, 1] {
+            for lane in 0..half {
+                lanes[lane] += lanes[lane + half];
+            }
+        }
+        lanes[0]
+    }
+}

@@ -1,0 +1,70 @@
+//! Reading memory as fast as it goes: the roof that decoding is measured against.
+
+use super::lanes::{LANES, Lanes};
+use super::storage::AlignedBytes;
+use super::{Kernel, Task};
+use crate::models::error::ModelError;
+use rayon::prelude::*;
+
+/// Bytes that one thread reads before it looks for more work.
+const PIECE: usize = 4 << 20;
+
+/// Memory that is read whole, laid out as weights are.
+#[derive(Debug)]
+pub(crate) struct ReadBuffer {
+    storage: AlignedBytes,
+}
+
+impl ReadBuffer {
+    /// `length` bytes, all of them written, so that every page is one of its own.
+    ///
+    /// # Errors
+    /// No memory.
+    pub(crate) fn new(length: usize) -> Result<Self, ModelError> {
+        let mut storage = AlignedBytes::zeroed(length / PIECE * PIECE)?;
+        storage.bytes_mut().fill(1);
+        Ok(Self { storage })
+    }
+
+    /// Bytes that [`ReadBuffer::read`] reads.
+    pub(crate) fn length(&self) -> usize {
+        self.storage.bytes().len()
+    }
+
+    /// Reads everything with the threads of the current pool. With `ahead`, cache lines are asked
+    /// for that many bytes before their use. The result depends on all bytes.
+    pub(crate) fn read(&self, kernel: Kernel, ahead: Option<usize>) -> f32 {
+        let numbers: &[f32] = bytemuck::cast_slice(self.storage.bytes());
+        let pieces = numbers.par_chunks(PIECE / size_of::<f32>());
+        pieces.map(|numbers| kernel.run(ReadAll { numbers, ahead })).sum()
+    }
+}
+
+struct ReadAll<'a> {
+    numbers: &'a [f32],
+    ahead: Option<usize>,
+}
+
+impl Task for ReadAll<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) -> f32 {
+        const STREAMS: usize = 8;
+        let (chunks, _) = self.numbers.as_chunks::<{ LANES * STREAMS }>();
+        // SAFETY: loads are within arrays of STREAMS times 16; prefetches may point anywhere.
+        unsafe {
+            let mut sums = [L::splat(0.0); STREAMS];
+            for chunk in chunks {
+                for (stream, sum) in sums.iter_mut().enumerate() {
+                    let at = chunk.as_ptr().add(stream * LANES);
+                    if let Some(ahead) = self.ahead {
+                        L::prefetch(at.cast::<u8>().wrapping_add(ahead));
+                    }
+                    *sum = sum.add(L::load(at));
+                }
+            }
+            sums.iter().fold(0.0, |total, sum| total + sum.sum())
+        }
+    }
+}

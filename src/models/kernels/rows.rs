@@ -1,0 +1,105 @@
+//! Sums, norms and exponentials of one row.
+
+use super::lanes::{LANES, Lanes};
+use super::{Kernel, Task};
+
+/// `e^x` within 2 units of the last place between -87 and 88; beyond, the value at the limit. NaN
+/// stays NaN. `x = n ln 2 + r` with `|r| <= ln 2 / 2`, and e^r by its series up to r⁷ / 7!, whose next
+/// term is below 6e-9.
+///
+/// # Safety
+/// The machine has the instruction set of `L`.
+#[inline(always)]
+pub(super) unsafe fn exp<L: Lanes>(x: L) -> L {
+    // 1.5 · 2²³: adding it rounds to an integer, which then stands in the low bits.
+    const ROUND: f32 = 12_582_912.0;
+    // ln 2 in two parts, the first with few enough bits that its products with n are exact.
+    const LN_2_HIGH: f32 = 0.693_359_4;
+    const LN_2_LOW: f32 = -2.121_944_4e-4;
+    // SAFETY: as the caller.
+    unsafe {
+        let x = L::splat(-87.0).max(x);
+        let x = L::splat(0.0).sub(L::splat(-88.0).max(L::splat(0.0).sub(x)));
+        let shifted = x.mul_add(L::splat(std::f32::consts::LOG2_E), L::splat(ROUND));
+        let n = shifted.sub(L::splat(ROUND));
+        let r = n.mul_add(L::splat(-LN_2_HIGH), x);
+        let r = n.mul_add(L::splat(-LN_2_LOW), r);
+        let mut series = L::splat(1.0 / 5040.0);
+        for factor in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+            series = series.mul_add(r, L::splat(factor));
+        }
+        series.mul(shifted.power_of_two())
+    }
+}
+
+/// Normalises one group in place: `(x - mean) / sqrt(variance + eps) · weight + bias`, with the mean
+/// taken as 0 unless `centred`.
+pub(crate) fn normalize(
+    kernel: Kernel,
+    group: &mut [f32],
+    weight: Option<&[f32]>,
+    bias: Option<&[f32]>,
+    centred: bool,
+    eps: f64,
+) {
+    let count = group.len() as f64;
+    let mean =
+        if centred { (f64::from(kernel.run(Sum { row: group })) / count) as f32 } else { 0.0 };
+    let squares = kernel.run(SumOfSquares { row: group, mean });
+    let inverse = (1.0 / (f64::from(squares) / count + eps).sqrt()) as f32;
+    group.iter_mut().for_each(|x| *x = (*x - mean) * inverse);
+    if let Some(weight) = weight {
+        group.iter_mut().zip(weight).for_each(|(x, weight)| *x *= weight);
+    }
+    if let Some(bias) = bias {
+        group.iter_mut().zip(bias).for_each(|(x, bias)| *x += bias);
+    }
+}
+
+struct Sum<'a> {
+    row: &'a [f32],
+}
+
+impl Task for Sum<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) -> f32 {
+        let (chunks, tail) = self.row.as_chunks::<LANES>();
+        // SAFETY: loads are of arrays of 16.
+        unsafe {
+            let mut sum = L::splat(0.0);
+            for chunk in chunks {
+                sum = sum.add(L::load(chunk.as_ptr()));
+            }
+            tail.iter().fold(sum.sum(), |sum, x| sum + x)
+        }
+    }
+}
+
+struct SumOfSquares<'a> {
+    row: &'a [f32],
+    mean: f32,
+}
+
+impl Task for SumOfSquares<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) -> f32 {
+        let (chunks, tail) = self.row.as_chunks::<LANES>();
+        // SAFETY: loads are of arrays of 16.
+        unsafe {
+            let mean = L::splat(self.mean);
+            let mut sum = L::splat(0.0);
+            for chunk in chunks {
+                let x = L::load(chunk.as_ptr()).sub(mean);
+                sum = x.mul_add(x, sum);
+            }
+            tail.iter().fold(sum.sum(), |sum, x| {
+                let x = x - self.mean;
+                L::scalar_mul_add(x, x, sum)
+            })
+        }
+    }
+}

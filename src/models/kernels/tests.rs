@@ -1,0 +1,314 @@
+//! Each kernel of this machine against plain f64 loops, and bit for bit against itself with other
+//! rows, threads and instruction sets.
+
+use super::activation::{Activation, activate};
+use super::head::{HeadJob, attend_head};
+use super::packed::{PackedMatrix, Source};
+use super::rows::normalize;
+use super::Kernel;
+use crate::models::linear::Precision;
+use half::bf16;
+use proptest::prelude::*;
+
+const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::Bf16, Precision::Int8];
+
+/// Numbers in -1..1 from a small generator, the same for a seed everywhere.
+fn numbers(seed: u64, count: usize) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    (0..count)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+        })
+        .collect()
+}
+
+/// What a stored weight stands for.
+fn stored(weights: &[f32], inputs: usize, precision: Precision) -> Vec<f64> {
+    match precision {
+        Precision::F32 => weights.iter().map(|&w| f64::from(w)).collect(),
+        Precision::Bf16 => weights.iter().map(|&w| bf16::from_f32(w).to_f64()).collect(),
+        Precision::Int8 => weights
+            .chunks(inputs)
+            .flat_map(|row| {
+                let scale = row.iter().fold(0f32, |most, w| most.max(w.abs())) / 127.0;
+                row.iter().map(move |w| {
+                    if scale == 0.0 {
+                        0.0
+                    } else {
+                        f64::from((w / scale).round_ties_even()) * f64::from(scale)
+                    }
+                })
+            })
+            .collect(),
+    }
+}
+
+fn product(packed: &PackedMatrix, kernel: Kernel, x: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+    let (outputs, inputs) = packed.shape();
+    let mut out = vec![f32::NAN; x.len() / inputs * outputs];
+    packed.multiply(kernel, x, bias, &mut out).unwrap();
+    out
+}
+
+fn check_product(outputs: usize, inputs: usize, rows: usize, seed: u64) {
+    let weights = numbers(seed, outputs * inputs);
+    let x = numbers(seed + 1, rows * inputs);
+    let bias = numbers(seed + 2, outputs);
+    for precision in PRECISIONS {
+        let packed =
+            PackedMatrix::pack(Source::F32(&weights), outputs, inputs, precision).unwrap();
+        let weights = stored(&weights, inputs, precision);
+        for kernel in Kernel::available() {
+            let y = product(&packed, kernel, &x, Some(&bias));
+            for (index, y) in y.iter().enumerate() {
+                let (row, output) = (index / outputs, index % outputs);
+                let x = &x[row * inputs..][..inputs];
+                let w = &weights[output * inputs..][..inputs];
+                let terms = x.iter().zip(w).map(|(&x, w)| f64::from(x) * w);
+                let size: f64 = terms.clone().map(f64::abs).sum::<f64>() + 1.0;
+                let expected = terms.sum::<f64>() + f64::from(bias[output]);
+                let error = (f64::from(*y) - expected).abs();
+                let bound = size * 6e-8 * ((inputs as f64).sqrt() + 4.0);
+                assert!(
+                    error <= bound,
+                    "{} {precision} [{outputs}, {inputs}] row {row} output {output}: {y} for \
+                     {expected}",
+                    kernel.name()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn products_of_odd_sizes_and_all_row_counts_equal_a_plain_loop() {
+    for rows in 1..=8 {
+        for (outputs, inputs) in [(1, 1), (31, 7), (32, 33), (33, 64), (65, 129), (100, 31)] {
+            check_product(outputs, inputs, rows, (rows * 1000 + outputs) as u64);
+        }
+    }
+    check_product(40, 50, 19, 7);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn products_of_any_size_equal_a_plain_loop(
+        outputs in 1usize..90, inputs in 1usize..200, rows in 1usize..=8, seed in 1u64..1000,
+    ) {
+        check_product(outputs, inputs, rows, seed);
+    }
+}
+
+#[test]
+fn a_row_is_the_same_alone_and_among_others_on_every_kernel() {
+    let (outputs, inputs, rows) = (77, 300, 8);
+    let weights = numbers(1, outputs * inputs);
+    let x = numbers(2, rows * inputs);
+    for precision in PRECISIONS {
+        let packed =
+            PackedMatrix::pack(Source::F32(&weights), outputs, inputs, precision).unwrap();
+        for kernel in Kernel::available() {
+            let all = product(&packed, kernel, &x, None);
+            for count in 1..rows {
+                let some = product(&packed, kernel, &x[..count * inputs], None);
+                assert_eq!(some, all[..count * outputs], "{} {precision}", kernel.name());
+            }
+            let last = product(&packed, kernel, &x[7 * inputs..], None);
+            assert_eq!(last, all[7 * outputs..], "{} {precision}", kernel.name());
+        }
+    }
+}
+
+#[test]
+fn the_result_is_the_same_for_every_thread_count() {
+    let (outputs, inputs) = (1000, 640);
+    let weights = numbers(3, outputs * inputs);
+    let x = numbers(4, 5 * inputs);
+    for precision in PRECISIONS {
+        let packed =
+            PackedMatrix::pack(Source::F32(&weights), outputs, inputs, precision).unwrap();
+        let results: Vec<Vec<f32>> = [1, 2, 3]
+            .into_iter()
+            .map(|threads| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| product(&packed, Kernel::detect(), &x, None))
+            })
+            .collect();
+        assert!(results.iter().all(|result| *result == results[0]));
+    }
+}
+
+#[test]
+fn fused_kernels_agree_to_the_bit() {
+    let fused: Vec<Kernel> =
+        Kernel::available().into_iter().filter(|kernel| kernel.name() != "portable").collect();
+    let (outputs, inputs) = (96, 517);
+    let weights = numbers(5, outputs * inputs);
+    let x = numbers(6, 4 * inputs);
+    for precision in PRECISIONS {
+        let packed =
+            PackedMatrix::pack(Source::F32(&weights), outputs, inputs, precision).unwrap();
+        let results: Vec<Vec<f32>> =
+            fused.iter().map(|&kernel| product(&packed, kernel, &x, None)).collect();
+        assert!(results.iter().all(|result| *result == results[0]), "{precision}");
+    }
+    let attention: Vec<Vec<f32>> = fused.iter().map(|&kernel| attention(kernel, 45, 3)).collect();
+    assert!(attention.iter().all(|result| *result == attention[0]));
+}
+
+#[test]
+fn denormal_weights_are_not_flushed() {
+    let weights = vec![1e-40f32; 32 * 40];
+    let x = vec![1.0f32; 40];
+    for precision in [Precision::F32, Precision::Bf16] {
+        let packed = PackedMatrix::pack(Source::F32(&weights), 32, 40, precision).unwrap();
+        let expected = 40.0 * stored(&weights, 40, precision)[0];
+        for kernel in Kernel::available() {
+            for y in product(&packed, kernel, &x, None) {
+                assert!((f64::from(y) / expected - 1.0).abs() < 1e-3, "{} {y}", kernel.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn nan_and_infinity_reach_the_outputs_that_they_concern_and_no_others() {
+    let (outputs, inputs) = (40, 21);
+    for precision in PRECISIONS {
+        let mut weights = numbers(8, outputs * inputs);
+        weights[35 * inputs + 20] = f32::NAN;
+        let packed =
+            PackedMatrix::pack(Source::F32(&weights), outputs, inputs, precision).unwrap();
+        let mut x = numbers(9, 3 * inputs);
+        x[inputs + 3] = f32::NAN;
+        for kernel in Kernel::available() {
+            let y = product(&packed, kernel, &x, None);
+            for (index, y) in y.iter().enumerate() {
+                let (row, output) = (index / outputs, index % outputs);
+                assert_eq!(y.is_nan(), row == 1 || output == 35, "{} {index}", kernel.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn bf16_and_f16_sources_are_packed_as_their_f32_values() {
+    let (outputs, inputs) = (33, 18);
+    let weights: Vec<bf16> =
+        numbers(10, outputs * inputs).into_iter().map(bf16::from_f32).collect();
+    let halves: Vec<half::f16> = weights.iter().map(|w| half::f16::from_f32(w.to_f32())).collect();
+    let wide: Vec<f32> = halves.iter().map(|w| w.to_f32()).collect();
+    let x = numbers(11, inputs);
+    for precision in PRECISIONS {
+        let pack = |source| PackedMatrix::pack(source, outputs, inputs, precision).unwrap();
+        let y = |source| product(&pack(source), Kernel::detect(), &x, None);
+        assert_eq!(y(Source::F16(&halves)), y(Source::F32(&wide)));
+        let wide: Vec<f32> = weights.iter().map(|w| w.to_f32()).collect();
+        assert_eq!(y(Source::Bf16(&weights)), y(Source::F32(&wide)));
+    }
+}
+
+#[test]
+fn lengths_that_do_not_fit_are_errors() {
+    let weights = numbers(12, 6);
+    assert!(PackedMatrix::pack(Source::F32(&weights), 2, 2, Precision::F32).is_err());
+    assert!(PackedMatrix::pack(Source::F32(&[]), 0, 2, Precision::F32).is_err());
+    let packed = PackedMatrix::pack(Source::F32(&weights), 2, 3, Precision::F32).unwrap();
+    let kernel = Kernel::detect();
+    assert!(packed.multiply(kernel, &[0.0; 4], None, &mut [0.0; 2]).is_err());
+    assert!(packed.multiply(kernel, &[0.0; 3], None, &mut [0.0; 3]).is_err());
+    assert!(packed.multiply(kernel, &[0.0; 3], Some(&[0.0]), &mut [0.0; 2]).is_err());
+}
+
+fn attention(kernel: Kernel, visible: usize, group: usize) -> Vec<f32> {
+    let dim = 40;
+    let (queries, keys, values) =
+        (numbers(20, group * dim), numbers(21, visible * dim), numbers(22, visible * dim));
+    let weights: Vec<f32> = numbers(23, visible - 3).iter().map(|w| w.abs()).collect();
+    let job = HeadJob {
+        queries: &queries,
+        keys: &keys,
+        values: &values,
+        dim,
+        scale: 0.7,
+        first_image: 3,
+        key_weights: Some(&weights),
+        value_weights: Some(&weights),
+    };
+    let mut out = vec![f32::NAN; group * dim];
+    attend_head(kernel, job, &mut Vec::new(), &mut out);
+    // The same in f64, head by head.
+    for head in 0..group {
+        let query = &queries[head * dim..][..dim];
+        let factor = |position: usize| position.checked_sub(3).map_or(1.0, |i| weights[i] as f64);
+        let scores: Vec<f64> = (0..visible)
+            .map(|position| {
+                let key = &keys[position * dim..][..dim];
+                let product: f64 =
+                    query.iter().zip(key).map(|(&q, &k)| f64::from(q) * f64::from(k)).sum();
+                (product * f64::from(0.7f32) * factor(position)).exp()
+            })
+            .collect();
+        let sum: f64 = scores.iter().sum();
+        for channel in 0..dim {
+            let expected: f64 = (0..visible)
+                .map(|p| scores[p] / sum * factor(p) * f64::from(values[p * dim + channel]))
+                .sum();
+            let error = (f64::from(out[head * dim + channel]) - expected).abs();
+            assert!(error < 2e-6, "{} head {head} channel {channel}", kernel.name());
+        }
+    }
+    out
+}
+
+#[test]
+fn attention_equals_a_plain_loop() {
+    for kernel in Kernel::available() {
+        for visible in [4, 16, 33, 100] {
+            for group in 1..=9 {
+                attention(kernel, visible, group);
+            }
+        }
+    }
+}
+
+#[test]
+fn norms_equal_a_plain_loop() {
+    for width in [1, 15, 16, 40, 257] {
+        let x = numbers(30, width);
+        let (weight, bias) = (numbers(31, width), numbers(32, width));
+        for kernel in Kernel::available() {
+            for centred in [false, true] {
+                let mut y = x.clone();
+                normalize(kernel, &mut y, Some(&weight), Some(&bias), centred, 1e-3);
+                let count = width as f64;
+                let wide = || x.iter().map(|&x| f64::from(x));
+                let mean = if centred { wide().sum::<f64>() / count } else { 0.0 };
+                let variance = wide().map(|x| (x - mean).powi(2)).sum::<f64>() / count;
+                for (index, y) in y.iter().enumerate() {
+                    let unit = (f64::from(x[index]) - mean) / (variance + 1e-3).sqrt();
+                    let expected = unit * f64::from(weight[index]) + f64::from(bias[index]);
+                    assert!((f64::from(*y) - expected).abs() < 4e-6, "{}", kernel.name());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn silu_equals_its_definition() {
+    let x: Vec<f32> = (-1700..1700).map(|i| i as f32 * 0.05).collect();
+    for kernel in Kernel::available() {
+        let mut y = x.clone();
+        activate(kernel, Activation::Silu, &mut y);
+        for (x, y) in x.iter().zip(&y) {
+            let expected = f64::from(*x) / (1.0 + (-f64::from(*x)).exp());
+            let error = (f64::from(*y) - expected).abs();
+            assert!(error <= expected.abs() * 4e-7 + 1e-35, "{} {x}: {y}", kernel.name());
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Lanes of x86-64: one AVX-512 register, or two AVX2 registers with FMA.
+
+use super::lanes::Lanes;
+use std::arch::x86_64::*;
+
+/// One 512-bit register (AVX-512F).
+#[derive(Clone, Copy)]
+pub(super) struct Avx512(__m512);
+
+/// Two 256-bit registers (AVX2 and FMA): lanes 0 to 7, 8 to 15.
+#[derive(Clone, Copy)]
+pub(super) struct Avx2(__m256, __m256);
+
+/// What is left of a sum over eight lanes: + 4, + 2, + 1.
+#[inline(always)]
+unsafe fn sum_of_eight(eight: __m256) -> f32 {
+    // SAFETY: the callers' instruction sets include AVX.
+    unsafe {
+        let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
+        let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+        let one = _mm_add_ss(two, _mm_shuffle_ps::<1>(two, two));
+        _mm_cvtss_f32(one)
+    }
+}
+
+// SAFETY of the bodies: the instruction set was found before (see `Lanes`); loads and stores are the
+// unaligned ones on pointers that the caller promises.
+impl Lanes for Avx512 {
+    const WIDE_ROWS: usize = 8;
+    const NARROW_ROWS: usize = 8;
+
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self {
+        unsafe { Self(_mm512_set1_ps(x)) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        unsafe { Self(_mm512_loadu_ps(from)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        unsafe { _mm512_storeu_ps(to, self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_low_bf16(from: *const u32) -> Self {
+        unsafe {
+            let words = _mm512_loadu_si512(from.cast());
+            Self(_mm512_castsi512_ps(_mm512_slli_epi32::<16>(words)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_high_bf16(from: *const u32) -> Self {
+        unsafe {
+            let words = _mm512_loadu_si512(from.cast());
+            let mask = _mm512_set1_epi32(0xffff_0000_u32.cast_signed());
+            Self(_mm512_castsi512_ps(_mm512_and_si512(words, mask)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_int8(from: *const i8) -> Self {
+        unsafe { Self(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(from.cast())))) }
+    }
+
+    #[inline(always)]
+    unsafe fn prefetch(at: *const u8) {
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        unsafe { Self(_mm512_add_ps(self.0, other.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        unsafe { Self(_mm512_sub_ps(self.0, other.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul(self, other: Self) -> Self {
+        unsafe { Self(_mm512_mul_ps(self.0, other.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn div(self, other: Self) -> Self {
+        unsafe { Self(_mm512_div_ps(self.0, other.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn max(self, other: Self) -> Self {
+        unsafe { Self(_mm512_max_ps(self.0, other.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
+        unsafe { Self(_mm512_fmadd_ps(self.0, factor.0, addend.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn scalar_mul_add(a: f32, factor: f32, addend: f32) -> f32 {
+        a.mul_add(factor, addend)
+    }
+
+    #[inline(always)]
+    unsafe fn power_of_two(self) -> Self {
+        unsafe {
+            let bits = _mm512_slli_epi32::<23>(_mm512_castps_si512(self.0));
+            Self(_mm512_castsi512_ps(_mm512_add_epi32(bits, _mm512_set1_epi32(0x3f80_0000))))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn sum(self) -> f32 {
+        unsafe {
+            let high = _mm512_extractf64x4_pd::<1>(_mm512_castps_pd(self.0));
+            sum_of_eight(_mm256_add_ps(_mm512_castps512_ps256(self.0), _mm256_castpd_ps(high)))
+        }
+    }
+}
+
+// SAFETY of the bodies: as above.
+impl Lanes for Avx2 {
+    const WIDE_ROWS: usize = 2;
+    const NARROW_ROWS: usize = 5;
+
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self {
+        unsafe { Self(_mm256_set1_ps(x), _mm256_set1_ps(x)) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        unsafe { Self(_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(8))) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        unsafe {
+            _mm256_storeu_ps(to, self.0);
+            _mm256_storeu_ps(to.add(8), self.1);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_low_bf16(from: *const u32) -> Self {
+        unsafe {
+            let first = _mm256_loadu_si256(from.cast());
+            let second = _mm256_loadu_si256(from.add(8).cast());
+            Self(
+                _mm256_castsi256_ps(_mm256_slli_epi32::<16>(first)),
+                _mm256_castsi256_ps(_mm256_slli_epi32::<16>(second)),
+            )
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_high_bf16(from: *const u32) -> Self {
+        unsafe {
+            let mask = _mm256_set1_epi32(0xffff_0000_u32.cast_signed());
+            let first = _mm256_loadu_si256(from.cast());
+            let second = _mm256_loadu_si256(from.add(8).cast());
+            Self(
+                _mm256_castsi256_ps(_mm256_and_si256(first, mask)),
+                _mm256_castsi256_ps(_mm256_and_si256(second, mask)),
+            )
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_int8(from: *const i8) -> Self {
+        unsafe {
+            let first = _mm_loadl_epi64(from.cast());
+            let second = _mm_loadl_epi64(from.add(8).cast());
+            Self(
+                _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(first)),
+                _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(second)),
+            )
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn prefetch(at: *const u8) {
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        unsafe { Self(_mm256_add_ps(self.0, other.0), _mm256_add_ps(self.1, other.1)) }
+    }
+
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        unsafe { Self(_mm256_sub_ps(self.0, other.0), _mm256_sub_ps(self.1, other.1)) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul(self, other: Self) -> Self {
+        unsafe { Self(_mm256_mul_ps(self.0, other.0), _mm256_mul_ps(self.1, other.1)) }
+    }
+
+    #[inline(always)]
+    unsafe fn div(self, other: Self) -> Self {
+        unsafe { Self(_mm256_div_ps(self.0, other.0), _mm256_div_ps(self.1, other.1)) }
+    }
+
+    #[inline(always)]
+    unsafe fn max(self, other: Self) -> Self {
+        unsafe { Self(_mm256_max_ps(self.0, other.0), _mm256_max_ps(self.1, other.1)) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
+        unsafe {
+            Self(
+                _mm256_fmadd_ps(self.0, factor.0, addend.0),
+                _mm256_fmadd_ps(self.1, factor.1, addend.1),
+            )
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn scalar_mul_add(a: f32, factor: f32, addend: f32) -> f32 {
+        a.mul_add(factor, addend)
+    }
+
+    #[inline(always)]
+    unsafe fn power_of_two(self) -> Self {
+        unsafe {
+            let one = _mm256_set1_epi32(0x3f80_0000);
+            let first = _mm256_slli_epi32::<23>(_mm256_castps_si256(self.0));
+            let second = _mm256_slli_epi32::<23>(_mm256_castps_si256(self.1));
+            Self(
+                _mm256_castsi256_ps(_mm256_add_epi32(first, one)),
+                _mm256_castsi256_ps(_mm256_add_epi32(second, one)),
+            )
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn sum(self) -> f32 {
+        unsafe { sum_of_eight(_mm256_add_ps(self.0, self.1)) }
+    }
+}
