@@ -7,11 +7,7 @@ use crate::ui::app::{StudioApp, centre_panels};
 use crate::ui::saving::{ImageJob, Job, Outcome};
 use crate::ui::state::{NoticeKind, RunView};
 use crate::ui::{scenarios, settings_panel};
-use egui::{Context, UserData, ViewportCommand};
-
-/// Marks the screenshot that was asked for to save a picture of the plots.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct PlotPicture;
+use egui::Context;
 
 impl StudioApp {
     /// Carries out and forgets what was asked for.
@@ -55,8 +51,12 @@ impl StudioApp {
                 }
             }
             Action::SavePlotPicture => {
-                let data = UserData::new(PlotPicture);
-                ctx.send_viewport_cmd(ViewportCommand::Screenshot(data));
+                let (sender, waker) = (self.screenshot.0.clone(), ctx.clone());
+                ctx.request_screenshot(move |image| {
+                    // One picture at a time: a second one before the first is taken is dropped.
+                    let _ = sender.try_send(image);
+                    waker.request_repaint();
+                });
             }
             Action::RequestPreview { run, lane, steps } => {
                 if let Some(view) = self.run(run) {
@@ -80,7 +80,8 @@ impl StudioApp {
     /// Checks the settings and starts a run with them; what is wrong goes under the fields.
     pub(super) fn generate(&mut self, ctx: &Context, by_live: bool) {
         let Some(card) = self.state.card().cloned() else {
-            let message = "There is no model yet. Wait until it is loaded, or choose one at the top left.";
+            let message =
+                "There is no model yet. Wait until it is loaded, or choose one at the top left.";
             self.state.notify(NoticeKind::Warning, message);
             return;
         };
@@ -134,7 +135,9 @@ impl StudioApp {
             let name = spec.model.name;
             (
                 NoticeKind::Warning,
-                format!("The settings are back, but the run was made with {name}. Open it to repeat the run."),
+                format!(
+                    "The settings are back, but the run was made with {name}. Open it to repeat the run."
+                ),
             )
         };
         self.state.notify(kind, message);
@@ -149,7 +152,15 @@ impl StudioApp {
     }
 
     fn save_image(&mut self, ctx: &Context, run: RunId, lane: usize, with_overlay: bool) {
-        let overlay = with_overlay.then(|| self.state.view.clone());
+        let mut overlay = None;
+        if with_overlay {
+            overlay = centre_panels::overlay_cells(&self.state, run, lane);
+            if overlay.is_none() {
+                let message = "There is no overlay over this image. Show the run and choose an overlay, or save the image without.";
+                self.state.notify(NoticeKind::Warning, message);
+                return;
+            }
+        }
         let Some(view) = self.run(run) else { return };
         let newest = view.lanes.get(lane).and_then(|lane| lane.newest.clone());
         let Some((steps, image)) = newest else {
@@ -183,17 +194,8 @@ impl StudioApp {
     }
 
     fn save_plot_picture(&mut self, ctx: &Context) {
-        let shot = ctx.input(|input| {
-            input.events.iter().find_map(|event| match event {
-                egui::Event::Screenshot { user_data, image, .. } => user_data
-                    .data
-                    .as_ref()
-                    .is_some_and(|data| data.downcast_ref::<PlotPicture>().is_some())
-                    .then(|| image.clone()),
-                _ => None,
-            })
-        });
-        let (Some(shot), Some(rect)) = (shot, self.state.shell.plots_rect) else { return };
+        let Ok(shot) = self.screenshot.1.try_recv() else { return };
+        let Some(rect) = self.state.shell.plots_rect else { return };
         let part = shot.region(&rect, Some(ctx.pixels_per_point()));
         let [width, height] = part.size.map(|side| side as u32);
         let bytes: Vec<u8> =

@@ -8,10 +8,12 @@ use crate::engine::worker::Engine;
 use crate::models::card::ModelCard;
 use crate::ui::live::{LiveDebounce, Poll};
 use crate::ui::persistence::{SettingsWriter, StoredSettings};
-use crate::ui::saving::{Saving, Writers};
+use crate::ui::saving::Saving;
 use crate::ui::state::{ModelStatus, NoticeKind, State};
+use crate::ui::writers::ExportWriters;
 use crate::ui::{panels, settings_panel, theme};
-use egui::Context;
+use crossbeam_channel::{Receiver, Sender, bounded};
+use egui::{ColorImage, Context};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,6 +36,8 @@ pub struct StudioApp {
     pub(super) engine: Engine,
     pub(super) live: LiveDebounce,
     pub(super) saving: Saving,
+    /// Pictures of the window that were asked for.
+    pub(super) screenshot: (Sender<Arc<ColorImage>>, Receiver<Arc<ColorImage>>),
     open_model: Option<ModelOpener>,
     /// Drained, not yet looked at.
     events: VecDeque<Event>,
@@ -52,7 +56,7 @@ pub struct StudioApp {
 
 impl StudioApp {
     /// A window on an engine whose waker repaints `ctx`. Starts to load the built-in model.
-    pub fn new(ctx: &Context, engine: Engine, stored: StoredSettings, writers: Arc<dyn Writers>) -> Self {
+    pub fn new(ctx: &Context, engine: Engine, stored: StoredSettings) -> Self {
         theme::install(ctx);
         let mut state = State {
             settings: stored.settings.clone(),
@@ -70,7 +74,8 @@ impl StudioApp {
         let writer = stored.file.clone().and_then(|file| match SettingsWriter::start(file) {
             Ok(writer) => Some(writer),
             Err(error) => {
-                let message = format!("The settings of this sitting will not be kept: no thread ({error}).");
+                let message =
+                    format!("The settings of this sitting will not be kept: no thread ({error}).");
                 state.notify(NoticeKind::Warning, message);
                 None
             }
@@ -83,7 +88,8 @@ impl StudioApp {
             state,
             engine,
             live,
-            saving: Saving::new(writers),
+            saving: Saving::new(Arc::new(ExportWriters)),
+            screenshot: bounded(1),
             open_model: None,
             events: VecDeque::new(),
             checked: None,
@@ -334,6 +340,8 @@ impl eframe::App for StudioApp {
 
 /// The panels of the centre, by what this side calls them.
 pub(super) mod centre_panels {
+    use crate::engine::trace::RunId;
+    use crate::ui::saving::OverlayCells;
     use crate::ui::state::State;
     use crate::ui::{inspector, lanes_view, plots, timeline};
     use egui::{Context, Ui};
@@ -360,6 +368,11 @@ pub(super) mod centre_panels {
 
     pub fn advance_playback(ctx: &Context, state: &mut State) {
         timeline::advance_playback(ctx, state);
+    }
+
+    /// The overlay over a lane of the run in view, if there is one.
+    pub fn overlay_cells(_state: &State, _run: RunId, _lane: usize) -> Option<OverlayCells> {
+        None
     }
 
     /// Name and contents of the CSV of the plot in view.

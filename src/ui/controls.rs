@@ -66,7 +66,8 @@ pub fn icon_toggle(
         response.mark_changed();
     }
     let (now, enabled) = (*on, ui.is_enabled());
-    response.widget_info(|| WidgetInfo::selected(egui::accesskit::Role::Switch, enabled, now, name));
+    response
+        .widget_info(|| WidgetInfo::selected(egui::accesskit::Role::Switch, enabled, now, name));
     hint.on(response)
 }
 
@@ -92,7 +93,8 @@ pub fn switch(ui: &mut Ui, on: &mut bool, name: &str, hint: Hint) -> Response {
         response.mark_changed();
     }
     let (now, enabled) = (*on, ui.is_enabled());
-    response.widget_info(|| WidgetInfo::selected(egui::accesskit::Role::Switch, enabled, now, name));
+    response
+        .widget_info(|| WidgetInfo::selected(egui::accesskit::Role::Switch, enabled, now, name));
     if ui.is_rect_visible(rect) {
         let colours = palette(ui.ctx());
         let place = ui.ctx().animate_bool_with_time(response.id, *on, 0.1);

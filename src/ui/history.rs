@@ -7,7 +7,7 @@ use crate::ui::action::Action;
 use crate::ui::controls::{self, Hint};
 use crate::ui::fonts;
 use crate::ui::state::{RunView, State};
-use crate::ui::theme::palette;
+use crate::ui::theme::{UNTINTED, palette};
 use egui::{
     Align2, ColorImage, Rect, Response, ScrollArea, Sense, Stroke, StrokeKind, TextureHandle,
     TextureOptions, Ui, Vec2, WidgetInfo, pos2, vec2,
@@ -22,10 +22,8 @@ const TEXTURE_HEIGHT: u32 = 128;
 
 const RESTORE: Hint =
     Hint::new("Takes the settings of the run in view back into the settings panel.", "");
-const SAVE_IMAGE: Hint = Hint::new(
-    "Saves an image of the run in view as PNG; its settings travel inside the file.",
-    "",
-);
+const SAVE_IMAGE: Hint =
+    Hint::new("Saves an image of the run in view as PNG; its settings travel inside the file.", "");
 const SAVE_TRACE: Hint =
     Hint::new("Saves every number of every step of the run in view, as CSV or JSON.", "");
 
@@ -41,7 +39,12 @@ impl Thumbnails {
         self.textures.retain(|(of, _), _| *of != run);
     }
 
-    fn texture(&mut self, ctx: &egui::Context, run: &RunView, lane: usize) -> Option<(usize, TextureHandle)> {
+    fn texture(
+        &mut self,
+        ctx: &egui::Context,
+        run: &RunView,
+        lane: usize,
+    ) -> Option<(usize, TextureHandle)> {
         let (steps, image) = run.lanes.get(lane)?.newest.as_ref()?;
         let key = (run.record.id, lane);
         if let Some((made, texture)) = self.textures.get_mut(&key) {
@@ -169,7 +172,8 @@ fn item(
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
     let name = accessible_name(run);
     let shown = state.shown == Some(id);
-    response.widget_info(|| WidgetInfo::selected(egui::accesskit::Role::Button, true, shown, &name));
+    response
+        .widget_info(|| WidgetInfo::selected(egui::accesskit::Role::Button, true, shown, &name));
     if ui.is_rect_visible(rect) {
         paint(ui, run, rect, picture, thumbnails);
         frame(ui, rect, caption, shown, &response);
@@ -214,14 +218,11 @@ fn paint(ui: &Ui, run: &RunView, rect: Rect, picture: Vec2, thumbnails: &mut Thu
         let part = rows as f32 / layout.rows().max(1) as f32;
         let drawn = Rect::from_min_size(corner, vec2(picture.x, picture.y * part));
         let uv = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, part));
-        painter.image(texture.id(), drawn, uv, colours.untinted());
+        painter.image(texture.id(), drawn, uv, UNTINTED);
     }
     let settings = &run.record.spec.settings;
-    let caption = format!(
-        "γ {} · k {}",
-        trimmed(settings.guidance_scale),
-        trimmed(settings.cosine_power)
-    );
+    let caption =
+        format!("γ {} · k {}", trimmed(settings.guidance_scale), trimmed(settings.cosine_power));
     let (text, colour) = match &run.status {
         RunStatus::Failed(_) => ("failed".to_owned(), colours.error),
         RunStatus::Cancelled => (format!("stopped {}", run.steps_done), colours.warning),
@@ -291,15 +292,14 @@ fn details(ui: &mut Ui, run: &RunView) {
             trimmed(sampling.top_p)
         ),
     );
-    number(
-        ui,
-        format!("{}   {}   {}", settings.variant, settings.confidence, settings.perturb),
-    );
+    number(ui, format!("{}   {}   {}", settings.variant, settings.confidence, settings.perturb));
     ui.label(lane_names(run).join(" · "));
     let status = match &run.status {
         RunStatus::Starting | RunStatus::Running => "running".to_owned(),
         RunStatus::Finished => "all steps done".to_owned(),
-        RunStatus::Cancelled => format!("stopped after {} of {} steps", run.steps_done, run.steps()),
+        RunStatus::Cancelled => {
+            format!("stopped after {} of {} steps", run.steps_done, run.steps())
+        }
         RunStatus::Failed(message) => format!("failed: {message}"),
     };
     ui.label(format!("{} · {status}", spec.model.name));

@@ -38,10 +38,8 @@ const SHIFT: Hint = Hint::new(
     "Gives each token the confidence of the one after it, as the program does.",
     "Token i gets the confidence of token i + 1; the newest keeps weight 1.",
 );
-const CONFIDENCE: Hint = Hint::new(
-    "How sure the model is taken to be of each token it drew.",
-    "Eq. 3 and Fig. 9c.",
-);
+const CONFIDENCE: Hint =
+    Hint::new("How sure the model is taken to be of each token it drew.", "Eq. 3 and Fig. 9c.");
 const PERTURB: Hint = Hint::new(
     "What the weights multiply in the unconditional attention.",
     "Values, keys or both: Table 3.",
@@ -62,7 +60,12 @@ const NEGATIVE: Hint = Hint::new(
 );
 
 /// Temperature, top-k, top-p.
-pub fn sampling(ui: &mut Ui, state: &mut State, defaults: &ModelDefaults, card: Option<&ModelCard>) {
+pub fn sampling(
+    ui: &mut Ui,
+    state: &mut State,
+    defaults: &ModelDefaults,
+    card: Option<&ModelCard>,
+) {
     controls::group_title(ui, "Sampling", |_| {});
     let spacing = std::mem::replace(&mut ui.spacing_mut().item_spacing.y, 4.0);
     let row = |name, hint, range, default| SliderRow {

@@ -24,3 +24,4 @@ pub mod status_bar;
 pub mod theme;
 pub mod top_bar;
 pub mod view;
+pub mod writers;

@@ -28,7 +28,7 @@ pub fn show(ctx: &egui::Context, state: &mut State, inside: egui::Rect) {
     }
     let mut dismissed = None;
     let from_corner = inside.right_bottom() - ctx.content_rect().right_bottom() - vec2(12.0, 12.0);
-    Area::new(Id::new("notices"))
+    Area::new(Id::unique("notices"))
         .order(Order::Foreground)
         .anchor(Align2::RIGHT_BOTTOM, from_corner)
         .show(ctx, |ui| {
@@ -60,11 +60,13 @@ pub fn show(ctx: &egui::Context, state: &mut State, inside: egui::Rect) {
                             ui.add(Label::new(&notice.message).wrap().selectable(true));
                         });
                         ui.spacing_mut().item_spacing.x = 0.0;
-                        if controls::icon_button(ui, ICON_CONTENT_COPY, "Copy message", COPY).clicked()
+                        if controls::icon_button(ui, ICON_CONTENT_COPY, "Copy message", COPY)
+                            .clicked()
                         {
                             state.actions.push(Action::Copy(notice.message.clone()));
                         }
-                        if controls::icon_button(ui, ICON_CLOSE, "Dismiss message", DISMISS).clicked()
+                        if controls::icon_button(ui, ICON_CLOSE, "Dismiss message", DISMISS)
+                            .clicked()
                         {
                             dismissed = Some(index);
                         }

@@ -26,7 +26,8 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     state.shell.narrow = size.x < NARROW;
     state.shell.low = size.y < LOW;
     let colours = palette(&ctx);
-    let frame = |x: i8, y: i8| Frame::new().fill(colours.panel).inner_margin(Margin::symmetric(x, y));
+    let frame =
+        |x: i8, y: i8| Frame::new().fill(colours.panel).inner_margin(Margin::symmetric(x, y));
 
     Panel::top("top bar").exact_size(36.0).frame(frame(8, 0)).show(ui, |ui| {
         top_bar::show(ui, state);
@@ -65,7 +66,8 @@ pub fn show(ui: &mut Ui, state: &mut State) {
 
 fn centre(ui: &mut Ui, state: &mut State) {
     let colours = palette(ui.ctx());
-    let panel = |x: i8, y: i8| Frame::new().fill(colours.panel).inner_margin(Margin::symmetric(x, y));
+    let panel =
+        |x: i8, y: i8| Frame::new().fill(colours.panel).inner_margin(Margin::symmetric(x, y));
     if state.shell.scenario.is_some() {
         Panel::top("scenario").frame(panel(12, 8)).show(ui, |ui| scenario(ui, state));
     }
@@ -119,7 +121,9 @@ fn scenario(ui: &mut Ui, state: &mut State) {
                 ui.label(egui::RichText::new(scenario.figure).small().color(colours.accent));
             });
             for line in scenario.look_at {
-                ui.add(egui::Label::new(egui::RichText::new(line).small().color(colours.secondary)));
+                ui.add(egui::Label::new(
+                    egui::RichText::new(line).small().color(colours.secondary),
+                ));
             }
         });
         if controls::icon_button(ui, ICON_CLOSE, "Dismiss scenario", DISMISS).clicked() {

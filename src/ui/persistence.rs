@@ -82,9 +82,7 @@ impl StoredSettings {
             }
         };
         match serde_json::from_slice::<Self>(&text) {
-            Ok(stored) => {
-                Self { first_start: false, file: Some(file), ..stored.within_limits() }
-            }
+            Ok(stored) => Self { first_start: false, file: Some(file), ..stored.within_limits() },
             Err(error) => Self {
                 problem: Some(set_aside(&file, &error)),
                 file: Some(file),
@@ -105,8 +103,7 @@ impl StoredSettings {
         view.wipe = limit(view.wipe, 0.0, 1.0, default.wipe);
         view.zoom = limit(view.zoom, 1.0, 64.0, default.zoom);
         view.play_speed = limit(view.play_speed, 1.0, 1000.0, default.play_speed);
-        view.centre =
-            (limit(view.centre.0, 0.0, 1.0, 0.5), limit(view.centre.1, 0.0, 1.0, 0.5));
+        view.centre = (limit(view.centre.0, 0.0, 1.0, 0.5), limit(view.centre.1, 0.0, 1.0, 0.5));
         view.locked_range = view
             .locked_range
             .filter(|(low, high)| low.is_finite() && high.is_finite() && low < high);

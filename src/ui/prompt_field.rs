@@ -23,7 +23,7 @@ const RESET: &str = "a cat left of a red car on blue";
 
 /// The field's identity, to give it the keyboard from elsewhere.
 pub fn id() -> Id {
-    Id::new("prompt")
+    Id::unique("prompt")
 }
 
 /// Shows the field for a model that draws prompts.
@@ -39,8 +39,7 @@ pub fn show(ui: &mut Ui, state: &mut State, book: &Arc<PromptBook>) {
             if dice.clicked() {
                 replace = book.random_prompt(random_seed());
             }
-            let list =
-                controls::icon_button(ui, ICON_FORMAT_LIST_BULLETED, "Subjects", SUBJECTS);
+            let list = controls::icon_button(ui, ICON_FORMAT_LIST_BULLETED, "Subjects", SUBJECTS);
             Popup::menu(&list)
                 .close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside)
                 .width(232.0)
@@ -107,28 +106,29 @@ fn subjects(ui: &mut Ui, search: &mut String, grammar: &Grammar) -> Option<Strin
     egui::ScrollArea::vertical().max_height(300.0).auto_shrink([false, true]).show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 2.0;
         let mut any = false;
-        let mut group = |ui: &mut Ui, name: &str, phrases: &mut dyn Iterator<Item = (String, &str)>| {
-            let mut titled = false;
-            for (phrase, note) in phrases {
-                if !phrase.contains(&wanted) && !note.contains(&wanted) {
-                    continue;
+        let mut group =
+            |ui: &mut Ui, name: &str, phrases: &mut dyn Iterator<Item = (String, &str)>| {
+                let mut titled = false;
+                for (phrase, note) in phrases {
+                    if !phrase.contains(&wanted) && !note.contains(&wanted) {
+                        continue;
+                    }
+                    if !titled {
+                        ui.add_space(4.0);
+                        let colour = palette(ui.ctx()).secondary;
+                        ui.label(egui::RichText::new(name).small().color(colour));
+                        (titled, any) = (true, true);
+                    }
+                    let width = ui.available_width();
+                    let button = egui::Button::new(phrase.as_str())
+                        .right_text(egui::RichText::new(note).small().weak())
+                        .frame_when_inactive(false)
+                        .min_size(egui::vec2(width, 22.0));
+                    if ui.add(button).clicked() {
+                        clicked = Some(phrase);
+                    }
                 }
-                if !titled {
-                    ui.add_space(4.0);
-                    let colour = palette(ui.ctx()).secondary;
-                    ui.label(egui::RichText::new(name).small().color(colour));
-                    (titled, any) = (true, true);
-                }
-                let width = ui.available_width();
-                let button = egui::Button::new(phrase.as_str())
-                    .right_text(egui::RichText::new(note).small().weak())
-                    .frame_when_inactive(false)
-                    .min_size(egui::vec2(width, 22.0));
-                if ui.add(button).clicked() {
-                    clicked = Some(phrase);
-                }
-            }
-        };
+            };
         group(
             ui,
             "Subjects",

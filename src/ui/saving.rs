@@ -2,8 +2,8 @@
 //! and hears of the end through a channel. What is written, [`Writers`] decides.
 
 use crate::engine::trace::RunRecord;
-use crate::ui::view::ViewSettings;
 use crossbeam_channel::{Receiver, Sender, bounded};
+use egui::Color32;
 use image::RgbImage;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,8 +18,17 @@ pub struct ImageJob {
     pub image: Arc<RgbImage>,
     /// Tokens that the pixels hold.
     pub steps: usize,
-    /// The overlay to draw over it, as it is set in the window; `None` for the bare image.
-    pub overlay: Option<ViewSettings>,
+    /// The overlay to draw over it; `None` for the bare image.
+    pub overlay: Option<OverlayCells>,
+}
+
+/// An overlay as the window shows it, ready to be drawn over an image.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OverlayCells {
+    /// One entry per step; `None` where nothing lies over the image.
+    pub colours: Vec<Option<Color32>>,
+    /// 0 to 1.
+    pub opacity: f32,
 }
 
 /// What a thread shall ask for and write.
@@ -154,13 +163,19 @@ impl Saving {
             .spawn(move || {
                 let work = std::panic::AssertUnwindSafe(|| job.carry_out(&*writers, &*dialogs));
                 let outcome = std::panic::catch_unwind(work).unwrap_or_else(|_| {
-                    Outcome::Failed("The file dialog stopped with an internal error. Please report it.".into())
+                    Outcome::Failed(
+                        "The file dialog stopped with an internal error. Please report it.".into(),
+                    )
                 });
                 // The window is gone if nobody listens.
                 let _ = sender.send(outcome);
                 done();
             })
-            .map_err(|error| format!("No thread for the file dialog ({error}). Close other programs and try again."))?;
+            .map_err(|error| {
+                format!(
+                    "No thread for the file dialog ({error}). Close other programs and try again."
+                )
+            })?;
         self.busy = true;
         Ok(())
     }

@@ -21,10 +21,8 @@ const GENERATE: Hint = Hint::new(
     "One forward pass a step for all branches of all lanes.",
 );
 const STOP: Hint = Hint::new("Stops after the present step; what is drawn stays. Esc.", "");
-const LIVE: Hint = Hint::new(
-    "Decodes again 150 ms after every change of the settings, stopping what runs.",
-    "",
-);
+const LIVE: Hint =
+    Hint::new("Decodes again 150 ms after every change of the settings, stopping what runs.", "");
 const GUIDANCE_SCALE: Hint = Hint::new(
     "How hard the condition pulls. 1 is no guidance; too much breaks the image.",
     "γ, the guidance scale reached at the last step. Paper: γ_t = scale − 1, Eq. 6.",
@@ -133,17 +131,17 @@ fn generate_button(ui: &mut Ui, state: &mut State, size: egui::Vec2) {
     let colours = palette(ui.ctx());
     let reason = match &state.model {
         ModelStatus::Loading => Some("The model is still being loaded."),
-        ModelStatus::Failed(_) => Some("There is no model. Choose one in the menu at the top left."),
+        ModelStatus::Failed(_) => {
+            Some("There is no model. Choose one in the menu at the top left.")
+        }
         ModelStatus::Ready(_) => state.field_errors.first().map(|error| error.message.as_str()),
     };
     let text = |text: RichText| text.color(colours.on_accent);
-    let button = Button::new((
-        text(ICON_PLAY_ARROW.rich_text().size(18.0)),
-        text(fonts::group("Generate")),
-    ))
-    .fill(colours.accent)
-    .stroke(Stroke::NONE)
-    .min_size(size);
+    let button =
+        Button::new((text(ICON_PLAY_ARROW.rich_text().size(18.0)), text(fonts::group("Generate"))))
+            .fill(colours.accent)
+            .stroke(Stroke::NONE)
+            .min_size(size);
     let response = ui.add_enabled(reason.is_none(), button).accessible_name("Generate");
     let response = match reason {
         Some(reason) => response.on_disabled_hover_text(reason),

@@ -71,11 +71,21 @@ const fn line(
 /// All of them. Those with more modifiers stand first: egui lets Ctrl+S match Ctrl+Shift+S.
 pub static SHORTCUTS: &[Shortcut] = &[
     line("Run", "Ctrl+Enter", "Generate", Some((ctrl(Key::Enter), Command::Generate))),
-    line("Run", "Esc", "Stop the run, or let go of the token", Some((plain(Key::Escape), Command::Escape))),
+    line(
+        "Run",
+        "Esc",
+        "Stop the run, or let go of the token",
+        Some((plain(Key::Escape), Command::Escape)),
+    ),
     line("Run", "Ctrl+L", "Edit the prompt", Some((ctrl(Key::L), Command::EditPrompt))),
     line("Run", "Ctrl+D", "New seed", Some((ctrl(Key::D), Command::NewSeed))),
     line("Run", "Ctrl+Shift+L", "Live on or off", Some((ctrl_shift(Key::L), Command::ToggleLive))),
-    line("Run", "Ctrl+R", "Restore settings of the run in view", Some((ctrl(Key::R), Command::RestoreSettings))),
+    line(
+        "Run",
+        "Ctrl+R",
+        "Restore settings of the run in view",
+        Some((ctrl(Key::R), Command::RestoreSettings)),
+    ),
     line("Timeline", "← →", "One token back or on", None),
     line("Timeline", "↑ ↓", "One row back or on", None),
     line("Timeline", "Home End", "First or newest token", None),
@@ -84,7 +94,12 @@ pub static SHORTCUTS: &[Shortcut] = &[
     line("Images", "Double click", "Fit", None),
     line("Images", "Click", "Pin a token", None),
     line("Images", "Alt", "Flip: the other lane", None),
-    line("Files", "Ctrl+S", "Save image of the lane under the pointer", Some((ctrl(Key::S), Command::SaveImage))),
+    line(
+        "Files",
+        "Ctrl+S",
+        "Save image of the lane under the pointer",
+        Some((ctrl(Key::S), Command::SaveImage)),
+    ),
     line("Files", "Ctrl+Shift+S", "Save trace", Some((ctrl_shift(Key::S), Command::SaveTrace))),
     line("Files", "Ctrl+O", "Open model", Some((ctrl(Key::O), Command::OpenModel))),
     line("Window", "Ctrl+T", "Dark or light", Some((ctrl(Key::T), Command::SwitchTheme))),
@@ -113,9 +128,8 @@ impl Keyboard {
 /// before them.
 pub fn handle(ctx: &Context, state: &mut State, keyboard: Keyboard) {
     // More modifiers first, see `SHORTCUTS`.
-    let with_shift = |shortcut: &&Shortcut| {
-        shortcut.key.is_some_and(|(key, _)| key.modifiers.shift)
-    };
+    let with_shift =
+        |shortcut: &&Shortcut| shortcut.key.is_some_and(|(key, _)| key.modifiers.shift);
     let order = SHORTCUTS.iter().filter(with_shift);
     let order = order.chain(SHORTCUTS.iter().filter(|shortcut| !with_shift(shortcut)));
     for (key, command) in order.filter_map(|shortcut| shortcut.key) {
@@ -175,7 +189,7 @@ pub fn sheet(ctx: &Context, state: &mut State) {
     }
     let colours = palette(ctx);
     let frame = Frame::window(&ctx.global_style()).inner_margin(20).fill(colours.panel);
-    let modal = Modal::new(Id::new("shortcuts")).frame(frame).show(ctx, |ui| {
+    let modal = Modal::new(Id::unique("shortcuts")).frame(frame).show(ctx, |ui| {
         ui.set_width(620.0);
         ui.label(fonts::title("Shortcuts"));
         ui.add_space(4.0);
@@ -232,8 +246,10 @@ mod tests {
 
     fn press(state: &mut State, key: Key, modifiers: Modifiers, keyboard: Keyboard) {
         let ctx = Context::default();
-        let event = egui::Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers };
-        let input = egui::RawInput { events: vec![event], modifiers, ..Default::default() };
+        let event =
+            egui::Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers };
+        let held = egui::Event::ModifiersChanged(modifiers);
+        let input = egui::RawInput { events: vec![held, event], ..Default::default() };
         let _ = ctx.run_ui(input, |ui| handle(ui.ctx(), state, keyboard));
     }
 

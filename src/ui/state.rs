@@ -257,7 +257,10 @@ impl State {
 
     /// The message of a field that is wrong.
     pub fn field_error(&self, field: Field) -> Option<&str> {
-        self.field_errors.iter().find(|error| error.field == field).map(|error| error.message.as_str())
+        self.field_errors
+            .iter()
+            .find(|error| error.field == field)
+            .map(|error| error.message.as_str())
     }
 
     /// The run that is being decoded, if any.

@@ -29,7 +29,8 @@ pub fn show(ui: &mut Ui, state: &State) {
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let milliseconds = state.shell.frame_milliseconds;
-            let colour = if milliseconds > SLOW_FRAME { colours.warning } else { colours.secondary };
+            let colour =
+                if milliseconds > SLOW_FRAME { colours.warning } else { colours.secondary };
             let text = format!("frame {milliseconds:>4.1} ms");
             field(ui, &text, colour, "Time the window takes to lay out a frame, smoothed.");
         });
@@ -48,7 +49,12 @@ fn run_fields(ui: &mut Ui, state: &State, run: &RunView) {
     };
     field(ui, &format!("{what:<8}"), colour, "How the run in view stands.");
     let width = steps.to_string().len();
-    field(ui, &format!("step {done:>width$} of {steps}"), colours.text, "Steps every lane has done.");
+    field(
+        ui,
+        &format!("step {done:>width$} of {steps}"),
+        colours.text,
+        "Steps every lane has done.",
+    );
     if done > 0 {
         let seconds = run.elapsed.as_secs_f64().max(1e-9);
         let rate = (done * run.lanes.len()) as f64 / seconds;
@@ -73,7 +79,9 @@ fn run_fields(ui: &mut Ui, state: &State, run: &RunView) {
             None => format!("no token of {done:>width$} differs"),
             Some(first) => {
                 let differ = run.tokens_that_differ;
-                format!("{differ:>width$} of {done:>width$} tokens differ, first at {first:>width$}")
+                format!(
+                    "{differ:>width$} of {done:>width$} tokens differ, first at {first:>width$}"
+                )
             }
         };
         let tip = "Tokens that the first two lanes drew differently from the same noise, and the first step where they did.";

@@ -2,8 +2,8 @@
 //! and the egui style made from them (a grid of 4, controls 26 high, corners 6).
 
 use crate::engine::settings::LaneKind;
-use crate::ui::view::ColourMap;
 use crate::ui::fonts;
+use crate::ui::view::ColourMap;
 use egui::style::{HandleShape, WidgetVisuals};
 use egui::{Color32, CornerRadius, Margin, Shadow, Stroke, Style, Theme, Visuals, vec2};
 use serde::{Deserialize, Serialize};
@@ -129,11 +129,6 @@ pub fn palette(ctx: &egui::Context) -> &'static Palette {
 }
 
 impl Palette {
-    /// The tint that leaves a picture as it is.
-    pub fn untinted(&self) -> Color32 {
-        Color32::WHITE
-    }
-
     /// Colour of a lane, the same everywhere.
     pub fn lane(&self, lane: LaneKind, step_norm: bool) -> Color32 {
         match (lane, step_norm) {
@@ -220,7 +215,8 @@ fn visuals(palette: &Palette, base: Visuals) -> Visuals {
     visuals.window_fill = palette.panel;
     visuals.window_stroke = Stroke::new(1.0, palette.border);
     visuals.panel_fill = palette.panel;
-    let shadow = Shadow { offset: [0, 4], blur: 16, spread: 0, color: Color32::from_black_alpha(64) };
+    let shadow =
+        Shadow { offset: [0, 4], blur: 16, spread: 0, color: Color32::from_black_alpha(64) };
     visuals.window_shadow = shadow;
     visuals.popup_shadow = shadow;
     visuals.handle_shape = HandleShape::Circle;

@@ -13,10 +13,8 @@ use egui_material_icons::icons::{
 };
 
 const MODEL: Hint = Hint::new("The model that draws; opens the list of models.", "");
-const SCENARIOS: Hint = Hint::new(
-    "Settings that show what the paper's figures show; one click decodes them.",
-    "",
-);
+const SCENARIOS: Hint =
+    Hint::new("Settings that show what the paper's figures show; one click decodes them.", "");
 const THEME: Hint = Hint::new("Switches between dark and light. Ctrl+T.", "");
 const SHEET: Hint = Hint::new("Lists all shortcuts. ? or F1.", "");
 
