@@ -2,9 +2,29 @@
 //! by [`action::Action`]. Nothing here computes or reads files: the engine does.
 
 pub mod action;
+pub mod actions;
+pub mod app;
+pub mod class_field;
+pub mod controls;
+pub mod fonts;
+pub mod history;
+pub mod live;
+pub mod method_panel;
+pub mod notices;
+pub mod panels;
+pub mod persistence;
+pub mod prompt_field;
+pub mod saving;
+pub mod scenarios;
+pub mod schedule_plot;
+pub mod settings_panel;
+pub mod shortcuts;
 pub mod state;
+pub mod status_bar;
 pub mod theme;
+pub mod top_bar;
 pub mod view;
+pub mod writers;
 
 /// Opens the window.
 ///

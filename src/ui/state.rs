@@ -1,14 +1,18 @@
 //! Everything the window knows: the settings being edited, the runs of the sitting, how they are
 //! looked at, notices. Panels borrow it; [`crate::ui::action::Action`]s change what lies outside it.
 
-use crate::engine::settings::{FieldError, RunSettings};
+use crate::engine::settings::{Field, FieldError, RunSettings};
 use crate::engine::trace::{RunId, RunRecord, RunStatus, StepRecord};
 use crate::models::card::ModelCard;
 use crate::ui::action::Action;
+use crate::ui::history::Thumbnails;
+use crate::ui::theme::ThemeChoice;
 use crate::ui::view::{Cursor, Focus, ViewSettings};
 use image::RgbImage;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// One lane of a run as the window holds it.
 #[derive(Default)]
@@ -31,18 +35,60 @@ pub struct RunView {
     pub status: RunStatus,
     /// First step at which the first two lanes part, as of this frame.
     pub first_divergence: Option<usize>,
+    /// Steps at which the first two lanes drew different tokens, as of this frame.
+    pub tokens_that_differ: usize,
+    /// Steps every lane has done, as of this frame; stays when the rows of a run out of view are
+    /// given back.
+    pub steps_done: usize,
+    /// Time spent decoding, as of this frame.
+    pub elapsed: Duration,
+    /// Started by a change of the settings, not by the button.
+    pub by_live: bool,
 }
 
 impl RunView {
     /// A view of a run that has just begun.
     pub fn new(record: Arc<RunRecord>) -> Self {
         let lanes = record.lanes().iter().map(|_| LaneView::default()).collect();
-        Self { record, lanes, status: RunStatus::Starting, first_divergence: None }
+        Self {
+            record,
+            lanes,
+            status: RunStatus::Starting,
+            first_divergence: None,
+            tokens_that_differ: 0,
+            steps_done: 0,
+            elapsed: Duration::ZERO,
+            by_live: false,
+        }
     }
 
     /// Steps every lane has done, as of this frame.
     pub fn steps_done(&self) -> usize {
         self.lanes.iter().map(|lane| lane.records.len()).min().unwrap_or(0)
+    }
+
+    /// Takes over what the decoder has added since the last frame.
+    pub fn refresh(&mut self) {
+        let before = self.steps_done();
+        // Status first: once it says that the run is over, no row comes after the ones read below.
+        self.status = self.record.status();
+        for (index, lane) in self.lanes.iter_mut().enumerate() {
+            self.record.read_new(index, &mut lane.records);
+        }
+        self.elapsed = self.record.elapsed();
+        self.steps_done = self.steps_done();
+        if self.steps_done != before && self.lanes.len() >= 2 {
+            self.first_divergence = self.record.first_divergence(0, 1);
+            self.tokens_that_differ = self.record.tokens_that_differ(0, 1);
+        }
+    }
+
+    /// Gives back what can be read again from the record: rows, and pixels at other positions.
+    pub fn release(&mut self) {
+        for lane in &mut self.lanes {
+            lane.records = Vec::new();
+            lane.at_cursor = HashMap::new();
+        }
     }
 
     /// T.
@@ -81,6 +127,71 @@ pub struct Notice {
     pub kind: NoticeKind,
     /// What is wrong, then what to do.
     pub message: String,
+    /// When it was said; information goes by itself after a while.
+    pub since: Instant,
+}
+
+/// What the lower panel shows where the inspector has no room of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LowerTab {
+    /// The plots.
+    #[default]
+    Plots,
+    /// The inspector.
+    Inspector,
+}
+
+/// Sizes of the panels that can be dragged, in points.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PanelSizes {
+    /// Width of the settings.
+    pub settings: f32,
+    /// Width of the inspector.
+    pub inspector: f32,
+    /// Height of the plots.
+    pub plots: f32,
+}
+
+impl Default for PanelSizes {
+    fn default() -> Self {
+        Self { settings: 290.0, inspector: 300.0, plots: 220.0 }
+    }
+}
+
+/// State of the window's frame: what is open, typed half, or measured.
+#[derive(Default)]
+pub struct Shell {
+    /// The sheet of shortcuts is open.
+    pub shortcuts_open: bool,
+    /// The scenario whose words are shown above the lanes.
+    pub scenario: Option<usize>,
+    /// Typed into the search of subjects or classes.
+    pub search: String,
+    /// The seed as it is being typed; what it stands for lies in the settings.
+    pub seed_text: String,
+    /// The typed seed is not a number.
+    pub seed_error: Option<String>,
+    /// The run that was asked to stop.
+    pub stopping: Option<RunId>,
+    /// What the lower panel shows where the inspector has no room of its own.
+    pub lower_tab: LowerTab,
+    /// Sizes of the panels that can be dragged.
+    pub panels: PanelSizes,
+    /// The window is too narrow for an inspector of its own.
+    pub narrow: bool,
+    /// The window is too low for large thumbnails and rows of two lines.
+    pub low: bool,
+    /// Time the window takes for a frame, smoothed, in milliseconds.
+    pub frame_milliseconds: f32,
+    /// Model files can be opened.
+    pub can_open_models: bool,
+    /// A file dialog is open or a file is being written.
+    pub saving: bool,
+    /// Where the plots were painted, to cut a picture of them out of the window.
+    pub plots_rect: Option<egui::Rect>,
+    /// Small pictures of the history.
+    pub thumbnails: Thumbnails,
 }
 
 /// The whole window's state.
@@ -96,6 +207,10 @@ pub struct State {
     pub live: bool,
     /// Keep the seed on Generate.
     pub seed_locked: bool,
+    /// Dark or light.
+    pub theme: ThemeChoice,
+    /// What is open, typed half, or measured.
+    pub shell: Shell,
     /// How runs are looked at.
     pub view: ViewSettings,
     /// The step cursor of the shown run.
@@ -137,6 +252,44 @@ impl State {
 
     /// Adds a message.
     pub fn notify(&mut self, kind: NoticeKind, message: impl Into<String>) {
-        self.notices.push(Notice { kind, message: message.into() });
+        self.notices.push(Notice { kind, message: message.into(), since: Instant::now() });
+    }
+
+    /// The message of a field that is wrong.
+    pub fn field_error(&self, field: Field) -> Option<&str> {
+        self.field_errors
+            .iter()
+            .find(|error| error.field == field)
+            .map(|error| error.message.as_str())
+    }
+
+    /// The run that is being decoded, if any.
+    pub fn running(&self) -> Option<&RunView> {
+        self.runs.iter().rev().find(|run| !run.status.is_over())
+    }
+
+    /// Puts another run in view, at its newest step.
+    pub fn show_run(&mut self, id: RunId) {
+        if self.shown != Some(id) {
+            if let Some(run) = self.shown_run_mut()
+                && run.status.is_over()
+            {
+                run.release();
+            }
+            self.shown = Some(id);
+        }
+        let Some(run) = self.shown_run_mut() else { return };
+        run.refresh();
+        let (position, following, steps) = (run.steps_done, !run.status.is_over(), run.steps());
+        // A pinned token stays: runs are compared at it.
+        self.focus.pinned = self.focus.pinned.filter(|step| *step < steps);
+        self.cursor = Cursor { position, following, playing: false };
+    }
+
+    /// Changes the seed, here and in the field.
+    pub fn set_seed(&mut self, seed: u64) {
+        self.settings.sampling.seed = seed;
+        self.shell.seed_text = seed.to_string();
+        self.shell.seed_error = None;
     }
 }

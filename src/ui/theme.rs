@@ -1,8 +1,46 @@
-//! The theme: the only file that holds colours. Dark and light palettes, lane colours, colour maps.
+//! The theme: the only file that holds colours. Dark and light palettes, lane colours, colour maps,
+//! and the egui style made from them (a grid of 4, controls 26 high, corners 6).
 
 use crate::engine::settings::LaneKind;
+use crate::ui::fonts;
 use crate::ui::view::ColourMap;
-use egui::Color32;
+use egui::style::{HandleShape, WidgetVisuals};
+use egui::{Color32, CornerRadius, Margin, Shadow, Stroke, Style, Theme, Visuals, vec2};
+use serde::{Deserialize, Serialize};
+
+/// Which palette is in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ThemeChoice {
+    /// Light on dark.
+    #[default]
+    Dark,
+    /// Dark on light.
+    Light,
+}
+
+impl ThemeChoice {
+    /// The other one.
+    pub fn other(self) -> Self {
+        match self {
+            Self::Dark => Self::Light,
+            Self::Light => Self::Dark,
+        }
+    }
+
+    /// As egui names it.
+    pub fn egui(self) -> Theme {
+        match self {
+            Self::Dark => Theme::Dark,
+            Self::Light => Theme::Light,
+        }
+    }
+}
+
+/// Corners of controls and cards.
+pub const CORNER: u8 = 6;
+/// Height of controls, in points.
+pub const CONTROL_HEIGHT: f32 = 26.0;
 
 /// Colours of one theme, by what they mean.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,14 +51,20 @@ pub struct Palette {
     pub panel: Color32,
     /// Controls and cards on panels.
     pub raised: Color32,
+    /// A control under the pointer.
+    pub hovered: Color32,
     /// Lines between surfaces.
     pub border: Color32,
+    /// The empty part of sliders and switches: stands out from panels more than a border does.
+    pub rail: Color32,
     /// Text.
     pub text: Color32,
     /// Less important text.
     pub secondary: Color32,
     /// What can be pressed, what is selected.
     pub accent: Color32,
+    /// Text on the accent.
+    pub on_accent: Color32,
     /// Something to look at.
     pub warning: Color32,
     /// Something failed.
@@ -42,10 +86,13 @@ pub const DARK: Palette = Palette {
     window: rgb(0x14161A),
     panel: rgb(0x1A1D22),
     raised: rgb(0x242830),
+    hovered: rgb(0x2F343E),
     border: rgb(0x2E333C),
+    rail: rgb(0x434A56),
     text: rgb(0xE7E9EC),
     secondary: rgb(0x9BA4B0),
     accent: rgb(0x6EA8FE),
+    on_accent: rgb(0x10141B),
     warning: rgb(0xE3A53D),
     error: rgb(0xEC6A73),
     good: rgb(0x5DB870),
@@ -60,10 +107,13 @@ pub const LIGHT: Palette = Palette {
     window: rgb(0xF4F5F7),
     panel: rgb(0xFFFFFF),
     raised: rgb(0xECEFF3),
+    hovered: rgb(0xDFE4EB),
     border: rgb(0xD5DAE1),
+    rail: rgb(0xB9C1CC),
     text: rgb(0x1B1F26),
     secondary: rgb(0x59626F),
     accent: rgb(0x2563EB),
+    on_accent: rgb(0xFFFFFF),
     warning: rgb(0x9A6200),
     error: rgb(0xC42B37),
     good: rgb(0x1F7A3A),
@@ -102,4 +152,110 @@ pub fn map_colour(map: ColourMap, value: f32) -> Color32 {
     };
     let colour = gradient.eval_continuous(f64::from(value.clamp(0.0, 1.0)));
     Color32::from_rgb(colour.r, colour.g, colour.b)
+}
+
+/// Installs faces and styles of both themes; [`egui::Context::set_theme`] then switches between them.
+pub fn install(ctx: &egui::Context) {
+    fonts::install(ctx);
+    ctx.set_style_of(Theme::Dark, style(&DARK, Visuals::dark()));
+    ctx.set_style_of(Theme::Light, style(&LIGHT, Visuals::light()));
+}
+
+fn style(palette: &Palette, base: Visuals) -> Style {
+    let mut style = Style { text_styles: fonts::text_styles(), ..Style::default() };
+    style.animation_time = 0.1;
+    style.drag_value_text_style = egui::TextStyle::Monospace;
+    style.interaction.selectable_labels = false;
+    style.interaction.tooltip_delay = 0.35;
+    let spacing = &mut style.spacing;
+    spacing.item_spacing = vec2(8.0, 8.0);
+    spacing.button_padding = vec2(8.0, 4.0);
+    spacing.interact_size = vec2(CONTROL_HEIGHT, CONTROL_HEIGHT);
+    spacing.menu_margin = Margin::same(8);
+    spacing.window_margin = Margin::same(16);
+    spacing.indent = 16.0;
+    spacing.icon_width = 16.0;
+    spacing.icon_width_inner = 8.0;
+    spacing.icon_spacing = 8.0;
+    spacing.slider_rail_height = 4.0;
+    spacing.tooltip_width = 320.0;
+    spacing.combo_height = 320.0;
+    style.visuals = visuals(palette, base);
+    style
+}
+
+fn visuals(palette: &Palette, base: Visuals) -> Visuals {
+    let corner = CornerRadius::same(CORNER);
+    let widget = |fill: Color32, line: Color32, text: Color32| WidgetVisuals {
+        bg_fill: fill,
+        weak_bg_fill: fill,
+        bg_stroke: Stroke::new(1.0, line),
+        corner_radius: corner,
+        fg_stroke: Stroke::new(1.0, text),
+        expansion: 0.0,
+    };
+    let mut visuals = base;
+    visuals.weak_text_color = Some(palette.secondary);
+    visuals.widgets.noninteractive = widget(palette.panel, palette.border, palette.text);
+    visuals.widgets.inactive = widget(palette.raised, palette.border, palette.text);
+    visuals.widgets.hovered = widget(palette.hovered, palette.rail, palette.text);
+    visuals.widgets.active = widget(palette.hovered, palette.accent, palette.text);
+    visuals.widgets.open = widget(palette.hovered, palette.rail, palette.text);
+    visuals.selection.bg_fill = palette.accent.gamma_multiply(0.32);
+    visuals.selection.stroke = Stroke::new(1.0, palette.text);
+    visuals.hyperlink_color = palette.accent;
+    visuals.faint_bg_color = palette.raised;
+    visuals.extreme_bg_color = palette.window;
+    visuals.text_edit_bg_color = Some(palette.window);
+    visuals.code_bg_color = palette.raised;
+    visuals.warn_fg_color = palette.warning;
+    visuals.error_fg_color = palette.error;
+    visuals.window_corner_radius = CornerRadius::same(8);
+    visuals.menu_corner_radius = CornerRadius::same(8);
+    visuals.window_fill = palette.panel;
+    visuals.window_stroke = Stroke::new(1.0, palette.border);
+    visuals.panel_fill = palette.panel;
+    let shadow =
+        Shadow { offset: [0, 4], blur: 16, spread: 0, color: Color32::from_black_alpha(64) };
+    visuals.window_shadow = shadow;
+    visuals.popup_shadow = shadow;
+    visuals.handle_shape = HandleShape::Circle;
+    visuals.slider_trailing_fill = true;
+    visuals.interact_cursor = None;
+    visuals.text_cursor.stroke = Stroke::new(2.0, palette.accent);
+    visuals.disabled_alpha = 0.45;
+    visuals
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Relative luminance contrast of WCAG 2.
+    fn contrast(a: Color32, b: Color32) -> f64 {
+        let luminance = |colour: Color32| {
+            let linear = |byte: u8| {
+                let value = f64::from(byte) / 255.0;
+                if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+            };
+            0.2126 * linear(colour.r()) + 0.7152 * linear(colour.g()) + 0.0722 * linear(colour.b())
+        };
+        let (a, b) = (luminance(a) + 0.05, luminance(b) + 0.05);
+        (a / b).max(b / a)
+    }
+
+    #[test]
+    fn text_stands_out_from_every_surface() {
+        for palette in [&DARK, &LIGHT] {
+            for surface in [palette.window, palette.panel, palette.raised] {
+                for text in [palette.text, palette.secondary] {
+                    assert!(contrast(text, surface) >= 4.5, "{text:?} on {surface:?}");
+                }
+            }
+            for text in [palette.accent, palette.warning, palette.error, palette.good] {
+                assert!(contrast(text, palette.panel) >= 4.5, "{text:?} on the panel");
+            }
+            assert!(contrast(palette.on_accent, palette.accent) >= 4.5);
+        }
+    }
 }

@@ -1,0 +1,205 @@
+//! The prompt: typing with completion from the model's words, a random one, subjects to insert.
+
+use crate::engine::settings::Field;
+use crate::models::decoder::Condition;
+use crate::models::prompt::{Grammar, PromptBook};
+use crate::ui::controls::{self, Hint};
+use crate::ui::state::State;
+use crate::ui::theme::palette;
+use egui::{CompletionPopup, Id, Popup, RectAlign, Suggestion, TextEdit, Ui};
+use egui_material_icons::icons::{ICON_CASINO, ICON_FORMAT_LIST_BULLETED};
+use std::sync::Arc;
+
+/// Most suggestions shown at once.
+const SUGGESTIONS: usize = 8;
+
+const PROMPT: Hint = Hint::new(
+    "What to draw. Tab or Enter takes a suggestion; Ctrl+Enter generates.",
+    "The condition c of the conditional branch; the unconditional branch sees none of it.",
+);
+const RANDOM: Hint = Hint::new("Puts a random prompt of the model's grammar here.", "");
+const SUBJECTS: Hint = Hint::new("Lists the words this model knows; a click inserts one.", "");
+const RESET: &str = "a cat left of a red car on blue";
+
+/// The field's identity, to give it the keyboard from elsewhere.
+pub fn id() -> Id {
+    Id::unique("prompt")
+}
+
+/// Shows the field for a model that draws prompts.
+pub fn show(ui: &mut Ui, state: &mut State, book: &Arc<PromptBook>) {
+    let Condition::Prompt { text, .. } = &mut state.settings.condition else { return };
+    let (mut insert, mut replace) = (None, None);
+    controls::group_title(ui, "Prompt", |ui| {
+        if book.grammar().is_some() && controls::reset_button(ui, text != RESET, "the prompt") {
+            replace = Some(RESET.to_owned());
+        }
+        if let Some(grammar) = book.grammar() {
+            let dice = controls::icon_button(ui, ICON_CASINO, "Random prompt", RANDOM);
+            if dice.clicked() {
+                replace = book.random_prompt(random_seed());
+            }
+            let list = controls::icon_button(ui, ICON_FORMAT_LIST_BULLETED, "Subjects", SUBJECTS);
+            Popup::menu(&list)
+                .close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside)
+                .width(232.0)
+                .show(|ui| insert = subjects(ui, &mut state.shell.search, grammar));
+        }
+    });
+    if let Some(phrase) = insert {
+        let cursor = text.len();
+        *text = insert_phrase(text, cursor, &phrase).0;
+    }
+    if let Some(prompt) = replace {
+        *text = prompt;
+    }
+    let suggesting = edit(ui, text, book);
+    // A word that is being typed is not wrong yet.
+    if !suggesting {
+        controls::field_message(ui, state.field_error(Field::Prompt));
+    }
+}
+
+fn edit(ui: &mut Ui, text: &mut String, book: &PromptBook) -> bool {
+    // Two lines: a prompt of the grammar fits without scrolling.
+    let field = TextEdit::multiline(text)
+        .desired_rows(2)
+        .desired_width(f32::INFINITY)
+        .margin(egui::Margin::symmetric(8, 6))
+        .return_key(None)
+        .hint_text("What to draw");
+    let focused = ui.memory(|memory| memory.has_focus(id()));
+    let output = CompletionPopup::new(id()).align(RectAlign::BOTTOM_START).max_height(220.0).show(
+        ui,
+        field,
+        |query| {
+            // Only while a word is being typed: the list covers the button below.
+            if !focused || query.word.is_empty() {
+                return Vec::new();
+            }
+            book.completions(query.text, query.word_range.end.0)
+                .into_iter()
+                .filter(|word| word != query.word)
+                .take(SUGGESTIONS)
+                .map(|word| Suggestion::new(format!("{word} ")).content(word))
+                .collect()
+        },
+    );
+    let response = output.text_edit.response.response;
+    PROMPT.on(response.accessible_name("Prompt"));
+    if text.contains(['\n', '\r']) {
+        // Pasted line ends: a prompt is one line.
+        *text = text.replace(['\n', '\r'], " ");
+    }
+    output.is_open
+}
+
+/// A searchable list of the grammar's words by group; returns the phrase that was clicked.
+fn subjects(ui: &mut Ui, search: &mut String, grammar: &Grammar) -> Option<String> {
+    let field = TextEdit::singleline(search)
+        .hint_text("Search")
+        .desired_width(f32::INFINITY)
+        .margin(egui::Margin::symmetric(8, 4));
+    ui.add(field).accessible_name("Search subjects").request_focus();
+    let wanted = search.trim().to_lowercase();
+    let mut clicked = None;
+    egui::ScrollArea::vertical().max_height(300.0).auto_shrink([false, true]).show(ui, |ui| {
+        ui.spacing_mut().item_spacing.y = 2.0;
+        let mut any = false;
+        let mut group =
+            |ui: &mut Ui, name: &str, phrases: &mut dyn Iterator<Item = (String, &str)>| {
+                let mut titled = false;
+                for (phrase, note) in phrases {
+                    if !phrase.contains(&wanted) && !note.contains(&wanted) {
+                        continue;
+                    }
+                    if !titled {
+                        ui.add_space(4.0);
+                        let colour = palette(ui.ctx()).secondary;
+                        ui.label(egui::RichText::new(name).small().color(colour));
+                        (titled, any) = (true, true);
+                    }
+                    let width = ui.available_width();
+                    let button = egui::Button::new(phrase.as_str())
+                        .right_text(egui::RichText::new(note).small().weak())
+                        .frame_when_inactive(false)
+                        .min_size(egui::vec2(width, 22.0));
+                    if ui.add(button).clicked() {
+                        clicked = Some(phrase);
+                    }
+                }
+            };
+        group(
+            ui,
+            "Subjects",
+            &mut grammar.subjects.iter().map(|subject| {
+                (format!("{} {}", subject.article, subject.singular), subject.plural.as_str())
+            }),
+        );
+        for (name, words, note) in [
+            ("Between two objects", &grammar.relations, ""),
+            ("Counts, before a plural", &grammar.counts, ""),
+            ("Colours of an object", &grammar.tints, ""),
+        ] {
+            group(ui, name, &mut words.iter().map(|word| (word.clone(), note)));
+        }
+        group(
+            ui,
+            "Grounds",
+            &mut grammar.grounds.iter().map(|ground| (format!("on {ground}"), "")),
+        );
+        if !any {
+            ui.label("Nothing found.");
+        }
+    });
+    clicked
+}
+
+/// Inserts a phrase at a place given in bytes, with one space on either side of it. Returns the text
+/// and the place after the phrase. A place inside a character or beyond the end is the end.
+pub fn insert_phrase(text: &str, cursor: usize, phrase: &str) -> (String, usize) {
+    let (before, after) = text.split_at_checked(cursor).unwrap_or((text, ""));
+    let (before, after) = (before.trim_end(), after.trim_start());
+    let mut result = String::with_capacity(text.len() + phrase.len() + 2);
+    result.push_str(before);
+    if !before.is_empty() {
+        result.push(' ');
+    }
+    result.push_str(phrase);
+    let place = result.len();
+    if !after.is_empty() {
+        result.push(' ');
+        result.push_str(after);
+    }
+    (result, place)
+}
+
+/// A number nobody chose, for dice: from the clock, mixed so that neighbours differ (SplitMix64).
+pub fn random_seed() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let mut mixed = since.map_or(0, |since| since.as_nanos() as u64);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phrases_are_inserted_with_single_spaces() {
+        assert_eq!(insert_phrase("", 0, "a cat"), ("a cat".into(), 5));
+        assert_eq!(insert_phrase("a cat", 5, "left of"), ("a cat left of".into(), 13));
+        assert_eq!(insert_phrase("a cat ", 6, "on blue"), ("a cat on blue".into(), 13));
+        assert_eq!(insert_phrase("a cat on blue", 5, "and"), ("a cat and on blue".into(), 9));
+        assert_eq!(insert_phrase("a cat on blue", 6, "and"), ("a cat and on blue".into(), 9));
+    }
+
+    #[test]
+    fn a_place_that_is_none_is_the_end() {
+        // The first letter takes two bytes: 1 lies inside it.
+        assert_eq!(insert_phrase("é", 1, "a cat").0, "é a cat");
+        assert_eq!(insert_phrase("a", 99, "cat").0, "a cat");
+    }
+}

@@ -1,0 +1,130 @@
+//! Scenarios: settings for which the built-in model shows what the paper's figures show, each with
+//! two lines that say what to look at. Plain data; applying one is a change of the settings.
+
+use crate::engine::settings::{LaneKind, RunSettings};
+use crate::models::decoder::Condition;
+use crate::ui::view::{Overlay, ViewSettings};
+
+/// One scenario.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scenario {
+    /// Name in the menu.
+    pub name: &'static str,
+    /// Figure of the paper.
+    pub figure: &'static str,
+    /// What to look at: two lines.
+    pub look_at: [&'static str; 2],
+    prompt: &'static str,
+    seed: u64,
+    guidance_scale: f32,
+    cosine_power: f32,
+    lanes: &'static [LaneKind],
+    delta_context: bool,
+    overlay: Overlay,
+}
+
+/// All of them, in the order of the menu.
+pub fn all() -> &'static [Scenario] {
+    &SCENARIOS
+}
+
+static SCENARIOS: [Scenario; 4] = [
+    Scenario {
+        name: "Guidance diminishing",
+        figure: "Fig. 3",
+        look_at: [
+            "Entropy plot, CFG: the conditional and unconditional curves close in on each other as rows are drawn.",
+            "A shrinking gap means that guidance has less and less to say. Under SoftCFG the gap stays open longer.",
+        ],
+        prompt: "a cat left of a red car on blue",
+        seed: 7,
+        guidance_scale: 2.0,
+        cosine_power: 0.0,
+        lanes: &[LaneKind::Cfg, LaneKind::SoftCfg],
+        delta_context: true,
+        overlay: Overlay::Off,
+    },
+    Scenario {
+        name: "Over-guidance",
+        figure: "Fig. 4",
+        look_at: [
+            "CFG at a constant scale of 8: shapes break up and colours clip although each step follows the prompt.",
+            "Move γ down to 2 and watch the scene come back. The lane without guidance shows what the model draws alone.",
+        ],
+        prompt: "a dog left of a pizza on green",
+        seed: 7,
+        guidance_scale: 8.0,
+        cosine_power: 0.0,
+        lanes: &[LaneKind::None, LaneKind::Cfg, LaneKind::SoftCfg],
+        delta_context: false,
+        overlay: Overlay::Off,
+    },
+    Scenario {
+        name: "Explosion without step norm",
+        figure: "Fig. 7",
+        look_at: [
+            "Scale and ‖Δ‖ plots: without step norm the difference between the branches grows with every token.",
+            "The budget plot says why: Σ(1−w) grows without bound, with step norm it stays at one token's worth.",
+        ],
+        prompt: "a bus and a house on yellow",
+        seed: 7,
+        guidance_scale: 4.0,
+        cosine_power: 1.4,
+        lanes: &[LaneKind::SoftCfg, LaneKind::SoftCfgNoStepNorm],
+        delta_context: true,
+        overlay: Overlay::Delta,
+    },
+    Scenario {
+        name: "Attribute binding",
+        figure: "Fig. 12",
+        look_at: [
+            "Two objects with a colour each: does the first one's colour drift into the second as rows are drawn?",
+            "Weight overlay: tokens the model was sure of are turned down most, so what they say repeats less.",
+        ],
+        prompt: "a blue dog right of a red house on pink",
+        seed: 7,
+        guidance_scale: 4.0,
+        cosine_power: 1.4,
+        lanes: &[LaneKind::Cfg, LaneKind::SoftCfg],
+        delta_context: false,
+        overlay: Overlay::Weight,
+    },
+];
+
+impl Scenario {
+    /// Puts the scenario's values in place; what it does not speak of goes back to the paper's.
+    pub fn apply(&self, settings: &mut RunSettings, view: &mut ViewSettings) {
+        *settings = RunSettings {
+            condition: Condition::Prompt { text: self.prompt.into(), negative: None },
+            lanes: self.lanes.to_vec(),
+            guidance_scale: self.guidance_scale,
+            cosine_power: self.cosine_power,
+            delta_context: self.delta_context,
+            ..RunSettings::default()
+        };
+        settings.sampling.seed = self.seed;
+        view.overlay = self.overlay;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scenarios_are_told_apart_and_leave_nothing_of_the_settings_before() {
+        let names: std::collections::HashSet<_> = all().iter().map(|one| one.name).collect();
+        assert_eq!(names.len(), all().len());
+        for scenario in all() {
+            let (mut one, mut other) = (RunSettings::default(), RunSettings::default());
+            other.sampling.temperature = 0.3;
+            other.step_norm = false;
+            other.lanes.clear();
+            let mut view = ViewSettings::default();
+            scenario.apply(&mut one, &mut view);
+            scenario.apply(&mut other, &mut view);
+            assert_eq!(one, other);
+            assert!(!one.lanes.is_empty() && scenario.look_at.iter().all(|line| line.len() < 130));
+        }
+    }
+}
