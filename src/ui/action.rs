@@ -23,6 +23,8 @@ pub enum Action {
     SavePlotData { run: RunId },
     /// Save a picture of the plot in view.
     SavePlotPicture,
+    /// Ask the engine for a lane's pixels as they stood after `steps` tokens.
+    RequestPreview { run: RunId, lane: usize, steps: usize },
     /// Ask the engine for pictures of codes.
     RequestSwatches(Vec<u32>),
     /// Put text on the clipboard.

@@ -2,6 +2,22 @@
 //! by [`action::Action`]. Nothing here computes or reads files: the engine does.
 
 pub mod action;
+pub mod centre;
+pub mod comparison;
+pub mod geometry;
+pub mod image_texture;
+pub mod inspector;
+pub mod lane_header;
+pub mod lane_paint;
+pub mod lanes_view;
+pub mod overlay;
+pub mod overlay_controls;
+pub mod plot_data;
+pub mod plot_parts;
+pub mod plots;
 pub mod state;
 pub mod theme;
+pub mod timeline;
+pub mod token_text;
+pub mod top_tokens;
 pub mod view;
