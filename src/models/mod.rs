@@ -2,7 +2,6 @@
 
 pub mod activation;
 pub mod attention;
-pub mod builtin;
 pub mod card;
 pub mod decoder;
 mod device;

@@ -1,6 +1,5 @@
 //! What panels asked for during a frame, carried out after it, in one place.
 
-use crate::engine::events::PreviewRequest;
 use crate::engine::trace::RunId;
 use crate::ui::action::Action;
 use crate::ui::app::{StudioApp, centre_panels};
@@ -60,8 +59,7 @@ impl StudioApp {
             }
             Action::RequestPreview { run, lane, steps } => {
                 if let Some(view) = self.run(run) {
-                    let tokens = view.record.tokens(lane, steps);
-                    self.engine.request_preview(PreviewRequest { run, lane, steps, tokens });
+                    self.engine.request_preview(&view.record, lane, steps);
                 }
             }
             Action::RequestSwatches(codes) => self.engine.request_swatches(codes),

@@ -14,7 +14,6 @@ use crate::ui::writers::ExportWriters;
 use crate::ui::{panels, settings_panel, theme};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use egui::{ColorImage, Context};
-use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,8 +38,6 @@ pub struct StudioApp {
     /// Pictures of the window that were asked for.
     pub(super) screenshot: (Sender<Arc<ColorImage>>, Receiver<Arc<ColorImage>>),
     open_model: Option<ModelOpener>,
-    /// Drained, not yet looked at.
-    events: VecDeque<Event>,
     /// Settings and model of the last check.
     checked: Option<(RunSettings, Arc<ModelCard>)>,
     writer: Option<SettingsWriter>,
@@ -91,7 +88,6 @@ impl StudioApp {
             saving: Saving::new(Arc::new(ExportWriters)),
             screenshot: bounded(1),
             open_model: None,
-            events: VecDeque::new(),
             checked: None,
             writer,
             live_choice: stored.live,
@@ -145,10 +141,9 @@ impl StudioApp {
 
     fn drain(&mut self, ctx: &Context) {
         let begin = Instant::now();
-        self.events.extend(self.engine.drain());
-        while let Some(event) = self.events.pop_front() {
+        while let Some(event) = self.engine.next_event() {
             self.take(ctx, event);
-            if begin.elapsed() > EVENT_BUDGET && !self.events.is_empty() {
+            if begin.elapsed() > EVENT_BUDGET {
                 ctx.request_repaint();
                 break;
             }

@@ -7,6 +7,7 @@ use crate::models::card::ModelCard;
 use crate::ui::action::Action;
 use crate::ui::history::Thumbnails;
 use crate::ui::theme::ThemeChoice;
+use crate::ui::centre::CentreState;
 use crate::ui::view::{Cursor, Focus, ViewSettings};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
@@ -227,6 +228,8 @@ pub struct State {
     pub swatches: HashMap<u32, Arc<RgbImage>>,
     /// What panels asked for this frame.
     pub actions: Vec<Action>,
+    /// Textures and caches of the centre; nothing that has to last.
+    pub centre: CentreState,
 }
 
 impl State {
@@ -236,6 +239,11 @@ impl State {
             ModelStatus::Ready(card) => Some(card),
             _ => None,
         }
+    }
+
+    /// Whether a model is ready for runs.
+    pub fn model_is_ready(&self) -> bool {
+        matches!(self.model, ModelStatus::Ready(_))
     }
 
     /// The run in view.

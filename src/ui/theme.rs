@@ -259,3 +259,57 @@ mod tests {
         }
     }
 }
+/// Colours of the images and plots, derived from the tokens above.
+impl Palette {
+    /// Ground of what is not drawn yet.
+    pub fn undrawn(&self) -> Color32 {
+        self.window.lerp_to_gamma(self.border, 0.18)
+    }
+
+    /// Hatching of what is not drawn yet.
+    pub fn hatch(&self) -> Color32 {
+        self.border.gamma_multiply(0.55)
+    }
+
+    /// The token grid on what is not drawn yet.
+    pub fn grid(&self) -> Color32 {
+        self.border.gamma_multiply(0.8)
+    }
+
+    /// Every second row of the image, behind a plot.
+    pub fn row_band(&self) -> Color32 {
+        self.text.gamma_multiply(0.028)
+    }
+
+    /// Under a mark on an image, so that it is seen on any colour.
+    pub fn mark_shadow(&self) -> Color32 {
+        Color32::from_black_alpha(170)
+    }
+
+    /// A mark on an image.
+    pub fn mark(&self) -> Color32 {
+        Color32::WHITE
+    }
+}
+
+/// An image in its own colours.
+pub const UNTINTED: Color32 = Color32::WHITE;
+
+/// An image let through by `opacity`, 0 to 1.
+pub fn opacity_tint(opacity: f32) -> Color32 {
+    Color32::WHITE.gamma_multiply(opacity.clamp(0.0, 1.0))
+}
+
+/// Saturation left to an image under a heat map.
+const MUTED_SATURATION: f32 = 0.35;
+
+/// A pixel as it is, or with less saturation so that a heat map over it can be read.
+pub fn pixel_colour([red, green, blue]: [u8; 3], muted: bool) -> Color32 {
+    if !muted {
+        return Color32::from_rgb(red, green, blue);
+    }
+    let [red, green, blue] = [red, green, blue].map(f32::from);
+    let grey = 0.299 * red + 0.587 * green + 0.114 * blue;
+    let mix = |value: f32| (grey + (value - grey) * MUTED_SATURATION).round() as u8;
+    Color32::from_rgb(mix(red), mix(green), mix(blue))
+}

@@ -48,6 +48,22 @@ pub enum ColourMap {
     Inferno,
 }
 
+/// What the plots show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, VariantArray)]
+pub enum PlotTab {
+    /// Normalized entropies.
+    #[default]
+    Entropy,
+    /// The guidance scale.
+    Scale,
+    /// Confidence of each token.
+    Confidence,
+    /// Norms of the differences between branches.
+    Delta,
+    /// Σ(1-w) and Σ(1-ŵ).
+    Budget,
+}
+
 /// Settings of the centre that last over runs and sittings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -70,6 +86,8 @@ pub struct ViewSettings {
     pub zoom: f32,
     /// Centre of the view in image fractions.
     pub centre: (f32, f32),
+    /// The plot in view.
+    pub plot_tab: PlotTab,
     /// Fit the entropy axis instead of 0..1.
     pub fit_entropy: bool,
     /// Steps per second of playback.
@@ -88,6 +106,7 @@ impl Default for ViewSettings {
             smooth: false,
             zoom: 1.0,
             centre: (0.5, 0.5),
+            plot_tab: PlotTab::default(),
             fit_entropy: false,
             play_speed: 60.0,
         }
