@@ -151,7 +151,7 @@ impl Token<'_> {
             return;
         }
         type Value = fn(&StepRecord) -> Option<f32>;
-        let mut line = |ui: &mut Ui, label: &str, tooltip: &str, decimals: usize, value: Value| {
+        let line = |ui: &mut Ui, label: &str, tooltip: &str, decimals: usize, value: Value| {
             self.line(ui, label, tooltip, |lane| {
                 number(self.record(lane).and_then(value), decimals)
             });

@@ -281,9 +281,9 @@ fn show_viewport(
         CellContent::Wipe(pair) => {
             let (left, right) = viewport.split_left_right_at_x(wipe_x);
             for (lane, side) in [(pair.a, left), (pair.b, right)] {
-                let geometry = LaneGeometry { viewport: side, ..LaneGeometry::new(
-                    stage.layout, viewport, view.zoom, view.centre,
-                ) };
+                let mut geometry =
+                    LaneGeometry::new(stage.layout, viewport, view.zoom, view.centre);
+                geometry.viewport = side;
                 lane_paint::paint(&painter, &geometry, &look(lane), stage.palette);
             }
         }
@@ -291,7 +291,7 @@ fn show_viewport(
     }
     lane_paint::paint_marks(&painter, &geometry, stage.marks, stage.palette);
 
-    let id = ui.id().with(("lane image", accessible_name(content, &stage.names)));
+    let id = ui.scope_id().with(("lane image", accessible_name(content, &stage.names)));
     let response = ui.interact(viewport, id, Sense::click_and_drag());
     let mut gesture = gestures_of(ui, &response, &geometry, view);
     if let CellContent::Wipe(_) = content {
@@ -343,7 +343,7 @@ fn wipe_line(
 ) -> Option<f32> {
     let grip = Rect::from_x_y_ranges(x - 7.0..=x + 7.0, viewport.y_range());
     let response = ui
-        .interact(grip, ui.id().with("wipe line"), Sense::drag())
+        .interact(grip, ui.scope_id().with("wipe line"), Sense::drag())
         .on_hover_and_drag_cursor(CursorIcon::ResizeHorizontal);
     let fraction = (x - viewport.left()) / viewport.width().max(1.0);
     response.widget_info(|| WidgetInfo::slider(true, f64::from(fraction), "Wipe line"));

@@ -74,9 +74,8 @@ fn overlay_choice(ui: &mut Ui, view: &mut ViewSettings) {
 fn overlay_look(ui: &mut Ui, view: &mut ViewSettings) {
     ui.add_enabled_ui(view.overlay != Overlay::Off, |ui| {
         ui.spacing_mut().slider_width = 64.0;
+        let response = ui.add(Slider::new(&mut view.opacity, 0.0..=1.0).show_value(false));
         let percent = format!("{:.0} %", view.opacity * 100.0);
-        let slider = Slider::new(&mut view.opacity, 0.0..=1.0).show_value(false);
-        let response = ui.add(slider);
         response.widget_info(|| WidgetInfo::slider(true, f64::from(view.opacity), "Overlay opacity"));
         response.on_hover_text(format!("Opacity of the overlay, now {percent}."));
     });
@@ -189,7 +188,7 @@ fn lock(ui: &mut Ui, view: &mut ViewSettings, range: (f32, f32), decimals: usize
             let speed = ((*high - *low).abs() * 0.005).max(1e-5);
             ui.vertical(|ui| {
                 ui.spacing_mut().interact_size.x = 34.0;
-                let mut edit = |ui: &mut Ui, value: &mut f32, name: &str| {
+                let edit = |ui: &mut Ui, value: &mut f32, name: &str| {
                     let drag = DragValue::new(value).speed(speed).max_decimals(decimals);
                     let response = ui.add(drag.update_while_editing(false));
                     response.widget_info(|| WidgetInfo::labeled(Role::SpinButton, true, name));

@@ -271,3 +271,80 @@ pub fn csv(tab: PlotTab, run: &RunView) -> String {
     }
     csv
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(step: usize, entropy: f32) -> StepRecord {
+        StepRecord {
+            step,
+            token: 0,
+            forced: false,
+            confidence: 0.5,
+            sampled_probability: 0.5,
+            entropy_conditional: entropy,
+            entropy_unconditional: None,
+            entropy_guided: entropy,
+            scale: 1.0,
+            guiding_delta: None,
+            delta: None,
+            delta_context: None,
+            delta_cosine: None,
+            budget: 0.0,
+            budget_normalized: 0.0,
+            top_conditional: Default::default(),
+            top_unconditional: Default::default(),
+            top_guided: Default::default(),
+        }
+    }
+
+    #[test]
+    fn bands_are_every_second_row_and_end_with_the_run() {
+        assert_eq!(row_bands(&TokenLayout::raster(4, 3)), [3..6, 9..12]);
+        assert_eq!(row_bands(&TokenLayout::with_prefix(2, 2, 3)), [5..8]);
+        assert_eq!(row_bands(&TokenLayout::with_row_ends(3, 2, 9)), [3..6]);
+        assert!(row_bands(&TokenLayout::raster(0, 0)).is_empty());
+    }
+
+    #[test]
+    fn few_steps_are_all_kept() {
+        let records: Vec<_> = (0..40).map(|step| record(step, step as f32)).collect();
+        let points = curve(&records, |r| Some(r.entropy_guided), 10..20, 100, false);
+        let steps: Vec<f64> = points.iter().map(|point| point.x).collect();
+        assert_eq!(steps, (10..20).map(f64::from).collect::<Vec<_>>());
+        assert!(points.iter().all(|point| point.x == point.y));
+        assert!(curve(&records, |r| r.delta, 0..40, 100, false).is_empty());
+        assert!(curve(&records, |r| Some(r.scale), 50..60, 100, false).is_empty());
+    }
+
+    #[test]
+    fn reduced_curves_keep_every_peak_and_the_order() {
+        let mut records: Vec<_> = (0..4096).map(|step| record(step, 0.5)).collect();
+        records[1777].entropy_guided = 0.9;
+        records[3001].entropy_guided = 0.1;
+        records[9].entropy_guided = f32::NAN;
+        let points = curve(&records, |r| Some(r.entropy_guided), 0..4096, 300, false);
+        assert!(points.len() <= 602, "{}", points.len());
+        assert!(points.iter().any(|point| point.x == 1777.0 && (point.y - 0.9).abs() < 1e-6));
+        assert!(points.iter().any(|point| point.x == 3001.0 && (point.y - 0.1).abs() < 1e-6));
+        assert!(points.windows(2).all(|pair| pair[0].x < pair[1].x));
+        assert!(points.iter().all(|point| point.y.is_finite()));
+        let mean = curve(&records, |r| Some(r.entropy_guided), 0..4096, 300, true);
+        assert!(mean.len() <= 300 && mean.iter().all(|point| (0.4..0.6).contains(&point.y)));
+    }
+
+    #[test]
+    fn series_of_a_tab_have_different_patterns_and_columns() {
+        use strum::VariantArray;
+        for &tab in PlotTab::VARIANTS {
+            let all = series(tab);
+            for (index, one) in all.iter().enumerate() {
+                for other in &all[..index] {
+                    assert_ne!(one.style, other.style, "{tab:?}");
+                    assert_ne!(one.column, other.column, "{tab:?}");
+                }
+            }
+        }
+    }
+}

@@ -201,7 +201,7 @@ impl<'a> Scene<'a> {
         let margin = 0.03 * (high - low);
         let tick_width = f64::from(ui.available_width().max(100.0));
         let row_starts = self.run.map_or_else(Vec::new, |run| run.record.layout.row_starts());
-        let (id, palette) = (Id::new(("plot", self.tab, steps)), self.palette);
+        let (id, palette) = (Id::unique(("plot", self.tab, steps)), self.palette);
         let y_format = |mark: GridMark, _: &std::ops::RangeInclusive<f64>| tick(mark);
         let mut y_axes =
             vec![AxisHints::new_y().label(plot_data::y_label(self.tab)).formatter(y_format)];

@@ -133,7 +133,7 @@ pub fn advance_playback(ctx: &Context, state: &mut State) {
 }
 
 fn bar_id() -> egui::Id {
-    egui::Id::new("step cursor")
+    egui::Id::unique("step cursor")
 }
 
 /// The timeline in one row.
