@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
-        None => softcfg_studio::ui::run(),
+        None => softcfg_studio::ui::window::run(),
         Some(Command::Generate(arguments)) => cli::generate(&arguments),
     };
     match outcome {

@@ -338,7 +338,8 @@ pub(super) mod centre_panels {
     use crate::engine::trace::RunId;
     use crate::ui::saving::OverlayCells;
     use crate::ui::state::State;
-    use crate::ui::{inspector, lanes_view, plots, timeline};
+    use crate::ui::view::Overlay;
+    use crate::ui::{inspector, lanes_view, plot_data, plots, timeline};
     use egui::{Context, Ui};
 
     pub fn lanes(ui: &mut Ui, state: &mut State) {
@@ -366,12 +367,20 @@ pub(super) mod centre_panels {
     }
 
     /// The overlay over a lane of the run in view, if there is one.
-    pub fn overlay_cells(_state: &State, _run: RunId, _lane: usize) -> Option<OverlayCells> {
-        None
+    pub fn overlay_cells(state: &State, run: RunId, lane: usize) -> Option<OverlayCells> {
+        let view = state.shown_run().filter(|view| view.record.id == run)?;
+        if state.view.overlay == Overlay::Off {
+            return None;
+        }
+        let (overlay, map) = (&state.centre.overlay, state.view.colour_map);
+        let colours = (0..view.steps()).map(|step| overlay.colour(lane, step, map)).collect();
+        Some(OverlayCells { colours, opacity: state.view.opacity })
     }
 
     /// Name and contents of the CSV of the plot in view.
-    pub fn plot_csv(_state: &State) -> Option<(String, String)> {
-        None
+    pub fn plot_csv(state: &State) -> Option<(String, String)> {
+        let tab = state.view.plot_tab;
+        let name = format!("{}.csv", plot_data::label(tab).to_lowercase());
+        Some((name, plot_data::csv(tab, state.shown_run()?)))
     }
 }

@@ -40,12 +40,5 @@ pub mod token_text;
 pub mod top_bar;
 pub mod top_tokens;
 pub mod view;
+pub mod window;
 pub mod writers;
-
-/// Opens the window.
-///
-/// # Errors
-/// The system gives no window.
-pub fn run() -> anyhow::Result<()> {
-    anyhow::bail!("stub")
-}

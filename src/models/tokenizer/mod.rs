@@ -1,5 +1,14 @@
 //! Image tokenizers: codes to pixels. One file a family.
 
+pub mod conv2d;
+pub mod conv_fsq;
+pub mod cosmos;
+pub mod feature_map;
+pub mod fsq;
+pub mod grid;
+pub mod movq;
+pub mod spatial_attention;
+
 use crate::models::error::ModelError;
 use crate::models::layout::TokenLayout;
 use image::RgbImage;

@@ -1,0 +1,188 @@
+//! One block of the transformer: pre-norm attention and SwiGLU.
+
+use crate::models::attention::{AttentionShape, attend};
+use crate::models::error::ModelError;
+use crate::models::kv_cache::{BatchPlan, KvCache};
+use crate::models::linear::Linear;
+use crate::models::norm::{Norm, NormKind};
+use crate::models::rotary::RotaryTable;
+use crate::models::transformer::{QueryKeyNorm, TransformerOptions};
+use crate::models::weights::Weights;
+use candle_core::{Device, Tensor};
+
+/// One block: `x + attention(norm(x))`, then `x + mlp(norm(x))`.
+pub(super) struct Block {
+    input_norm: Norm,
+    attention: Attention,
+    post_attention_norm: Norm,
+    mlp: Mlp,
+}
+
+impl Block {
+    pub(super) fn load(
+        options: &TransformerOptions,
+        weights: &Weights<'_>,
+    ) -> Result<Self, ModelError> {
+        let (width, eps) = (options.hidden_size, options.norm_eps);
+        Ok(Self {
+            input_norm: weights.pp("input_layernorm").rms_norm(width, eps)?,
+            attention: Attention::load(options, &weights.pp("self_attn"))?,
+            post_attention_norm: weights.pp("post_attention_layernorm").rms_norm(width, eps)?,
+            mlp: Mlp::load(options, &weights.pp("mlp"))?,
+        })
+    }
+
+    pub(super) fn forward(
+        &self,
+        layer: usize,
+        x: &Tensor,
+        positions: &[usize],
+        rotary: &RotaryTable,
+        plan: &BatchPlan<'_>,
+        caches: &mut [KvCache],
+    ) -> Result<Tensor, ModelError> {
+        let attended = self.attention.forward(
+            layer,
+            &self.input_norm.forward(x)?,
+            positions,
+            rotary,
+            plan,
+            caches,
+        )?;
+        let x = (x + attended)?;
+        let inner = self.mlp.forward(&self.post_attention_norm.forward(&x)?)?;
+        Ok((x + inner)?)
+    }
+
+    pub(super) fn weight_bytes(&self) -> u64 {
+        let Attention { query, key, value, output, .. } = &self.attention;
+        let Mlp { gate, up, down } = &self.mlp;
+        [query, key, value, output, gate, up, down].into_iter().map(Linear::weight_bytes).sum()
+    }
+}
+
+struct Attention {
+    shape: AttentionShape,
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    output: Linear,
+    query_norm: Option<HeadNorm>,
+    key_norm: Option<HeadNorm>,
+}
+
+impl Attention {
+    fn load(options: &TransformerOptions, weights: &Weights<'_>) -> Result<Self, ModelError> {
+        let shape = options.attention;
+        let (hidden, queries) = (options.hidden_size, shape.heads * shape.head_dim);
+        let keys = shape.kv_heads * shape.head_dim;
+        let project = |name: &str, outputs: usize| {
+            let weights = weights.pp(name);
+            if options.qkv_bias {
+                weights.linear_with_bias(hidden, outputs)
+            } else {
+                weights.linear(hidden, outputs)
+            }
+        };
+        let head_norm = |name: &str, heads: usize| {
+            options
+                .query_key_norm
+                .map(|norm| HeadNorm::load(norm, heads, shape.head_dim, &weights.pp(name)))
+                .transpose()
+        };
+        Ok(Self {
+            shape,
+            query: project("q_proj", queries)?,
+            key: project("k_proj", keys)?,
+            value: project("v_proj", keys)?,
+            output: weights.pp("o_proj").linear(queries, hidden)?,
+            query_norm: head_norm("q_norm", shape.heads)?,
+            key_norm: head_norm("k_norm", shape.kv_heads)?,
+        })
+    }
+
+    fn forward(
+        &self,
+        layer: usize,
+        x: &Tensor,
+        positions: &[usize],
+        rotary: &RotaryTable,
+        plan: &BatchPlan<'_>,
+        caches: &mut [KvCache],
+    ) -> Result<Tensor, ModelError> {
+        let mut queries = self.query.forward(x)?;
+        let mut keys = self.key.forward(x)?;
+        if let (Some(query_norm), Some(key_norm)) = (&self.query_norm, &self.key_norm) {
+            queries = query_norm.forward(&queries)?;
+            keys = key_norm.forward(&keys)?;
+        }
+        let queries = rotary.rotate(&queries, positions)?;
+        let keys = rotary.rotate(&keys, positions)?;
+        let values = self.value.forward(x)?;
+        let attended = attend(self.shape, layer, &queries, &keys, &values, plan, caches)?;
+        self.output.forward(&attended)
+    }
+}
+
+/// Layer norm of each head; consecutive heads share a row of the weights.
+struct HeadNorm {
+    shards: Vec<Norm>,
+    heads: usize,
+    head_dim: usize,
+}
+
+impl HeadNorm {
+    fn load(
+        norm: QueryKeyNorm,
+        heads: usize,
+        head_dim: usize,
+        weights: &Weights<'_>,
+    ) -> Result<Self, ModelError> {
+        let weight = weights.tensor((norm.shards, head_dim), "weight")?.to_vec2::<f32>()?;
+        let bias = weights.tensor((norm.shards, head_dim), "bias")?.to_vec2::<f32>()?;
+        let shards = weight
+            .into_iter()
+            .zip(bias)
+            .map(|(w, b)| Norm::new(NormKind::Layer, head_dim, Some(w), Some(b), norm.eps))
+            .collect();
+        Ok(Self { shards, heads, head_dim })
+    }
+
+    fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+        if let [norm] = self.shards.as_slice() {
+            return norm.forward(x);
+        }
+        let shape = x.dims2()?;
+        let mut data = x.flatten_all()?.to_vec1::<f32>()?;
+        let heads_per_shard = (self.heads / self.shards.len()).max(1);
+        for (index, head) in data.chunks_mut(self.head_dim).enumerate() {
+            if let Some(norm) = self.shards.get(index % self.heads / heads_per_shard) {
+                norm.normalize(head);
+            }
+        }
+        Ok(Tensor::from_vec(data, shape, &Device::Cpu)?)
+    }
+}
+
+struct Mlp {
+    gate: Linear,
+    up: Linear,
+    down: Linear,
+}
+
+impl Mlp {
+    fn load(options: &TransformerOptions, weights: &Weights<'_>) -> Result<Self, ModelError> {
+        let (hidden, inner) = (options.hidden_size, options.intermediate_size);
+        Ok(Self {
+            gate: weights.pp("gate_proj").linear(hidden, inner)?,
+            up: weights.pp("up_proj").linear(hidden, inner)?,
+            down: weights.pp("down_proj").linear(inner, hidden)?,
+        })
+    }
+
+    /// SwiGLU: `down(silu(gate x) · up x)`.
+    fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+        let gated = (self.gate.forward(x)?.silu()? * self.up.forward(x)?)?;
+        self.down.forward(&gated)
+    }
+}

@@ -1,0 +1,51 @@
+//! The MoVQGAN decoder of Lumina-mGPT 2.0 (README-t2i.md, lumina/movq).
+
+mod golden_models;
+
+use golden_models::*;
+use softcfg_studio::models::layout::TokenLayout;
+use softcfg_studio::models::linear::Precision;
+use softcfg_studio::models::safetensors_folder::SafetensorsFolder;
+use softcfg_studio::models::tokenizer::ImageTokenizer;
+use softcfg_studio::models::tokenizer::movq::MovqDecoder;
+use softcfg_studio::models::weights::Weights;
+
+#[test]
+fn the_decoder_matches_module_by_module() {
+    for folder in cases("lumina", "decoder.safetensors") {
+        let golden = Golden::read(&folder.join("decoder.golden.safetensors"));
+        let files = SafetensorsFolder::open_files(&[folder.join("decoder.safetensors")]).unwrap();
+        let weights = Weights::new(files.into_var_builder(), Precision::F32);
+        let decoder = MovqDecoder::load(&weights).unwrap();
+        let json = json(&folder.join("decoder.json"));
+        assert_eq!(decoder.info().codebook_size, size(&json, "n_embed"));
+        let (rows, columns) = (golden.shape("indices")[0], golden.shape("indices")[1]);
+        let codes = golden.ids("indices");
+        let mut seen = Vec::new();
+        let pixels = decoder
+            .decode_codes(&codes, rows, columns, &mut |name, map| {
+                let name = format!("feat.{name}");
+                if golden.has(&name) {
+                    assert_close_relative(&name, &map.to_planes(), golden.values(&name), 1e-4);
+                    seen.push(name);
+                }
+            })
+            .unwrap();
+        let features = golden.names().filter(|name| name.starts_with("feat.")).count();
+        assert_eq!(seen.len(), features, "{seen:?}");
+        assert_close("pixels", pixels.to_planes(), golden.values("pixels"), 1e-4);
+
+        // Lumina's layout has a forced step after each row, which draws nothing.
+        let layout = TokenLayout::with_row_ends(rows, columns, 7);
+        let mut tokens = Vec::new();
+        for row in codes.chunks(columns) {
+            tokens.extend(row.iter().copied().map(Some));
+            tokens.push(Some(u32::MAX));
+        }
+        let image = decoder.decode(&tokens, &layout).unwrap();
+        assert_close("rgb8", image.into_raw(), golden.values("rgb8"), 1.0);
+        let swatch = decoder.swatches(&codes[..1]).unwrap().remove(0);
+        let side = decoder.info().pixels_per_token as u32;
+        assert_eq!(swatch.dimensions(), (side, side));
+    }
+}

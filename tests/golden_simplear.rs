@@ -1,0 +1,189 @@
+//! SimpleAR miniatures in the public layout (README-t2i.md): prefixes, logits of both branches under
+//! every mode, guided logits, weights, caches.
+
+mod golden_models;
+
+use golden_models::*;
+use softcfg_studio::models::decoder::{Condition, Decoder, Prefix};
+use softcfg_studio::models::linear::Precision;
+use softcfg_studio::models::prompt::PromptTemplate;
+use softcfg_studio::models::qwen2::{FolderOptions, Qwen2, load_folder, simple_ar_template};
+use softcfg_studio::models::weights::HeadRows;
+use std::path::{Path, PathBuf};
+
+const MODES: [Mode; 4] = [
+    Mode::new("cfg", None),
+    Mode::new("soft", Some(false)),
+    Mode::new("softnorm", Some(true)),
+    Mode { name: "softnorm_visual", step_norm: Some(true), confidence: 1, forced_too: false },
+];
+
+struct Case {
+    name: String,
+    json: serde_json::Value,
+    golden: Golden,
+    folder: PathBuf,
+    condition: Condition,
+}
+
+impl Case {
+    fn read(folder: &Path) -> Self {
+        let json = json(&folder.join("case.json"));
+        let text = json["cond_text"].as_str().unwrap();
+        let text = text.strip_prefix("<|t2i|>").unwrap().strip_suffix("<|soi|>").unwrap();
+        Self {
+            name: folder.file_name().unwrap().to_string_lossy().into_owned(),
+            condition: Condition::Prompt { text: text.into(), negative: None },
+            golden: Golden::read(&folder.join("golden.safetensors")),
+            folder: folder.into(),
+            json,
+        }
+    }
+
+    fn template(&self) -> PromptTemplate {
+        PromptTemplate {
+            unconditional: self.json["uncond_text"].as_str().unwrap().into(),
+            ..PromptTemplate::markers("<|t2i|>", "<|soi|>")
+        }
+    }
+
+    fn load(&self, template: PromptTemplate, head_rows: HeadRows) -> Qwen2 {
+        let options = FolderOptions {
+            codebook_size: size(&self.json, "codebook_size"),
+            image_tokens: size(&self.json, "grid_h") * size(&self.json, "grid_w"),
+            template,
+            precision: Precision::F32,
+            head_rows,
+        };
+        load_folder(&self.folder, &options).unwrap()
+    }
+
+    fn codes(&self) -> Vec<u32> {
+        let offset = size(&self.json, "visual_offset") as u32;
+        self.golden.ids("image_tokens").iter().map(|id| id - offset).collect()
+    }
+}
+
+fn all_cases() -> Vec<Case> {
+    cases("simplear", "case.json").iter().map(|folder| Case::read(folder)).collect()
+}
+
+#[test]
+fn prefixes_are_the_golden_ids() {
+    for case in all_cases() {
+        let decoder = case.load(case.template(), HeadRows::Codes);
+        let prefixes = decoder.prefixes(&case.condition).unwrap();
+        let ids = |prefix: &Prefix| match prefix {
+            Prefix::Tokens(ids) => ids.clone(),
+            _ => panic!("not tokens"),
+        };
+        assert_eq!(ids(&prefixes.conditional), case.golden.ids("prefix_cond"), "{}", case.name);
+        assert_eq!(ids(&prefixes.unconditional), case.golden.ids("prefix_uncond"), "{}", case.name);
+    }
+}
+
+#[test]
+fn the_template_of_the_generator_gives_the_golden_conditional_ids() {
+    for case in all_cases() {
+        let template = simple_ar_template();
+        let text = case.json["cond_text"].as_str().unwrap();
+        let Some(prompt) = text.strip_prefix(&template.before) else { continue };
+        let prompt = prompt.strip_suffix(&template.after).unwrap();
+        let ids = case.load(template, HeadRows::Codes).prompts().conditional(prompt).unwrap();
+        assert_eq!(ids, case.golden.ids("prefix_cond"), "{}", case.name);
+    }
+}
+
+#[test]
+fn every_mode_matches() {
+    for case in all_cases() {
+        let decoder = case.load(case.template(), HeadRows::All);
+        let offset = size(&case.json, "visual_offset");
+        assert_eq!(decoder.codes().offset, offset);
+        let codes = case.codes();
+        let prefixes = decoder.prefixes(&case.condition).unwrap();
+        let epsilon = case.json["step_norm_eps"].as_f64().unwrap();
+        let forced = vec![false; codes.len()];
+        let run = decode_forced(&decoder, &prefixes, &codes, &forced, &MODES, epsilon, |_, z| {
+            vec![max_softmax(z), max_softmax(&z[offset..])]
+        });
+        let p_max = |kind: usize| run.confidences.iter().map(move |c| c[kind]);
+        assert_close("p_max", p_max(0), case.golden.values("p_max"), P_MAX);
+        assert_close("p_max_visual", p_max(1), case.golden.values("p_max_visual"), P_MAX);
+        let scale = case.json["cfg_scale"].as_f64().unwrap();
+        compare(&case.name, &run, &MODES, &case.golden, scale);
+        for step in 0..codes.len() {
+            let conditional = log_softmax(&run.conditional[step]);
+            let unconditional = log_softmax(&run.unconditional[0][step]);
+            let guided = unconditional.iter().zip(&conditional).map(|(u, c)| u + scale * (c - u));
+            let expected = case.golden.row("cfg.guided_logsoftmax", step);
+            assert_close("cfg.guided_logsoftmax", guided, expected, GUIDED);
+        }
+    }
+}
+
+#[test]
+fn a_head_of_codes_gives_the_end_of_the_whole_head() {
+    for case in all_cases() {
+        let (all, codes) = (
+            case.load(case.template(), HeadRows::All),
+            case.load(case.template(), HeadRows::Codes),
+        );
+        assert_eq!(codes.info().logits_width, codes.info().codebook_size);
+        let tokens = &case.codes()[..4];
+        let logits = |decoder: &Qwen2| {
+            let prefixes = decoder.prefixes(&case.condition).unwrap();
+            decode_forced(decoder, &prefixes, tokens, &[false; 4], &MODES, 1e-6, |_, z| {
+                vec![max_softmax(decoder.info().code_logits(z)); 2]
+            })
+            .unconditional
+        };
+        for (all, codes) in logits(&all).iter().flatten().zip(logits(&codes).iter().flatten()) {
+            assert_eq!(&all[all.len() - codes.len()..], codes);
+        }
+    }
+}
+
+#[test]
+fn rows_do_not_depend_on_each_other() {
+    for case in all_cases() {
+        let decoder = case.load(case.template(), HeadRows::All);
+        let prefixes = decoder.prefixes(&case.condition).unwrap();
+        assert_rows_are_independent(&decoder, &prefixes, &case.codes()[..6]);
+    }
+}
+
+#[test]
+fn files_that_are_damaged_are_named() {
+    let case = &all_cases()[0];
+    let copy = tempfile::tempdir().unwrap();
+    for file in ["config.json", "tokenizer.json", "model.safetensors"] {
+        std::fs::copy(case.folder.join(file), copy.path().join(file)).unwrap();
+    }
+    let options = FolderOptions {
+        codebook_size: size(&case.json, "codebook_size"),
+        image_tokens: 64,
+        template: case.template(),
+        precision: Precision::F32,
+        head_rows: HeadRows::Codes,
+    };
+    let message = |options: &FolderOptions| {
+        load_folder(copy.path(), options).err().expect("must be refused").to_string()
+    };
+    assert!(load_folder(copy.path(), &options).is_ok());
+    let other = FolderOptions { codebook_size: options.codebook_size - 1, ..options.clone() };
+    assert!(message(&other).contains("tokenizer"), "{}", message(&other));
+
+    let weights = copy.path().join("model.safetensors");
+    let bytes = std::fs::read(&weights).unwrap();
+    for damaged in [&bytes[..bytes.len() - 1], &bytes[..100], &bytes[..4], &[0xFF; 64]] {
+        std::fs::write(&weights, damaged).unwrap();
+        let message = message(&options);
+        assert!(message.contains("damaged") && message.ends_with("model.safetensors"), "{message}");
+    }
+    std::fs::remove_file(&weights).unwrap();
+    assert!(message(&options).ends_with("model.safetensors"));
+    std::fs::write(&weights, bytes).unwrap();
+    std::fs::write(copy.path().join("config.json"), "{}").unwrap();
+    assert!(message(&options).contains("config.json"));
+}
