@@ -158,16 +158,15 @@ impl SliderRow<'_> {
     pub fn show(self, ui: &mut Ui, value: &mut f32) -> Response {
         if self.one_line {
             ui.horizontal(|ui| {
-                let width = ui.available_width();
-                let label = ui.add_sized(
-                    vec2((width * 0.32).max(72.0), CONTROL_HEIGHT),
-                    egui::Label::new(self.name).halign(Align::LEFT).truncate(),
-                );
-                let label = self.hint.on(label);
-                let rest = ui.available_width() - NUMBER_WIDTH - 20.0 - 16.0;
-                let slider = self.slider(ui, value, rest.max(40.0));
-                let number = self.number(ui, value);
-                label | slider | number
+                let label = self.hint.on(name_cell(ui, self.name));
+                // Right to left: the number stands at the end, the slider takes what is left.
+                let right = Layout::right_to_left(Align::Center);
+                let rest = ui.with_layout(right, |ui| {
+                    let number = self.number(ui, value);
+                    let width = ui.available_width();
+                    number | self.slider(ui, value, width)
+                });
+                label | rest.inner
             })
             .inner
         } else {
@@ -176,16 +175,8 @@ impl SliderRow<'_> {
                 let first = ui
                     .horizontal(|ui| {
                         let label = self.hint.on(ui.label(self.name));
-                        let number = ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                            // Right to left: the reset stands outermost.
-                            let reset = reset_button(ui, *value != self.default, self.name);
-                            let mut number = self.drag_value(ui, value);
-                            if reset {
-                                *value = self.default;
-                                number.mark_changed();
-                            }
-                            number
-                        });
+                        let right = Layout::right_to_left(Align::Center);
+                        let number = ui.with_layout(right, |ui| self.number(ui, value));
                         label | number.inner
                     })
                     .inner;
@@ -196,24 +187,22 @@ impl SliderRow<'_> {
         }
     }
 
+    /// The number and, before it, its reset; for a layout from right to left.
     fn number(&self, ui: &mut Ui, value: &mut f32) -> Response {
-        let mut number = self.drag_value(ui, value);
-        if reset_button(ui, *value != self.default, self.name) {
-            *value = self.default;
-            number.mark_changed();
-        }
-        number
-    }
-
-    fn drag_value(&self, ui: &mut Ui, value: &mut f32) -> Response {
+        ui.spacing_mut().item_spacing.x = 4.0;
         let span = f64::from(self.range.end() - self.range.start());
+        let decimals = self.decimals;
         let number = DragValue::new(value)
             .speed(span / 400.0)
-            .min_decimals(self.decimals)
-            .max_decimals(self.decimals.max(3))
+            .custom_formatter(move |value, _| shortest(value, decimals))
             .min_size(vec2(NUMBER_WIDTH, CONTROL_HEIGHT));
         let name = format!("{} value", self.name);
-        self.hint.on(ui.add(number).accessible_name(name))
+        let mut response = self.hint.on(ui.add(number).accessible_name(name));
+        if reset_button(ui, *value != self.default, self.name) {
+            *value = self.default;
+            response.mark_changed();
+        }
+        response
     }
 
     fn slider(&self, ui: &mut Ui, value: &mut f32, width: f32) -> Response {
@@ -221,6 +210,7 @@ impl SliderRow<'_> {
         let response = ui
             .scope(|ui| {
                 ui.spacing_mut().slider_width = width;
+                ui.spacing_mut().interact_size.y = SLIDER_HEIGHT;
                 let visuals = ui.visuals_mut();
                 visuals.selection.bg_fill = colours.accent;
                 visuals.widgets.inactive.bg_fill = colours.rail;
@@ -246,7 +236,28 @@ impl SliderRow<'_> {
     }
 }
 
-const NUMBER_WIDTH: f32 = 48.0;
+const NUMBER_WIDTH: f32 = 52.0;
+/// Decides the size of the handle.
+const SLIDER_HEIGHT: f32 = 20.0;
+
+/// A name at the beginning of a row, as wide as all of them.
+pub fn name_cell(ui: &mut Ui, name: &str) -> Response {
+    let width = (ui.available_width() * 0.32).clamp(80.0, 120.0);
+    let left = Layout::left_to_right(Align::Center);
+    let cell = ui.allocate_ui_with_layout(vec2(width, CONTROL_HEIGHT), left, |ui| {
+        ui.set_min_width(width);
+        ui.add(egui::Label::new(name).truncate())
+    });
+    cell.inner
+}
+
+/// A number with at least `decimals` digits after the point, and up to three where it has them.
+fn shortest(value: f64, decimals: usize) -> String {
+    (decimals..3)
+        .map(|digits| format!("{value:.digits$}"))
+        .find(|text| text.parse().is_ok_and(|shown: f64| (shown - value).abs() < 5e-5))
+        .unwrap_or_else(|| format!("{value:.3}"))
+}
 
 /// The message under a field, where there is one.
 pub fn field_message(ui: &mut Ui, message: Option<&str>) {
@@ -279,4 +290,47 @@ pub fn group_title(ui: &mut Ui, name: &str, right: impl FnOnce(&mut Ui)) {
 pub fn card(ui: &Ui) -> egui::Frame {
     let colours = palette(ui.ctx());
     egui::Frame::new().fill(colours.raised).corner_radius(CORNER).inner_margin(8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_show_what_they_are_and_no_more() {
+        let shown = |value: f32, decimals| shortest(f64::from(value), decimals);
+        assert_eq!(shown(4.0, 1), "4.0");
+        assert_eq!(shown(1.4, 1), "1.4");
+        assert_eq!(shown(2.25, 1), "2.25");
+        assert_eq!(shown(0.333_33, 1), "0.333");
+        assert_eq!(shown(1.0, 2), "1.00");
+        assert_eq!(shown(f32::NAN, 1), "NaN");
+    }
+
+    #[test]
+    fn rows_do_not_widen_what_holds_them() {
+        for one_line in [true, false] {
+            let mut value = 123.456;
+            let ctx = egui::Context::default();
+            let mut widths = Vec::new();
+            for _ in 0..3 {
+                let mut output = ctx.run_ui(egui::RawInput::default(), |ui| {
+                    ui.set_max_width(228.0);
+                    let hint = Hint::new("A number.", "");
+                    let row = SliderRow {
+                        name: "A long name of a number",
+                        hint,
+                        range: 0.0..=1.0,
+                        default: 0.5,
+                        decimals: 2,
+                        one_line,
+                    };
+                    row.show(ui, &mut value);
+                    widths.push(ui.min_rect().width());
+                });
+                output.textures_delta.clear();
+            }
+            assert!(widths.iter().all(|width| *width <= 228.0), "{widths:?}");
+        }
+    }
 }

@@ -97,9 +97,7 @@ fn top_k(ui: &mut Ui, top_k: &mut Option<usize>, usual: Option<usize>, codes: us
         }
         let right = egui::Layout::right_to_left(egui::Align::Center);
         ui.with_layout(right, |ui| {
-            if controls::reset_button(ui, *top_k != usual, "top-k") {
-                *top_k = usual;
-            }
+            ui.spacing_mut().item_spacing.x = 4.0;
             match top_k {
                 Some(k) => {
                     let number = DragValue::new(k)
@@ -113,6 +111,9 @@ fn top_k(ui: &mut Ui, top_k: &mut Option<usize>, usual: Option<usize>, codes: us
                     let text = format!("all {codes} codes");
                     ui.label(fonts::number(text).weak());
                 }
+            }
+            if controls::reset_button(ui, *top_k != usual, "top-k") {
+                *top_k = usual;
             }
         });
     });
@@ -189,13 +190,12 @@ where
     T: VariantArray + Copy + PartialEq + Default,
 {
     ui.horizontal(|ui| {
-        let width = (ui.available_width() * 0.32).max(72.0);
-        let text = egui::Label::new(name).halign(egui::Align::LEFT);
-        let named = hint.on(ui.add_sized(vec2(width, 26.0), text));
+        let named = hint.on(controls::name_cell(ui, name));
         let combo = ComboBox::from_id_salt(name)
             .selected_text(label(*value))
-            .width(ui.available_width() - 28.0)
+            .width(ui.available_width() - 24.0)
             .truncate();
+        ui.spacing_mut().item_spacing.x = 4.0;
         let response = combo
             .show_ui(ui, |ui| {
                 for one in T::VARIANTS {

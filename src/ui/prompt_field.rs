@@ -31,9 +31,6 @@ pub fn show(ui: &mut Ui, state: &mut State, book: &Arc<PromptBook>) {
     let Condition::Prompt { text, .. } = &mut state.settings.condition else { return };
     let (mut insert, mut replace) = (None, None);
     controls::group_title(ui, "Prompt", |ui| {
-        if book.grammar().is_some() && controls::reset_button(ui, text != RESET, "the prompt") {
-            replace = Some(RESET.to_owned());
-        }
         if let Some(grammar) = book.grammar() {
             let dice = controls::icon_button(ui, ICON_CASINO, "Random prompt", RANDOM);
             if dice.clicked() {
@@ -44,6 +41,9 @@ pub fn show(ui: &mut Ui, state: &mut State, book: &Arc<PromptBook>) {
                 .close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside)
                 .width(232.0)
                 .show(|ui| insert = subjects(ui, &mut state.shell.search, grammar));
+        }
+        if book.grammar().is_some() && controls::reset_button(ui, text != RESET, "the prompt") {
+            replace = Some(RESET.to_owned());
         }
     });
     if let Some(phrase) = insert {

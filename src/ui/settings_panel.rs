@@ -74,7 +74,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     separator(ui);
     ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
         // Room for the scroll bar, so that it covers nothing.
-        ui.set_width(ui.available_width() - 6.0);
+        ui.set_max_width(ui.available_width() - 8.0);
         lanes(ui, state);
         ui.add_space(8.0);
         method_panel::sampling(ui, state, &defaults, card.as_deref());
@@ -208,10 +208,10 @@ fn seed(ui: &mut Ui, state: &mut State) {
     ui.horizontal(|ui| {
         let label = SEED.on(ui.label("Seed"));
         ui.spacing_mut().item_spacing.x = 4.0;
-        let width = ui.available_width() - 2.0 * (CONTROL_HEIGHT + 4.0) - 4.0;
+        let width = ui.available_width() - 2.0 * (CONTROL_HEIGHT + 4.0);
         let field = TextEdit::singleline(&mut state.shell.seed_text)
             .font(fonts::number_font())
-            .desired_width(width - 16.0)
+            .desired_width(width)
             .char_limit(24)
             .margin(egui::Margin::symmetric(8, 5));
         let response = SEED.on(ui.add(field).labelled_by(label.id));
@@ -261,6 +261,7 @@ fn lanes(ui: &mut Ui, state: &mut State) {
         let response = ui
             .horizontal(|ui| {
                 let name = lane.label(step_norm);
+                ui.spacing_mut().icon_spacing = 0.0;
                 let response = ui.checkbox(&mut on, "").accessible_name(name);
                 ui.spacing_mut().item_spacing.x = 6.0;
                 let (dot, _) = ui.allocate_exact_size(vec2(10.0, 10.0), Sense::hover());

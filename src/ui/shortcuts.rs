@@ -71,19 +71,14 @@ const fn line(
 /// All of them. Those with more modifiers stand first: egui lets Ctrl+S match Ctrl+Shift+S.
 pub static SHORTCUTS: &[Shortcut] = &[
     line("Run", "Ctrl+Enter", "Generate", Some((ctrl(Key::Enter), Command::Generate))),
-    line(
-        "Run",
-        "Esc",
-        "Stop the run, or let go of the token",
-        Some((plain(Key::Escape), Command::Escape)),
-    ),
+    line("Run", "Esc", "Stop, or let go of the token", Some((plain(Key::Escape), Command::Escape))),
     line("Run", "Ctrl+L", "Edit the prompt", Some((ctrl(Key::L), Command::EditPrompt))),
     line("Run", "Ctrl+D", "New seed", Some((ctrl(Key::D), Command::NewSeed))),
     line("Run", "Ctrl+Shift+L", "Live on or off", Some((ctrl_shift(Key::L), Command::ToggleLive))),
     line(
         "Run",
         "Ctrl+R",
-        "Restore settings of the run in view",
+        "Take the run's settings back",
         Some((ctrl(Key::R), Command::RestoreSettings)),
     ),
     line("Timeline", "← →", "One token back or on", None),
@@ -94,16 +89,11 @@ pub static SHORTCUTS: &[Shortcut] = &[
     line("Images", "Double click", "Fit", None),
     line("Images", "Click", "Pin a token", None),
     line("Images", "Alt", "Flip: the other lane", None),
-    line(
-        "Files",
-        "Ctrl+S",
-        "Save image of the lane under the pointer",
-        Some((ctrl(Key::S), Command::SaveImage)),
-    ),
+    line("Files", "Ctrl+S", "Save the image pointed at", Some((ctrl(Key::S), Command::SaveImage))),
     line("Files", "Ctrl+Shift+S", "Save trace", Some((ctrl_shift(Key::S), Command::SaveTrace))),
     line("Files", "Ctrl+O", "Open model", Some((ctrl(Key::O), Command::OpenModel))),
     line("Window", "Ctrl+T", "Dark or light", Some((ctrl(Key::T), Command::SwitchTheme))),
-    line("Window", "Ctrl++ Ctrl+−", "Larger or smaller", None),
+    line("Window", "Ctrl and + or −", "Larger or smaller", None),
     line("Window", "? or F1", "This list", Some((plain(Key::F1), Command::ToggleSheet))),
     line("", "", "", Some((plain(Key::Questionmark), Command::ToggleSheet))),
 ];
@@ -190,7 +180,7 @@ pub fn sheet(ctx: &Context, state: &mut State) {
     let colours = palette(ctx);
     let frame = Frame::window(&ctx.global_style()).inner_margin(20).fill(colours.panel);
     let modal = Modal::new(Id::unique("shortcuts")).frame(frame).show(ctx, |ui| {
-        ui.set_width(620.0);
+        ui.set_width(640.0);
         ui.label(fonts::title("Shortcuts"));
         ui.add_space(4.0);
         ui.columns(2, |columns| {
@@ -212,17 +202,20 @@ fn table(ui: &mut Ui, group: &str, can_open_models: bool) {
     let colours = palette(ui.ctx());
     ui.label(fonts::group(group).color(colours.secondary));
     ui.spacing_mut().item_spacing.y = 6.0;
-    egui::Grid::new(group).num_columns(2).min_col_width(96.0).spacing([12.0, 6.0]).show(ui, |ui| {
-        for shortcut in SHORTCUTS.iter().filter(|shortcut| shortcut.group == group) {
-            let opens = shortcut.key.is_some_and(|(_, command)| command == Command::OpenModel);
-            if opens && !can_open_models {
-                continue;
+    egui::Grid::new(group).num_columns(2).min_col_width(112.0).spacing([12.0, 0.0]).show(
+        ui,
+        |ui| {
+            for shortcut in SHORTCUTS.iter().filter(|shortcut| shortcut.group == group) {
+                let opens = shortcut.key.is_some_and(|(_, command)| command == Command::OpenModel);
+                if opens && !can_open_models {
+                    continue;
+                }
+                ui.label(fonts::number(shortcut.keys));
+                ui.label(shortcut.does);
+                ui.end_row();
             }
-            ui.label(fonts::number(shortcut.keys));
-            ui.label(shortcut.does);
-            ui.end_row();
-        }
-    });
+        },
+    );
     ui.add_space(10.0);
 }
 
@@ -250,7 +243,8 @@ mod tests {
             egui::Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers };
         let held = egui::Event::ModifiersChanged(modifiers);
         let input = egui::RawInput { events: vec![held, event], ..Default::default() };
-        let _ = ctx.run_ui(input, |ui| handle(ui.ctx(), state, keyboard));
+        let mut output = ctx.run_ui(input, |ui| handle(ui.ctx(), state, keyboard));
+        output.textures_delta.clear();
     }
 
     const FREE: Keyboard = Keyboard { typing: false, popup: false };
