@@ -182,7 +182,11 @@ impl Grammar {
             return Some(subject);
         }
         let grounds: Vec<&String> = self.grounds.iter().filter(|g| !tints.contains(g)).collect();
-        Some(format!("{subject} on {}", random.choose(&grounds)?))
+        // The objects may have taken all colours of the ground.
+        match random.choose(&grounds) {
+            Some(ground) => Some(format!("{subject} on {ground}")),
+            None => Some(subject),
+        }
     }
 
     fn object<'a>(
