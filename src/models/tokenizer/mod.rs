@@ -1,5 +1,13 @@
 //! Image tokenizers: codes to pixels. One file a family.
 
+pub mod alitok;
+pub mod blocks;
+pub mod codebook;
+pub mod llamagen_vq;
+pub mod maskgit_vqgan;
+pub mod partial;
+pub mod pixels;
+
 use crate::models::error::ModelError;
 use crate::models::layout::TokenLayout;
 use image::RgbImage;
