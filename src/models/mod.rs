@@ -1,18 +1,25 @@
 //! Models: the decoder families, their image tokenizers, and how they are opened.
 
 pub mod activation;
+pub mod alitok;
 pub mod attention;
 pub mod builtin;
 pub mod card;
+pub mod class_conditional;
 pub mod decoder;
 mod device;
 pub mod error;
 mod host;
 pub mod kernels;
 pub mod grammar;
+pub mod defaults;
+pub mod error;
+pub mod imagenet;
 pub mod kv_cache;
+pub mod layers;
 pub mod layout;
 pub mod linear;
+pub mod llamagen;
 pub mod norm;
 pub mod prompt;
 pub mod random_decoder;
@@ -20,6 +27,9 @@ pub mod roofline;
 pub mod qwen2;
 pub mod rotary;
 pub mod safetensors_folder;
+pub mod rar;
+pub mod rotary;
+pub mod shapes;
 pub mod tokenizer;
 pub mod transformer;
 pub mod weights;

@@ -8,6 +8,13 @@ pub mod fsq;
 pub mod grid;
 pub mod movq;
 pub mod spatial_attention;
+pub mod alitok;
+pub mod blocks;
+pub mod codebook;
+pub mod llamagen_vq;
+pub mod maskgit_vqgan;
+pub mod partial;
+pub mod pixels;
 
 use crate::models::error::ModelError;
 use crate::models::layout::TokenLayout;

@@ -1,0 +1,210 @@
+//! What the golden tests of the class-conditional models share: reading cases, comparing numbers,
+//! replaying forced tokens, and the arithmetic of the READMEs in `tests/golden`, written here a second
+//! time so that it does not depend on the program's.
+#![allow(dead_code)] // each test binary uses its own part
+
+pub mod arithmetic;
+pub mod replay;
+pub mod softcfg;
+
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
+use safetensors::SafeTensors;
+use serde::de::DeserializeOwned;
+use softcfg_studio::models::linear::Precision;
+use softcfg_studio::models::shapes::TensorShapes;
+use softcfg_studio::models::weights::Weights;
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The folder of golden cases: `SOFTCFG_GOLDEN`, else `tests/golden`.
+pub fn root() -> PathBuf {
+    std::env::var_os("SOFTCFG_GOLDEN")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden"), PathBuf::from)
+}
+
+/// Folders at or below `root/name` that hold a file called `file`, sorted.
+///
+/// # Panics
+/// There are none: a known folder is missing or empty.
+pub fn folders_with(name: &str, file: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![root().join(name)];
+    while let Some(folder) = open.pop() {
+        if folder.join(file).is_file() {
+            found.push(folder.clone());
+        }
+        let entries = fs::read_dir(&folder)
+            .unwrap_or_else(|error| panic!("no golden folder {}: {error}", folder.display()));
+        open.extend(entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()));
+    }
+    found.sort();
+    assert!(!found.is_empty(), "{} holds no case", root().join(name).display());
+    found
+}
+
+/// A JSON file.
+pub fn json<T: DeserializeOwned>(path: &Path) -> T {
+    let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// Weights of a folder: its safetensors file other than `expected`.
+pub fn weight_bytes(folder: &Path) -> (Vec<u8>, TensorShapes) {
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "safetensors"))
+        .filter(|path| path.file_stem().is_some_and(|stem| stem != "expected"))
+        .collect();
+    files.sort();
+    let file = files.first().unwrap_or_else(|| panic!("no weights in {}", folder.display()));
+    let bytes = fs::read(file).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let shapes =
+        tensors.tensors().into_iter().map(|(name, view)| (name, view.shape().to_vec())).collect();
+    (bytes, shapes)
+}
+
+/// Weights of a folder for an image tokenizer.
+pub fn var_builder(folder: &Path) -> (VarBuilder<'static>, TensorShapes) {
+    let (bytes, shapes) = weight_bytes(folder);
+    (VarBuilder::from_buffered_safetensors(bytes, DType::F32, &Device::Cpu).unwrap(), shapes)
+}
+
+/// Weights of a folder for a decoder, kept in f32.
+pub fn weights(folder: &Path) -> (Weights<'static>, TensorShapes) {
+    let (builder, shapes) = var_builder(folder);
+    (Weights::new(builder, Precision::F32), shapes)
+}
+
+/// An array of any recorded type, as f64.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Array {
+    pub shape: Vec<usize>,
+    pub data: Vec<f64>,
+}
+
+impl Array {
+    /// Everything at `index` of the first axes.
+    pub fn at(&self, index: &[usize]) -> &[f64] {
+        let (mut start, mut size) = (0, self.data.len());
+        for (&i, &axis) in index.iter().zip(&self.shape) {
+            assert!(i < axis, "index {index:?} of an array {:?}", self.shape);
+            size /= axis;
+            start += i * size;
+        }
+        &self.data[start..start + size]
+    }
+
+    /// As ids.
+    pub fn ids(&self) -> Vec<u32> {
+        self.data.iter().map(|&x| x as u32).collect()
+    }
+
+    /// As row or step numbers.
+    pub fn indices(&self) -> Vec<usize> {
+        self.data.iter().map(|&x| x as usize).collect()
+    }
+
+    /// As an f32 tensor.
+    pub fn tensor(&self) -> Tensor {
+        let data: Vec<f32> = self.data.iter().map(|&x| x as f32).collect();
+        Tensor::from_vec(data, self.shape.as_slice(), &Device::Cpu).unwrap()
+    }
+}
+
+/// The recorded tensors of a case.
+pub struct Expected {
+    case: String,
+    arrays: HashMap<String, Array>,
+}
+
+impl Expected {
+    /// Reads `expected.safetensors` of a case.
+    pub fn read(folder: &Path) -> Self {
+        let bytes = fs::read(folder.join("expected.safetensors")).unwrap();
+        let tensors = SafeTensors::deserialize(&bytes).unwrap();
+        let arrays = tensors.tensors().into_iter().map(|(name, view)| {
+            let (size, raw) = (view.dtype().bitsize() / 8, view.data());
+            let number = |bytes: &[u8]| match view.dtype() {
+                safetensors::Dtype::F64 => f64::from_le_bytes(bytes.try_into().unwrap()),
+                safetensors::Dtype::F32 => f32::from_le_bytes(bytes.try_into().unwrap()).into(),
+                safetensors::Dtype::I64 => i64::from_le_bytes(bytes.try_into().unwrap()) as f64,
+                safetensors::Dtype::I32 => i32::from_le_bytes(bytes.try_into().unwrap()).into(),
+                safetensors::Dtype::U8 => bytes[0].into(),
+                other => panic!("{name} is {other:?}"),
+            };
+            let data = raw.chunks_exact(size).map(number).collect();
+            (name.clone(), Array { shape: view.shape().to_vec(), data })
+        });
+        let arrays = arrays.collect();
+        Self { case: folder.display().to_string(), arrays }
+    }
+
+    /// A recorded tensor.
+    pub fn get(&self, name: &str) -> &Array {
+        self.find(name).unwrap_or_else(|| panic!("{}: no tensor {name}", self.case))
+    }
+
+    /// A recorded tensor that not every case has.
+    pub fn find(&self, name: &str) -> Option<&Array> {
+        self.arrays.get(name)
+    }
+
+    /// A comparison against the tensor `name`.
+    pub fn comparison(&self, name: &str, tolerance: f64) -> Comparison {
+        Comparison::new(format!("{}: {name}", self.case), tolerance)
+    }
+}
+
+/// Collects the largest difference and fails at the end, so that a message tells how far it is off.
+pub struct Comparison {
+    name: String,
+    tolerance: f64,
+    worst: f64,
+    place: String,
+    compared: usize,
+}
+
+impl Comparison {
+    /// Differences up to `tolerance` pass.
+    pub fn new(name: String, tolerance: f64) -> Self {
+        Self { name, tolerance, worst: 0.0, place: String::new(), compared: 0 }
+    }
+
+    /// Compares two rows; `place` says where they stand.
+    pub fn row<T: Copy + Into<f64>>(&mut self, place: &str, actual: &[T], expected: &[f64]) {
+        assert_eq!(actual.len(), expected.len(), "{}: length at {place}", self.name);
+        for (index, (&a, &e)) in actual.iter().zip(expected).enumerate() {
+            let difference = (a.into() - e).abs();
+            if difference > self.worst || difference.is_nan() {
+                self.worst = if difference.is_nan() { f64::INFINITY } else { difference };
+                self.place = format!("{place}[{index}]: {} instead of {e}", a.into());
+            }
+        }
+        self.compared += actual.len();
+    }
+
+    /// Compares a whole tensor.
+    pub fn tensor(mut self, actual: &Tensor, expected: &Array) {
+        assert_eq!(actual.dims(), expected.shape.as_slice(), "{}: shape", self.name);
+        let actual: Vec<f32> = actual.flatten_all().unwrap().to_vec1().unwrap();
+        self.row("", &actual, &expected.data);
+        self.finish();
+    }
+
+    /// Fails if a difference was too large, or if nothing was compared.
+    pub fn finish(self) {
+        assert!(self.compared > 0, "{}: nothing was compared", self.name);
+        assert!(
+            self.worst <= self.tolerance,
+            "{}: off by {:.3e} (tolerance {:.1e}) at {}",
+            self.name,
+            self.worst,
+            self.tolerance,
+            self.place
+        );
+    }
+}

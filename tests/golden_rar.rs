@@ -1,0 +1,81 @@
+//! RAR's decoder against runs of the authors' programs and of the paper's algorithm, on miniatures with
+//! random weights (tests/golden/README-alitok-rar-paper.md).
+
+mod golden_models_class;
+
+use golden_models_class::replay::{Observed, Replay};
+use golden_models_class::softcfg::{
+    Program, check_caches, check_paper, check_released, model_folder, paper_cases, released_cases,
+};
+use golden_models_class::{json, weights};
+use softcfg_studio::models::decoder::Decoder;
+use softcfg_studio::models::rar::{RarConfig, RarDecoder};
+use std::path::Path;
+
+fn decoder(folder: &Path) -> RarDecoder {
+    let (weights, shapes) = weights(folder);
+    let decoder = RarDecoder::load(&weights, json(&folder.join("config.json"))).unwrap();
+    assert_eq!(decoder.info().parameters, shapes.elements(|_| true));
+    decoder
+}
+
+#[test]
+fn sizes_are_the_same_from_shapes_and_from_the_configuration() {
+    for (folder, case, _) in released_cases("rar") {
+        let folder = model_folder(&folder, &case);
+        let config: RarConfig = json(&folder.join("config.json"));
+        assert_eq!(RarConfig::from_shapes(&weights(&folder).1).unwrap(), config);
+        assert_eq!(config.layout().len(), config.image_seq_len);
+    }
+}
+
+#[test]
+fn released_program_runs_are_reproduced_step_by_step() {
+    for (folder, case, expected) in released_cases("rar") {
+        let decoder = decoder(&model_folder(&folder, &case));
+        let observed = Observed::new(&decoder, RarDecoder::forward_observed);
+        let debug = expected.find("dbg_steps").map(|steps| steps.indices()).unwrap_or_default();
+        let mut blocks = expected.comparison("dbg_block_out", 3e-4);
+        let mut inputs = expected.comparison("dbg_block0_input", 1e-5);
+        let mut conditioning = expected.comparison("dbg_adaln_cond", 1e-5);
+        let mut check = |step: usize, weights: &[f32], replay: &Replay<'_>| {
+            // Step 0 shows the prefixes: two rows of the conditional branch, then two of the other.
+            let shown = observed.take();
+            for branch in 0..2 {
+                let length = shown.len() / 2;
+                let rows = &shown[branch * length..(branch + 1) * length];
+                let first = if step == 0 { 0 } else { step + 1 };
+                for (row, position) in rows.iter().zip(first..) {
+                    let place = format!("branch {branch} position {position}");
+                    if let Some(array) = expected.find("dbg_adaln_cond") {
+                        conditioning.row(&place, &row[0], array.at(&[branch, position]));
+                    }
+                    if let Some(array) = expected.find("dbg_block0_input") {
+                        inputs.row(&place, &row[1], array.at(&[branch, position]));
+                    }
+                }
+                let Some(at) = debug.iter().position(|&s| s == step) else { continue };
+                for (layer, hidden) in rows[length - 1].iter().skip(2).enumerate() {
+                    let recorded = expected.get("dbg_block_out").at(&[at, layer, branch]);
+                    blocks.row(&format!("step {step} layer {layer}"), hidden, recorded);
+                }
+            }
+            if step == 20 && !debug.is_empty() {
+                check_caches(&expected, replay, weights);
+            }
+        };
+        check_released(&observed, Program::Rar, &case, &expected, &mut check);
+        if !debug.is_empty() {
+            blocks.finish();
+            inputs.finish();
+            conditioning.finish();
+        }
+    }
+}
+
+#[test]
+fn paper_runs_are_reproduced_under_both_cache_rules() {
+    for (model, case, expected) in paper_cases("rar") {
+        check_paper(&decoder(&model), &case, &expected);
+    }
+}
