@@ -2,6 +2,7 @@
 
 pub mod attention;
 pub mod card;
+pub mod checkpoint;
 pub mod decoder;
 pub mod error;
 pub mod kv_cache;
