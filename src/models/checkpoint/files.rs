@@ -77,6 +77,10 @@ fn in_folder(folder: &Path) -> Result<WeightFiles, CheckpointError> {
             return Ok(WeightFiles::Single(folder.join(single)));
         }
     }
+    // Shards without their index: said so, whatever else lies in the folder.
+    if let Some(shard) = first_shard(folder)? {
+        return resolve(&shard);
+    }
     let mut files = weight_files(folder)?;
     match (files.pop(), files.is_empty()) {
         (Some(file), true) => Ok(WeightFiles::Single(file)),
@@ -84,13 +88,10 @@ fn in_folder(folder: &Path) -> Result<WeightFiles, CheckpointError> {
             files.push(file);
             Ok(WeightFiles::Several(files))
         }
-        (None, _) => match first_shard(folder)? {
-            Some(shard) => resolve(&shard),
-            None => {
-                let reason = "the folder holds no weight files (safetensors, .bin, .pt, .pth, .ckpt, .jit); choose another";
-                Err(CheckpointError::format(folder, reason))
-            }
-        },
+        (None, _) => {
+            let reason = "the folder holds no weight files (safetensors, .bin, .pt, .pth, .ckpt, .jit); choose another";
+            Err(CheckpointError::format(folder, reason))
+        }
     }
 }
 

@@ -22,6 +22,7 @@ mod inspect;
 pub mod memory;
 mod pickle;
 mod pickle_calls;
+mod pickle_value;
 mod progress;
 mod read_tensor;
 mod safetensors_file;
@@ -44,5 +45,6 @@ pub use progress::LoadProgress;
 
 /// Runs the guard on the bytes of a pickle, for fuzzing: whether it would be read.
 pub fn guard_accepts(bytes: &[u8]) -> bool {
-    pickle::Pickle::parse(bytes).is_ok_and(|pickle| state_dict::collect(&pickle, None).is_ok())
+    pickle_value::Pickle::parse(bytes)
+        .is_ok_and(|pickle| state_dict::collect(&pickle, None).is_ok())
 }

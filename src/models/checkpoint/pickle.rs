@@ -7,88 +7,15 @@
 //! under two names stays one object. Work is linear in the length of the pickle: every operation
 //! takes at least one of its bytes, and no length is believed before it is compared with what is left.
 
-use crate::models::checkpoint::entry::ElementType;
 use crate::models::checkpoint::pickle_calls;
+use crate::models::checkpoint::pickle_value::{Node, Pickle, PickleError, Value};
 use std::collections::HashMap;
-use std::rc::Rc;
 
 /// Longest pickle that is read. The largest real one, of a file with optimizer state, has about 1 MB.
 pub(crate) const MAX_PICKLE: u64 = 32 << 20;
 const MAX_NODES: usize = 2_000_000;
 const MAX_STACK: usize = 200_000;
 const MAX_MARKS: usize = 1_000;
-
-/// A value; containers are indices into [`Pickle::nodes`].
-#[derive(Debug, Clone)]
-pub(crate) enum Value {
-    None,
-    Bool(bool),
-    Int(i64),
-    Text(Rc<str>),
-    /// Floats, bytes and long integers: parsed and of no interest.
-    Opaque,
-    Node(usize),
-}
-
-/// A value with contents.
-#[derive(Debug)]
-pub(crate) enum Node {
-    List(Vec<Value>),
-    Tuple(Vec<Value>),
-    Dict(Vec<(Value, Value)>),
-    /// `module name`, as written. Naming something is harmless, calling it is what is checked.
-    Global(Rc<str>),
-    /// An instance of an allowed class with the state it was given.
-    Object {
-        class: Rc<str>,
-        state: Option<Value>,
-    },
-    Storage(Storage),
-    Tensor(TensorRef),
-    Opaque,
-}
-
-/// A block of numbers in the archive.
-#[derive(Debug, Clone)]
-pub(crate) struct Storage {
-    pub(crate) key: Rc<str>,
-    pub(crate) dtype: ElementType,
-    /// Number of values.
-    pub(crate) count: u64,
-}
-
-/// A view of a storage.
-#[derive(Debug, Clone)]
-pub(crate) struct TensorRef {
-    pub(crate) storage: Storage,
-    pub(crate) offset: u64,
-    pub(crate) shape: Vec<usize>,
-    pub(crate) strides: Vec<u64>,
-}
-
-/// What is wrong with a pickle.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum PickleError {
-    /// It calls something that is not allowed.
-    Call(String),
-    /// It is not well formed.
-    Form(String),
-}
-
-impl PickleError {
-    pub(crate) fn form<T>(reason: impl Into<String>) -> Result<T, Self> {
-        Err(Self::Form(reason.into()))
-    }
-}
-
-/// What a pickle built.
-#[derive(Debug)]
-pub(crate) struct Pickle {
-    pub(crate) nodes: Vec<Node>,
-    pub(crate) root: Value,
-    /// Bytes up to and with the stop operation.
-    pub(crate) length: usize,
-}
 
 impl Pickle {
     /// Runs the machine on the pickle at the start of `bytes`.
@@ -100,38 +27,6 @@ impl Pickle {
             }
         };
         Ok(Self { nodes: machine.nodes, root, length: machine.position })
-    }
-
-    pub(crate) fn node(&self, value: &Value) -> Option<&Node> {
-        match value {
-            Value::Node(index) => self.nodes.get(*index),
-            _ => None,
-        }
-    }
-
-    /// The pairs of a dict.
-    pub(crate) fn dict(&self, value: &Value) -> Option<&[(Value, Value)]> {
-        match self.node(value)? {
-            Node::Dict(pairs) => Some(pairs),
-            _ => None,
-        }
-    }
-
-    /// The value of a text key of a dict; the last one if there are several, as in Python.
-    pub(crate) fn get(&self, dict: &Value, key: &str) -> Option<&Value> {
-        let pairs = self.dict(dict)?.iter().rev();
-        pairs
-            .filter(|(name, _)| matches!(name, Value::Text(text) if **text == *key))
-            .map(|(_, v)| v)
-            .next()
-    }
-
-    /// The tensor that `value` is.
-    pub(crate) fn tensor(&self, value: &Value) -> Option<&TensorRef> {
-        match self.node(value)? {
-            Node::Tensor(tensor) => Some(tensor),
-            _ => None,
-        }
     }
 }
 
@@ -265,11 +160,16 @@ impl Machine<'_> {
         value.ok_or_else(|| PickleError::Form("an operation finds nothing to work on".into()))
     }
 
-    fn top(&mut self) -> Result<usize, PickleError> {
-        match self.stack.last() {
+    /// The object on top, above the last mark, that an operation changes in place.
+    fn top(&self) -> Result<usize, PickleError> {
+        match self.last() {
             Some(Value::Node(index)) => Ok(*index),
             _ => PickleError::form("an operation finds no object to work on"),
         }
+    }
+
+    fn last(&self) -> Option<&Value> {
+        self.stack.get(self.marks.last().copied().unwrap_or(0)..)?.last()
     }
 
     fn mark(&mut self) -> Result<(), PickleError> {
@@ -395,7 +295,7 @@ impl Machine<'_> {
     }
 
     fn remember_as(&mut self, key: u64) -> Result<(), PickleError> {
-        let Some(value) = self.stack.last().cloned() else {
+        let Some(value) = self.last().cloned() else {
             return PickleError::form("there is nothing to remember");
         };
         self.memo.insert(key, value);

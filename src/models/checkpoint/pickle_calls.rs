@@ -2,7 +2,7 @@
 //! TorchScript modules. Each is computed here; no other is ever made.
 
 use crate::models::checkpoint::entry::{ElementType, checked_elements};
-use crate::models::checkpoint::pickle::{Node, PickleError, Storage, TensorRef, Value};
+use crate::models::checkpoint::pickle_value::{Node, PickleError, Storage, TensorRef, Value};
 use std::rc::Rc;
 
 /// What a call returns: an existing value or a new object.
@@ -56,7 +56,7 @@ pub(crate) fn new_object(
     arguments: &Value,
 ) -> Result<Node, PickleError> {
     let class = global(nodes, class)?;
-    let allowed = class.starts_with("__torch__.") || *class == *"argparse Namespace";
+    let allowed = is_scripted(&class) || *class == *"argparse Namespace";
     if !allowed {
         return Err(PickleError::Call(class.replacen(' ', ".", 1)));
     }
@@ -66,6 +66,11 @@ pub(crate) fn new_object(
         }
         _ => PickleError::form(format!("{class} is built with arguments")),
     }
+}
+
+/// Whether a class is one that TorchScript compiled: `__torch__.package Name` or `__torch__ Name`.
+pub(crate) fn is_scripted(class: &str) -> bool {
+    class.strip_prefix("__torch__").is_some_and(|rest| rest.starts_with(['.', ' ']))
 }
 
 /// The storage that a persistent id names: `("storage", class, key, location, count)`. The location

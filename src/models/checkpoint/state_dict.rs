@@ -3,7 +3,8 @@
 //! A file is the state dict itself, or a dict that holds it under `model`, `module`, `state_dict` or
 //! `model_state` beside optimizer state and settings, or a tree of TorchScript modules.
 
-use crate::models::checkpoint::pickle::{Node, Pickle, TensorRef, Value};
+use crate::models::checkpoint::pickle_calls;
+use crate::models::checkpoint::pickle_value::{Node, Pickle, TensorRef, Value};
 
 /// Keys under which training programs keep the weights, the most telling first.
 const WEIGHT_KEYS: [&str; 4] = ["model", "module", "state_dict", "model_state"];
@@ -30,7 +31,7 @@ pub(crate) struct StateDict {
 /// What the file holds instead of weights.
 pub(crate) fn collect(pickle: &Pickle, wanted: Option<&str>) -> Result<StateDict, String> {
     if let Some(Node::Object { class, .. }) = pickle.node(&pickle.root) {
-        if !class.starts_with("__torch__.") {
+        if !pickle_calls::is_scripted(class) {
             return Err(format!("it is an object of {class}"));
         }
         let mut found = StateDict { scripted: true, ..StateDict::default() };

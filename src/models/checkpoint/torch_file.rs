@@ -4,8 +4,9 @@
 use crate::models::checkpoint::container::ContainerKind;
 use crate::models::checkpoint::entry::{Stored, TensorEntry, TensorPlace};
 use crate::models::checkpoint::error::CheckpointError;
-use crate::models::checkpoint::pickle::{
-    MAX_PICKLE, Pickle, PickleError, Storage, TensorRef, Value,
+use crate::models::checkpoint::pickle::MAX_PICKLE;
+use crate::models::checkpoint::pickle_value::{
+    Node, Pickle, PickleError, Storage, TensorRef, Value,
 };
 use crate::models::checkpoint::source::SourceFile;
 use crate::models::checkpoint::state_dict::{self, StateDict};
@@ -100,7 +101,6 @@ fn legacy_storages(
     order: &Pickle,
     mut position: u64,
 ) -> Result<HashMap<String, Stored>, CheckpointError> {
-    use crate::models::checkpoint::pickle::Node;
     let damaged = || {
         CheckpointError::format(
             file.path(),

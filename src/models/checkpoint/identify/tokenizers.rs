@@ -258,9 +258,11 @@ pub(crate) mod cosmos {
             }
         }
         m.norm("decoder.norm_out.norm", width, true);
-        // 8·8·3 channels: two rounds of inverse Haar over time, height and width.
-        pair(&mut m, "decoder.conv_out", 192, width);
-        let side = doubled(4, levels)?;
+        // Pixels of a patch over time, height and width, taken apart by inverse Haar: 4 published.
+        let outputs = shapes.dim("decoder.conv_out.0.conv3d.weight", 0)?;
+        let patch = [1usize, 2, 4, 8].into_iter().find(|patch| patch.pow(3) * 3 == outputs)?;
+        pair(&mut m, "decoder.conv_out", outputs, width);
+        let side = doubled(patch, levels)?;
         // Levels (8, 8, 8, 5, 5, 5) are no tensor of the decoder; six numbers a code mean them.
         let codebook_size = (code_width == 6).then_some(8 * 8 * 8 * 5 * 5 * 5);
         Some((TokenizerGeometry { codebook_size, code_width, pixels_per_token: side }, m))
