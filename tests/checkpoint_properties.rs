@@ -6,6 +6,7 @@ mod checkpoint_support;
 
 use checkpoint_support::{own_golden, pickle, zip_bytes};
 use proptest::prelude::*;
+use softcfg_studio::models::checkpoint::memory::{self, RunSize};
 use softcfg_studio::models::checkpoint::{Config, Container, guard_accepts, identify};
 use std::sync::OnceLock;
 
@@ -46,6 +47,33 @@ fn exercise(bytes: &[u8]) {
     }
 }
 
+/// Names and shapes of the miniatures of every family.
+fn manifests() -> &'static [Vec<(String, Vec<usize>)>] {
+    static MANIFESTS: OnceLock<Vec<Vec<(String, Vec<usize>)>>> = OnceLock::new();
+    MANIFESTS.get_or_init(|| {
+        [
+            "alitok/model/weights.safetensors",
+            "alitok_tokenizer/weights.safetensors",
+            "rar/model/weights.safetensors",
+            "rar_tokenizer/weights.safetensors",
+            "llamagen/c2i_tiny/weights.safetensors",
+            "llamagen/t2i_tiny/weights.safetensors",
+            "llamagen/vq16_tiny/weights.safetensors",
+            "llamagen/t5_tiny/weights.safetensors",
+            "simplear/tiny_untied",
+            "simplear/cosmos/tiny_decoder.safetensors",
+            "lumina/tiny",
+            "lumina/movq/decoder.safetensors",
+        ]
+        .map(|name| {
+            let container = Container::open(&own_golden().join(name)).unwrap();
+            let entries = container.entries().iter();
+            entries.map(|entry| (entry.name.clone(), entry.shape.clone())).collect()
+        })
+        .to_vec()
+    })
+}
+
 /// The pickle inside an archive, found by its own markers.
 fn inner_pickle(archive: &[u8]) -> Vec<u8> {
     let start = archive.windows(2).position(|window| window == b"\x80\x02").unwrap();
@@ -67,8 +95,13 @@ fn the_originals_are_read() {
     }
 }
 
+/// A few seconds by default; `PROPTEST_CASES` asks for more.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(400)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
     #[test]
     fn flipped_bytes(which in 0..10usize, flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12)) {
@@ -120,6 +153,39 @@ proptest! {
     #[test]
     fn programs_of_random_operations(body in prop::collection::vec(prop::sample::select(&b"(0N2K\x01tRQ}]us\x85\x86\x87q\x00h)ba\x93\x81e"[..]), 0..400)) {
         guard_accepts(&pickle(body));
+    }
+
+    #[test]
+    fn identification_of_strange_shapes(
+        which in 0..12usize,
+        edits in prop::collection::vec((any::<prop::sample::Index>(), 0..4usize, prop::sample::select(&[0usize, 1, 2, 3, 7, 64, 96, 1 << 20, i32::MAX as usize][..])), 0..6),
+        removed in prop::option::of(any::<prop::sample::Index>()),
+        heads in prop::option::of(prop::sample::select(&[0u64, 1, 2, 3, 5, 64, 1 << 31, u64::MAX][..])),
+    ) {
+        let mut tensors = manifests()[which].clone();
+        for (at, axis, dimension) in edits {
+            let at = at.index(tensors.len());
+            if let Some(entry) = tensors[at].1.get_mut(axis) {
+                *entry = dimension;
+            }
+        }
+        if let Some(removed) = removed {
+            let removed = removed.index(tensors.len());
+            tensors.remove(removed);
+        }
+        // Beyond this no file system holds the sparse file.
+        let total: u128 = tensors.iter().map(|(_, s)| s.iter().map(|&n| n as u128).product::<u128>()).sum();
+        prop_assume!(total < 1 << 40);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights.safetensors");
+        checkpoint_support::sparse_safetensors(&path, "F32", 4, &tensors);
+        let container = Container::open(&path).unwrap();
+        let config = Config::from_json(serde_json::json!({ "n_head": heads, "num_attention_heads": heads, "head_dim": heads }));
+        if let Ok(found) = identify(&container, &config) {
+            let plan = memory::plan(&found, None, None, RunSize { rows: 8, positions: 9000 }, Some(1 << 30));
+            prop_assert_eq!(plan.choices.len(), 3);
+            prop_assert!(found.needed_bytes <= container.file_bytes());
+        }
     }
 
     #[test]

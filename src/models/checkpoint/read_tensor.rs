@@ -22,22 +22,22 @@ pub(crate) fn read(
     let reader = Reader { file, entry, progress };
     let widen = dtype == Some(DType::F32);
     match &entry.dtype {
-        ElementType::F32 => reader.floats(f32::from_le_bytes, f32::is_finite),
+        ElementType::F32 => reader.values(f32::from_le_bytes, f32::is_finite),
         ElementType::F16 if widen => {
-            reader.floats(|b| f16::from_le_bytes(b).to_f32(), f32::is_finite)
+            reader.values(|b| f16::from_le_bytes(b).to_f32(), f32::is_finite)
         }
         ElementType::Bf16 if widen => {
-            reader.floats(|b| bf16::from_le_bytes(b).to_f32(), f32::is_finite)
+            reader.values(|b| bf16::from_le_bytes(b).to_f32(), f32::is_finite)
         }
         ElementType::F64 if widen => {
-            reader.floats(|b| f64::from_le_bytes(b) as f32, f32::is_finite)
+            reader.values(|b| f64::from_le_bytes(b) as f32, f32::is_finite)
         }
-        ElementType::F16 => reader.floats(f16::from_le_bytes, |x: f16| x.is_finite()),
-        ElementType::Bf16 => reader.floats(bf16::from_le_bytes, |x: bf16| x.is_finite()),
-        ElementType::F64 => reader.floats(f64::from_le_bytes, f64::is_finite),
-        ElementType::I64 => reader.floats(i64::from_le_bytes, |_| true),
-        ElementType::I32 => reader.floats(i32::from_le_bytes, |_| true),
-        ElementType::U8 => reader.floats(u8::from_le_bytes, |_| true),
+        ElementType::F16 => reader.values(f16::from_le_bytes, |x: f16| x.is_finite()),
+        ElementType::Bf16 => reader.values(bf16::from_le_bytes, |x: bf16| x.is_finite()),
+        ElementType::F64 => reader.values(f64::from_le_bytes, f64::is_finite),
+        ElementType::I64 => reader.values(i64::from_le_bytes, |_| true),
+        ElementType::I32 => reader.values(i32::from_le_bytes, |_| true),
+        ElementType::U8 => reader.values(u8::from_le_bytes, |_| true),
         ElementType::Other(dtype) => Err(CheckpointError::UnsupportedType {
             tensor: entry.name.clone(),
             dtype: dtype.clone(),
@@ -54,7 +54,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// The tensor, each value decoded from its N little-endian bytes and tested.
-    fn floats<T: WithDType, const N: usize>(
+    fn values<T: WithDType, const N: usize>(
         &self,
         decode: impl Fn([u8; N]) -> T,
         is_finite: impl Fn(T) -> bool,
