@@ -15,6 +15,9 @@ pub enum ModelError {
     /// A file is not what its name says.
     #[error("{reason}: {}", path.display())]
     Format { reason: String, path: PathBuf },
+    /// A checkpoint could not be opened.
+    #[error(transparent)]
+    Checkpoint(#[from] crate::models::checkpoint::CheckpointError),
     /// A model's configuration makes no sense.
     #[error("the model's configuration is not usable: {0}")]
     Config(String),

@@ -6,6 +6,7 @@ pub mod attention;
 pub mod builtin;
 pub mod card;
 pub mod class_conditional;
+pub mod checkpoint;
 pub mod decoder;
 mod device;
 pub mod error;

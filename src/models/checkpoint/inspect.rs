@@ -1,0 +1,301 @@
+//! From what a person chose to everything a model consists of, headers only.
+
+use crate::models::checkpoint::companions::{self, CompanionNeed};
+use crate::models::checkpoint::container::{Container, file_name};
+use crate::models::checkpoint::error::CheckpointError;
+use crate::models::checkpoint::files::{self, WeightFiles};
+use crate::models::checkpoint::identify::{
+    Conditioning, Config, Family, Geometry, Identified, Role, identify,
+};
+use crate::models::checkpoint::progress::LoadProgress;
+use candle_nn::VarBuilder;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// An identified, open checkpoint.
+#[derive(Debug)]
+pub struct Opened {
+    /// What it is.
+    pub identified: Identified,
+    /// Its tensors, named as the family names them.
+    pub container: Container,
+    /// The JSON files beside it.
+    pub config: Config,
+    /// The folder with `config.json`, `tokenizer.json` and the weights.
+    pub folder: PathBuf,
+}
+
+impl Opened {
+    /// Opens and identifies the weights at `path`.
+    ///
+    /// # Errors
+    /// Those of [`Container::open`] and [`identify`].
+    pub fn open(path: &Path, weight_set: Option<&str>) -> Result<Self, CheckpointError> {
+        let container = Container::open_weight_set(path, weight_set)?;
+        let folder = container.path().parent().unwrap_or(Path::new("")).to_path_buf();
+        let config = Config::beside(&folder);
+        let identified = identify(&container, &config)?;
+        let container = container.without_prefix(&identified.prefix);
+        Ok(Self { identified, container, config, folder })
+    }
+
+    /// Weights for the family's model file. Announces the bytes to `progress`.
+    pub fn into_var_builder(self, progress: &Arc<LoadProgress>) -> VarBuilder<'static> {
+        progress.expect(self.identified.needed_bytes);
+        self.container.into_var_builder(Arc::clone(progress))
+    }
+}
+
+/// How to look for what was not chosen.
+#[derive(Debug, Clone, Default)]
+pub struct InspectOptions {
+    /// Folders of the Hugging Face cache, see [`companions::cache_roots`].
+    pub caches: Vec<PathBuf>,
+    /// Key of a training file whose weights the decoder takes, for example `ema`.
+    pub weight_set: Option<String>,
+}
+
+/// What was found, before any weight is read.
+#[derive(Debug, Default)]
+pub struct Inspection {
+    /// Draws codes; `None` if only tokenizers were chosen.
+    pub decoder: Option<Opened>,
+    /// Turns codes to pixels.
+    pub tokenizer: Option<Opened>,
+    /// Turns captions to rows.
+    pub text_encoder: Option<Opened>,
+    /// What the decoder needs and was not found.
+    pub missing: Vec<CompanionNeed>,
+    /// Files that were looked at and left out, with the reason.
+    pub notes: Vec<String>,
+}
+
+impl Inspection {
+    /// What was found, one line each.
+    pub fn summary(&self) -> Vec<String> {
+        let opened = [&self.decoder, &self.tokenizer, &self.text_encoder].into_iter().flatten();
+        opened.map(|opened| opened.identified.summary()).collect()
+    }
+
+    /// Everything needed is there.
+    ///
+    /// # Errors
+    /// [`CheckpointError::MissingCompanion`] with the exact file name and where it is published, or a
+    /// choice without a decoder.
+    pub fn complete(&self) -> Result<(), CheckpointError> {
+        let Some(decoder) = &self.decoder else {
+            let found = self.summary().join(", ");
+            let reason = format!("only {found} was chosen; choose a decoder as well");
+            return Err(CheckpointError::MissingCompanion(reason));
+        };
+        let name = &decoder.identified.name;
+        let mut requests: Vec<String> =
+            self.missing.iter().map(|need| need.request(name)).collect();
+        let is_prompt = matches!(
+            &decoder.identified.geometry,
+            Geometry::Decoder(g) if matches!(g.conditioning, Conditioning::Prompt { text_tokens: None })
+        );
+        if is_prompt {
+            requests.push(format!(
+                "{name} needs its text tokenizer, tokenizer.json; download it from the same place as the weights \
+                 into the same folder"
+            ));
+        }
+        match requests.is_empty() {
+            true => Ok(()),
+            false => Err(CheckpointError::MissingCompanion(requests.join(". "))),
+        }
+    }
+
+    fn slot(&mut self, role: Role) -> &mut Option<Opened> {
+        match role {
+            Role::Decoder => &mut self.decoder,
+            Role::ImageTokenizer => &mut self.tokenizer,
+            Role::TextEncoder => &mut self.text_encoder,
+        }
+    }
+}
+
+/// Looks at the chosen files and folders, pairs decoder, tokenizer and text encoder, and finds what
+/// was not chosen.
+///
+/// # Errors
+/// A chosen file that cannot be read or identified, two of one kind, or a pair that does not fit.
+/// What is merely missing is in [`Inspection::missing`].
+pub fn inspect(paths: &[PathBuf], options: &InspectOptions) -> Result<Inspection, CheckpointError> {
+    let mut found = Inspection::default();
+    for path in paths {
+        match files::resolve(path)? {
+            WeightFiles::Several(files) => place_folder(&mut found, path, &files, options)?,
+            _ => {
+                let opened = Opened::open(path, options.weight_set.as_deref())
+                    // Tokenizers have no such entry; only decoders keep averages.
+                    .or_else(|error| match options.weight_set {
+                        Some(_) => Opened::open(path, None).map_err(|_| error),
+                        None => Err(error),
+                    })?;
+                place(&mut found, opened, path)?;
+            }
+        }
+    }
+    let Some(decoder) = &found.decoder else { return Ok(found) };
+    check_text_tokenizer(decoder)?;
+    let model = decoder.container.path().to_path_buf();
+    for need in companions::needs(&decoder.identified) {
+        complete_need(&mut found, need, &model, options)?;
+    }
+    Ok(found)
+}
+
+/// Takes every checkpoint of a folder that can be identified; there may be only one of a kind.
+fn place_folder(
+    found: &mut Inspection,
+    folder: &Path,
+    files: &[PathBuf],
+    options: &InspectOptions,
+) -> Result<(), CheckpointError> {
+    let mut first_error = None;
+    let mut any = false;
+    for file in files {
+        match Opened::open(file, options.weight_set.as_deref()) {
+            // Two tokenizers in a folder are no fault: the decoder says later which one it needs.
+            Ok(opened) if opened.identified.role() != Role::Decoder => any = true,
+            Ok(opened) => {
+                any = true;
+                place(found, opened, folder)?;
+            }
+            Err(error) => {
+                found.notes.push(format!("{} was left out: {error}", file_name(file)));
+                first_error.get_or_insert(error);
+            }
+        }
+    }
+    match first_error {
+        Some(error) if !any => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn place(found: &mut Inspection, opened: Opened, path: &Path) -> Result<(), CheckpointError> {
+    let role = opened.identified.role();
+    let slot = found.slot(role);
+    if let Some(other) = slot {
+        // The same weights in two containers are one model.
+        if other.identified.geometry == opened.identified.geometry
+            && other.identified.family == opened.identified.family
+            && path.is_dir()
+        {
+            return Ok(());
+        }
+        let reason = format!(
+            "two models of one kind were chosen, {} in {} and {} in {}; choose one {role}",
+            other.identified.name,
+            file_name(other.container.path()),
+            opened.identified.name,
+            file_name(opened.container.path())
+        );
+        return Err(CheckpointError::Mismatch { reason, path: path.to_path_buf() });
+    }
+    *slot = Some(opened);
+    Ok(())
+}
+
+/// Checks a chosen companion, or looks for one.
+fn complete_need(
+    found: &mut Inspection,
+    need: CompanionNeed,
+    model: &Path,
+    options: &InspectOptions,
+) -> Result<(), CheckpointError> {
+    let Some(decoder) = found.decoder.as_ref().map(|decoder| decoder.identified.clone()) else {
+        return Ok(());
+    };
+    if let Some(chosen) = found.slot(need.role) {
+        return check_pair(&decoder, chosen);
+    }
+    for candidate in companions::candidates(&need, model, &options.caches) {
+        if !candidate.exists() {
+            continue;
+        }
+        let opened = Opened::open(&candidate, None).and_then(|opened| {
+            check_pair(&decoder, &opened)?;
+            Ok(opened)
+        });
+        match opened {
+            Ok(opened) => {
+                *found.slot(need.role) = Some(opened);
+                return Ok(());
+            }
+            Err(error) => {
+                found.notes.push(format!("{} was left out: {error}", file_name(&candidate)))
+            }
+        }
+    }
+    found.missing.push(need);
+    Ok(())
+}
+
+/// Whether a tokenizer or text encoder belongs to a decoder.
+///
+/// # Errors
+/// [`CheckpointError::Mismatch`] with what differs.
+fn check_pair(decoder: &Identified, companion: &Opened) -> Result<(), CheckpointError> {
+    let other = &companion.identified;
+    let mismatch = |what: String| {
+        let path = companion.container.path().to_path_buf();
+        Err(CheckpointError::Mismatch { reason: what, path })
+    };
+    if let (Geometry::Decoder(g), Geometry::TextEncoder(encoder)) =
+        (&decoder.geometry, &other.geometry)
+    {
+        return match g.conditioning {
+            Conditioning::Caption { width, .. } if width != encoder.hidden => mismatch(format!(
+                "{} wants captions of width {width} and {} gives {}; choose the text encoder it was trained with",
+                decoder.name, other.name, encoder.hidden
+            )),
+            _ => Ok(()),
+        };
+    }
+    if let (Some(drawn), Some(known)) = (decoder.codebook_size(), other.codebook_size())
+        && drawn != known
+    {
+        return mismatch(format!(
+            "{} draws {drawn} codes and {} knows {known}; choose the image tokenizer it was trained with",
+            decoder.name, other.name
+        ));
+    }
+    if !tokenizers_of(decoder.family).contains(&other.family) {
+        return mismatch(format!(
+            "{} does not belong to {}; choose the image tokenizer it was trained with",
+            other.name, decoder.name
+        ));
+    }
+    Ok(())
+}
+
+fn tokenizers_of(family: Family) -> &'static [Family] {
+    match family {
+        Family::AliTok => &[Family::AliTokTokenizer],
+        Family::Rar => &[Family::MaskGitVqgan],
+        Family::LlamaGen => &[Family::LlamaGenVq],
+        Family::SimpleAr => &[Family::Cosmos, Family::FsqConv],
+        Family::Lumina => &[Family::MoVqgan],
+        _ => &[],
+    }
+}
+
+/// The text tokenizer beside a prompt model must not name ids beyond its vocabulary.
+fn check_text_tokenizer(decoder: &Opened) -> Result<(), CheckpointError> {
+    let Geometry::Decoder(g) = &decoder.identified.geometry else { return Ok(()) };
+    match g.conditioning {
+        Conditioning::Prompt { text_tokens: Some(ids) } if ids > g.vocabulary => {
+            let reason = format!(
+                "the text tokenizer has {ids} ids and {} only {}; put the tokenizer.json of this model beside it",
+                decoder.identified.name, g.vocabulary
+            );
+            let path = decoder.folder.join("tokenizer.json");
+            Err(CheckpointError::Mismatch { reason, path })
+        }
+        _ => Ok(()),
+    }
+}

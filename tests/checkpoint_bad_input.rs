@@ -1,0 +1,550 @@
+//! Files that lie, end early, want to run something or are of another kind: each gives an error that
+//! says what to do and names the path, and none panics or reserves what it claims.
+
+mod checkpoint_support;
+
+use checkpoint_support::*;
+use softcfg_studio::models::checkpoint::{
+    CheckpointError, Config, Container, InspectOptions, LoadProgress, identify, inspect,
+};
+use std::fs;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// The error of opening `bytes` as `name`, whose message has to end with the path and to advise.
+fn refused(name: &str, bytes: &[u8]) -> CheckpointError {
+    let folder = folder();
+    let path = write(folder.path(), name, bytes);
+    let error = Container::open(&path).expect_err(name);
+    assert_advises(&error, &path);
+    error
+}
+
+fn assert_advises(error: &CheckpointError, path: &Path) {
+    let message = error.to_string();
+    assert!(message.ends_with(&path.display().to_string()), "the path is not last: {message}");
+    assert!(message.contains(';'), "it does not say what to do: {message}");
+}
+
+fn assert_says(error: &CheckpointError, part: &str) {
+    let message = error.to_string();
+    assert!(message.contains(part), "\"{part}\" is not in: {message}");
+}
+
+fn header(offsets: &str) -> String {
+    format!("{{\"a\":{{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":{offsets}}}}}")
+}
+
+#[test]
+fn good_files_of_the_builders_open() {
+    let folder = folder();
+    let path = write(folder.path(), "a.safetensors", &safetensors_bytes(&header("[0,8]"), &[0; 8]));
+    assert_eq!(Container::open(&path).unwrap().entries().len(), 1);
+    let body = dict(&[("a", tensor(storage("FloatStorage", "0", 2), 0, &[2], &[1]))]);
+    let path = write(folder.path(), "a.pt", &torch_bytes(&pickle(body), &[&floats(&[1.0, 2.0])]));
+    let container = Container::open(&path).unwrap();
+    assert_eq!(container.tensor("a").unwrap().to_vec1::<f32>().unwrap(), [1.0, 2.0]);
+}
+
+#[test]
+fn empty_truncated_and_foreign_files() {
+    assert_says(&refused("a.safetensors", b""), "empty");
+    assert_says(&refused("a.safetensors", b"abc"), "shorter than 8 bytes");
+    let whole = safetensors_bytes(&header("[0,8]"), &[0; 8]);
+    for length in 1..whole.len() {
+        refused("a.safetensors", &whole[..length]);
+    }
+    let body = dict(&[("a", tensor(storage("FloatStorage", "0", 2), 0, &[2], &[1]))]);
+    let whole = torch_bytes(&pickle(body), &[&floats(&[1.0, 2.0])]);
+    for length in (4..whole.len()).step_by(7) {
+        assert_says(&refused("a.pt", &whole[..length]), "truncated");
+    }
+    assert_says(&refused("a.pt", b"<!doctype html><p>sign in</p>"), "web page");
+    assert_says(&refused("a.bin", b"version https://git-lfs.github.com/spec/v1"), "Git LFS");
+    assert_says(&refused("a.bin", b"GGUF\x03\0\0\0"), "GGUF");
+    assert_says(&refused("a.pt", b"\x80\x02}."), "bare pickle");
+    assert_says(&refused("a.pt", &zip_bytes(&[member("word/document.xml", *b"x")])), "data.pkl");
+    assert_says(&refused("a.pt", b"just text"), "not a weight file");
+}
+
+#[test]
+fn lying_safetensors_headers() {
+    let with_length = |length: u64| [&length.to_le_bytes()[..], b"{}      "].concat();
+    for length in [u64::MAX, 1 << 40, 9] {
+        assert_says(&refused("a.safetensors", &with_length(length)), "it claims");
+    }
+    let two = |first: &str, second: &str| {
+        format!(
+            "{{\"a\":{{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":{first}}},\
+             \"b\":{{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":{second}}}}}"
+        )
+    };
+    let one = |fields: &str| format!("{{\"a\":{{{fields}}}}}");
+    let cases = [
+        (two("[0,4]", "[2,6]"), "overlap"),
+        (two("[0,4]", "[6,10]"), "hole"),
+        (header("[0,4]"), "does not take"),
+        (header("[0,800]"), "truncated"),
+        (header("[8,0]"), "hole"),
+        (header("[0,18446744073709551615]"), "truncated"),
+        (
+            one("\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]"),
+            "larger",
+        ),
+        (
+            one(
+                "\"dtype\":\"F32\",\"shape\":[2000000000,2000000000,2000000000],\"data_offsets\":[0,0]",
+            ),
+            "multiply",
+        ),
+        (
+            one("\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,4]"),
+            "dimensions",
+        ),
+        (one("\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,4]"), "invalid value"),
+        (one("\"dtype\":\"F32\",\"shape\":[1]"), "missing field"),
+        ("{\"a\":1}".into(), "invalid type"),
+        ("[]".into(), "invalid type"),
+        ("{\"a\":".into(), "EOF"),
+        (format!("{{\"a\":{}", "[".repeat(100_000)), "invalid type"),
+        (
+            header("[0,8]").replacen(
+                '}',
+                "},\"a\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[8,8]}",
+                1,
+            ),
+            "twice",
+        ),
+    ];
+    for (header, part) in cases {
+        // The looks-like test wants a brace; files named .safetensors are read as such anyway.
+        assert_says(&refused("a.safetensors", &safetensors_bytes(&header, &[0; 8])), part);
+    }
+    assert_says(
+        &refused("a.safetensors", &safetensors_bytes(&header("[0,8]"), &[0; 9])),
+        "belong to none",
+    );
+    let mut bytes = safetensors_bytes(&header("[0,8]"), &[0; 8]);
+    bytes[10] = 0xff;
+    assert_says(&refused("a.safetensors", &bytes), "UTF-8");
+    assert!(matches!(
+        refused("a.safetensors", &safetensors_bytes("{}", &[])),
+        CheckpointError::NoTensors { .. }
+    ));
+}
+
+fn refused_pickle(body: Vec<u8>) -> CheckpointError {
+    refused("a.pt", &torch_bytes(&pickle(body), &[&floats(&[1.0, 2.0])]))
+}
+
+#[test]
+fn pickles_that_want_to_run_something() {
+    let evil = [
+        call(global("os", "system"), &[text("true")]),
+        call(global("builtins", "eval"), &[text("1")]),
+        call(global("collections", "OrderedDict"), &[text("a")]),
+        call(global("torch", "load"), &[text("b.pt")]),
+        [global("subprocess", "Popen"), b")\x81".to_vec()].concat(),
+        [b"(".to_vec(), text("true"), b"ios\nsystem\n".to_vec()].concat(),
+        [b"(".to_vec(), global("os", "system"), text("true"), b"o".to_vec()].concat(),
+        [global("os", "system"), b")}\x92".to_vec()].concat(),
+        // The storage's class is called by a real unpickler.
+        [
+            tuple(&[text("storage"), global("os", "system"), text("0"), text("cpu"), int(2)]),
+            b"Q".to_vec(),
+        ]
+        .concat(),
+        // By name from the stack, as protocol 4 does.
+        [text("os"), text("system"), b"\x93".to_vec(), tuple(&[text("true")]), b"R".to_vec()]
+            .concat(),
+    ];
+    for body in evil {
+        let error = refused_pickle(dict(&[("a", body)]));
+        assert!(matches!(error, CheckpointError::Unsafe { .. }), "{error}");
+        assert_says(&error, "nothing was run");
+    }
+    // A scripted module may build modules and tensors, nothing else.
+    let class = global("__torch__.Module", "Module");
+    let state = dict(&[("a", call(global("os", "system"), &[text("true")]))]);
+    let body = [class, b")\x81".to_vec(), state, b"b".to_vec()].concat();
+    let error = refused("decoder.jit", &torch_bytes(&pickle(body), &[]));
+    assert!(matches!(error, CheckpointError::Unsafe { .. }), "{error}");
+}
+
+#[test]
+fn malformed_pickles() {
+    let rebuild = || global("torch._utils", "_rebuild_tensor_v2");
+    let short = [
+        call(rebuild(), &[]),
+        call(rebuild(), &[storage("FloatStorage", "0", 2)]),
+        call(rebuild(), &[int(0), int(0), int(0), int(0), int(0), int(0)]),
+        call(global("torch._utils", "_rebuild_parameter"), &[]),
+        [tuple(&[text("storage")]), b"Q".to_vec()].concat(),
+        [text("storage"), b"Q".to_vec()].concat(),
+        [rebuild(), text("x"), b"R".to_vec()].concat(),
+        [text("not callable"), tuple(&[]), b"R".to_vec()].concat(),
+        b"h\x05".to_vec(),
+        b"t".to_vec(),
+        b"R".to_vec(),
+        b"Q".to_vec(),
+        b"b".to_vec(),
+        b"s".to_vec(),
+        b"(u".to_vec(),
+        b"a".to_vec(),
+        b"X\xff\xff\xff\xffab".to_vec(),
+        b"\x8d\xff\xff\xff\xff\xff\xff\xff\xff".to_vec(),
+        b"\x8b\xff\xff\xff\x7f".to_vec(),
+        b"X\x01\0\0\0\xff".to_vec(),
+        b"\xfe".to_vec(),
+        b"I1\n".to_vec(),
+        b"cno newline".to_vec(),
+    ];
+    for body in short {
+        let shown = String::from_utf8_lossy(&body).into_owned();
+        let error = refused_pickle(dict(&[("a", body)]));
+        assert!(matches!(error, CheckpointError::Format { .. }), "{shown:?}: {error}");
+    }
+    let views: [(i64, &[i64], &[i64]); 9] = [
+        (0, &[3], &[1]),
+        (1, &[2], &[1]),
+        (-1, &[1], &[1]),
+        (0, &[-1], &[1]),
+        (0, &[2], &[-1]),
+        (0, &[2], &[1, 1]),
+        (0, &[2], &[i64::MAX]),
+        // A view that repeats two values into a trillion.
+        (0, &[1_000_000, 1_000_000], &[0, 0]),
+        (0, &[i64::MAX, i64::MAX], &[1, 1]),
+    ];
+    for (offset, shape, strides) in views {
+        let body = tensor(storage("FloatStorage", "0", 2), offset, shape, strides);
+        let error = refused_pickle(dict(&[("a", body)]));
+        assert!(matches!(error, CheckpointError::Format { .. }), "{shape:?}: {error}");
+    }
+    for (count, key, part) in [(1 << 40, "0", "claims"), (-1, "0", "negative"), (2, "9", "missing")]
+    {
+        let body = tensor(storage("FloatStorage", key, count), 0, &[2], &[1]);
+        assert_says(&refused_pickle(dict(&[("a", body)])), part);
+    }
+}
+
+#[test]
+fn deep_nesting_ends_with_an_error() {
+    let deep = 1_000_000;
+    for body in [
+        b"(".repeat(deep),
+        b"]".repeat(deep),
+        [b")".to_vec(), b"\x85".repeat(deep)].concat(),
+        [b"}".to_vec(), [&b"q\0"[..], &text("model"), b"}"].concat().repeat(deep / 100)].concat(),
+    ] {
+        let error = refused_pickle(body);
+        let known =
+            matches!(error, CheckpointError::Format { .. } | CheckpointError::NoTensors { .. });
+        assert!(known, "{error}");
+    }
+    // A dict that holds itself.
+    let body = [b"}q\0".to_vec(), text("model"), b"h\0s".to_vec()].concat();
+    assert!(matches!(refused_pickle(body), CheckpointError::NoTensors { .. }));
+    // Modules that stand twice in the next, 64 times over: 2^64 paths.
+    let module = global("__torch__", "M");
+    let mut body = [module.clone(), b")\x81q\0".to_vec()].concat();
+    for _ in 0..64 {
+        let state = dict(&[("a", b"h\0".to_vec()), ("b", b"h\0".to_vec())]);
+        body = [body, module.clone(), b")\x81".to_vec(), state, b"bq\0".to_vec()].concat();
+    }
+    assert!(matches!(refused_pickle(body), CheckpointError::NoTensors { .. }));
+    // Memory grows with the file, not with what it claims: a list remembered and put into itself.
+    let body = [b"]q\0".to_vec(), b"h\0a".repeat(100_000)].concat();
+    assert!(matches!(refused_pickle(body), CheckpointError::NoTensors { .. }));
+}
+
+#[test]
+fn bombs_and_damaged_archives() {
+    let deflated = |bytes: Vec<u8>, claimed| Member {
+        name: "archive/data.pkl".into(),
+        bytes,
+        deflated: true,
+        claimed,
+    };
+    let bomb = zip_bytes(&[deflated(vec![0; 30 << 20], None)]);
+    assert!(bomb.len() < 100_000);
+    assert_says(&refused("a.pt", &bomb), "times its size");
+    // A directory that understates what comes out, and one that overstates it.
+    for claimed in [10, 100] {
+        let archive = zip_bytes(&[deflated(pickle(dict(&[("abcdefgh", int(1))])), Some(claimed))]);
+        assert_says(&refused("a.pt", &archive), "damaged");
+    }
+    let huge = Member { claimed: Some(u32::MAX - 1), ..member("archive/data.pkl", *b"x") };
+    assert_says(&refused("a.pt", &zip_bytes(&[huge])), "two lengths");
+    let twice = [member("archive/data.pkl", *b"N."), member("archive/data.pkl", *b"N.")];
+    assert_says(&refused("a.pt", &zip_bytes(&twice)), "twice");
+    let mut encrypted = zip_bytes(&[member("archive/data.pkl", *b"N.")]);
+    let directory = encrypted.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+    encrypted[directory + 8] = 1;
+    assert_says(&refused("a.pt", &encrypted), "encrypted");
+    let big = zip_bytes(&[
+        member("archive/data.pkl", pickle(dict(&[]))),
+        member("archive/byteorder", *b"big"),
+    ]);
+    assert_says(&refused("a.pt", &big), "big-endian");
+}
+
+#[test]
+fn files_without_weights() {
+    for body in [
+        dict(&[]),
+        dict(&[("epoch", int(3)), ("optimizer", dict(&[]))]),
+        int(1),
+        b"N".to_vec(),
+        b"]".to_vec(),
+    ] {
+        assert!(matches!(refused_pickle(body), CheckpointError::NoTensors { .. }));
+    }
+    let folder = folder();
+    let body = dict(&[("a", tensor(storage("FloatStorage", "0", 2), 0, &[2], &[1]))]);
+    let path = write(folder.path(), "a.pt", &torch_bytes(&pickle(body), &[&floats(&[1.0, 2.0])]));
+    let error = Container::open_weight_set(&path, Some("ema")).unwrap_err();
+    assert_says(&error, "there is no entry \"ema\"");
+}
+
+#[test]
+fn unsupported_number_types_are_named() {
+    let folder = folder();
+    let header = "{\"a\":{\"dtype\":\"F8_E4M3\",\"shape\":[8],\"data_offsets\":[0,8]}}";
+    let path = write(folder.path(), "a.safetensors", &safetensors_bytes(header, &[0; 8]));
+    let container = Container::open(&path).unwrap();
+    let error = container.tensor("a").unwrap_err();
+    assert!(matches!(error, CheckpointError::UnsupportedType { .. }));
+    assert_says(&error, "F8_E4M3");
+    assert_advises(&error, &path);
+    let body = dict(&[(
+        "tok_embeddings.weight",
+        tensor(storage("ComplexFloatStorage", "0", 1), 0, &[1], &[1]),
+    )]);
+    let path = write(folder.path(), "a.pt", &torch_bytes(&pickle(body), &[&[0; 8]]));
+    let error = Container::open(&path).unwrap().tensor("tok_embeddings.weight").unwrap_err();
+    assert_says(&error, "ComplexFloat");
+}
+
+#[test]
+fn not_a_number_names_the_tensor() {
+    let folder = folder();
+    for (bad, index) in [(f32::NAN, 1), (f32::INFINITY, 0), (f32::NEG_INFINITY, 1)] {
+        let mut values = [1.0, 1.0];
+        values[index] = bad;
+        let bytes = safetensors_bytes(&header("[0,8]"), &floats(&values));
+        let path = write(folder.path(), "a.safetensors", &bytes);
+        match Container::open(&path).unwrap().tensor("a").unwrap_err() {
+            CheckpointError::NotFinite { tensor, count, first, .. } => {
+                assert_eq!((tensor.as_str(), count, first), ("a", 1, index as u64));
+            }
+            other => panic!("{other}"),
+        }
+    }
+    // A double that is finite and too large for f32 becomes infinite on the way.
+    let header = "{\"a\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[0,8]}}";
+    let path =
+        write(folder.path(), "b.safetensors", &safetensors_bytes(header, &1e300f64.to_le_bytes()));
+    let container = Container::open(&path).unwrap();
+    assert!(container.tensor("a").is_ok());
+    let widened = container.tensor_as("a", Some(candle_core::DType::F32), &LoadProgress::default());
+    assert!(matches!(widened.unwrap_err(), CheckpointError::NotFinite { .. }));
+}
+
+#[test]
+fn a_file_that_changes_or_disappears() {
+    let folder = folder();
+    let bytes = safetensors_bytes(&header("[0,8]"), &floats(&[1.0, 2.0]));
+    let path = write(folder.path(), "a.safetensors", &bytes);
+    let container = Container::open(&path).unwrap();
+    assert!(container.tensor("a").is_ok());
+    // Another program writes; the clock may be too coarse to tell, so the time is set.
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    let error = container.tensor("a").unwrap_err();
+    assert!(matches!(error, CheckpointError::Changed { .. }), "{error}");
+    assert_advises(&error, &path);
+
+    let container = Container::open(&path).unwrap();
+    file.set_len(bytes.len() as u64 - 4).unwrap();
+    assert!(matches!(container.tensor("a").unwrap_err(), CheckpointError::Changed { .. }));
+
+    let path = write(folder.path(), "b.safetensors", &bytes);
+    let container = Container::open(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    // An open file outlives its name on Unix; elsewhere an error is as good. Neither is a crash.
+    match container.tensor("a") {
+        Ok(tensor) => assert_eq!(tensor.to_vec1::<f32>().unwrap(), [1.0, 2.0]),
+        Err(error) => {
+            assert!(matches!(error, CheckpointError::Read { .. } | CheckpointError::Changed { .. }))
+        }
+    }
+    let error = Container::open(&path).unwrap_err();
+    assert!(
+        matches!(&error, CheckpointError::Read { cause, .. } if cause.kind() == std::io::ErrorKind::NotFound)
+    );
+    assert_advises_read(&error, &path);
+}
+
+fn assert_advises_read(error: &CheckpointError, path: &Path) {
+    assert_says(error, "check that it exists and that you may read it");
+    assert_advises(error, path);
+}
+
+#[test]
+fn folders_without_weights_or_permission() {
+    let folder = folder();
+    let error = Container::open(folder.path()).unwrap_err();
+    assert_says(&error, "holds no weight files");
+    assert_advises(&error, folder.path());
+    assert_says(&Container::open(&folder.path().join("nothing")).unwrap_err(), "cannot read");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let closed = folder.path().join("closed");
+        fs::create_dir(&closed).unwrap();
+        write(&closed, "a.safetensors", &safetensors_bytes(&header("[0,8]"), &[0; 8]));
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
+        // The administrator may read everything; then the folder has to open.
+        let may_read = fs::read_dir(&closed).is_ok();
+        match Container::open(&closed) {
+            Ok(container) => assert!(may_read && container.entries().len() == 1),
+            Err(error) => {
+                assert!(!may_read, "{error}");
+                assert_advises_read(&error, &closed);
+            }
+        }
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn paths_need_not_be_utf8() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = folder();
+    let strange = folder.path().join(std::ffi::OsStr::from_bytes(b"gewichte-\xff\xfe"));
+    fs::create_dir(&strange).unwrap();
+    let path = strange.join(std::ffi::OsStr::from_bytes(b"\xe4.safetensors"));
+    fs::write(&path, safetensors_bytes(&header("[0,8]"), &floats(&[1.0, 2.0]))).unwrap();
+    for chosen in [&path, &strange] {
+        assert!(Container::open(chosen).unwrap().tensor("a").is_ok());
+    }
+    let error = inspect(&[path], &InspectOptions::default()).unwrap_err();
+    assert!(matches!(error, CheckpointError::Unknown { .. }), "{error}");
+}
+
+/// `lumina/tiny` in a folder of its own.
+fn sharded() -> (TempDir, PathBuf) {
+    let folder = folder();
+    for entry in fs::read_dir(own_golden().join("lumina/tiny")).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
+    }
+    let index = folder.path().join("model.safetensors.index.json");
+    (folder, index)
+}
+
+fn edit_index(index: &Path, edit: impl Fn(String) -> String) {
+    fs::write(index, edit(fs::read_to_string(index).unwrap())).unwrap();
+}
+
+#[test]
+fn shards_that_do_not_fit_their_index() {
+    const FIRST: &str = "model-00001-of-00002.safetensors";
+    const SECOND: &str = "model-00002-of-00002.safetensors";
+    let (folder, index) = sharded();
+    fs::remove_file(folder.path().join(SECOND)).unwrap();
+    let error = Container::open(folder.path()).unwrap_err();
+    assert!(matches!(&error, CheckpointError::MissingShard { shard, .. } if shard == SECOND));
+    assert_advises(&error, &index);
+
+    let (folder, index) = sharded();
+    fs::copy(folder.path().join(SECOND), folder.path().join("model-00003-of-00003.safetensors"))
+        .unwrap();
+    let error = Container::open(folder.path()).unwrap_err();
+    assert_says(&error, "model-00003-of-00003.safetensors");
+    assert_advises(&error, &index);
+
+    for outside in [
+        "../secret.safetensors",
+        "/etc/passwd",
+        "sub/../../x.safetensors",
+        "..\\\\x.safetensors",
+        "",
+    ] {
+        let (folder, index) = sharded();
+        edit_index(&index, |text| text.replacen(SECOND, outside, 1));
+        let error = Container::open(folder.path()).unwrap_err();
+        assert_says(&error, "outside its folder");
+        assert_advises(&error, &index);
+    }
+
+    let (folder, index) = sharded();
+    edit_index(&index, |text| text.replacen("model.norm.weight", "model.other.weight", 1));
+    assert_says(&Container::open(folder.path()).unwrap_err(), "model.norm.weight");
+
+    let (folder, index) = sharded();
+    edit_index(&index, |text| {
+        text.replacen("\"lm_head.weight\"", &format!("\"extra\": {FIRST:?}, \"lm_head.weight\""), 1)
+    });
+    assert_says(&Container::open(folder.path()).unwrap_err(), "the index places extra");
+
+    let (folder, index) = sharded();
+    fs::write(&index, "{").unwrap();
+    assert_says(&Container::open(folder.path()).unwrap_err(), "cannot be read");
+
+    let (folder, index) = sharded();
+    fs::remove_file(&index).unwrap();
+    assert_says(&Container::open(folder.path()).unwrap_err(), "index.json is missing");
+}
+
+#[test]
+fn almost_a_model_names_the_family_and_three_mismatches() {
+    let folder = folder();
+    let tensors: Vec<(String, Vec<usize>)> = [
+        ("embeddings.weight", vec![108, 64]),
+        ("output.weight", vec![96, 64]),
+        ("output.bias", vec![96]),
+        ("norm.weight", vec![63]),
+        ("blocks.0.norm1.weight", vec![64]),
+        ("blocks.0.norm2.weight", vec![64]),
+        ("blocks.0.attn.q_norm.weight", vec![16]),
+        ("blocks.0.attn.qkv.weight", vec![192, 64]),
+        ("blocks.0.mlp.w1.weight", vec![256, 64]),
+        ("blocks.0.mlp.w2.weight", vec![64, 256]),
+        ("blocks.0.mlp.w3.weight", vec![256, 63]),
+    ]
+    .map(|(name, shape)| (name.to_owned(), shape))
+    .to_vec();
+    let path = folder.path().join("a.safetensors");
+    sparse_safetensors(&path, "F32", 4, &tensors);
+    let error = identify(&Container::open(&path).unwrap(), &Config::default()).unwrap_err();
+    assert_says(&error, "most like AliTok");
+    assert_says(&error, "blocks.0.attn.qkv.bias is missing");
+    assert_says(&error, "and 3 more");
+    assert_advises(&error, &path);
+    sparse_safetensors(&path, "F32", 4, &[("fc.weight".into(), vec![4, 4])]);
+    let error = identify(&Container::open(&path).unwrap(), &Config::default()).unwrap_err();
+    assert_says(&error, "none of the models");
+    // Zero, tiny and huge dimensions in the tensors that sizes are read off.
+    for dimension in [0, 1, i32::MAX as usize] {
+        let strange: Vec<_> = tensors
+            .iter()
+            .map(|(name, shape)| {
+                let mut shape = shape.clone();
+                shape[0] = dimension;
+                if let Some(last) = shape.get_mut(1) {
+                    *last = 0;
+                }
+                (name.clone(), if shape.len() == 1 && dimension > 1 { vec![0] } else { shape })
+            })
+            .collect();
+        sparse_safetensors(&path, "F32", 4, &strange);
+        assert!(identify(&Container::open(&path).unwrap(), &Config::default()).is_err());
+    }
+}

@@ -1,0 +1,609 @@
+//! What files are said to be: the published sizes by files with their true names and shapes (and no
+//! data), the miniatures by the golden data, pairs, companions, folders and the memory estimate.
+
+mod checkpoint_support;
+
+use checkpoint_support::{own_golden, sparse_safetensors};
+use softcfg_studio::models::checkpoint::memory::{self, RunSize};
+use softcfg_studio::models::checkpoint::{
+    CheckpointError, Conditioning, DecoderGeometry, Family, Geometry, GridSource, Identified,
+    InspectOptions, Inspection, Opened, inspect,
+};
+use softcfg_studio::models::linear::Precision;
+use std::fs;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+type Tensors = Vec<(String, Vec<usize>)>;
+
+/// A file of these tensors without data, identified.
+fn identified(file_name: &str, dtype: &str, size: u64, tensors: &Tensors) -> Identified {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(file_name);
+    sparse_safetensors(&path, dtype, size, tensors);
+    Opened::open(&path, None).unwrap().identified
+}
+
+fn push(tensors: &mut Tensors, name: impl Into<String>, shape: &[usize]) {
+    tensors.push((name.into(), shape.to_vec()));
+}
+
+/// The table of alitok-rar.md, section "AliTok AR".
+fn alitok(d: usize, layers: usize, head_dim: usize, f: usize) -> Tensors {
+    let mut t = Tensors::new();
+    push(&mut t, "embeddings.weight", &[5098, d]);
+    for i in 0..layers {
+        let b = format!("blocks.{i}.");
+        for (name, shape) in [
+            ("norm1.weight", vec![d]),
+            ("norm2.weight", vec![d]),
+            ("attn.qkv.weight", vec![3 * d, d]),
+            ("attn.qkv.bias", vec![3 * d]),
+            ("attn.q_norm.weight", vec![head_dim]),
+            ("attn.k_norm.weight", vec![head_dim]),
+            ("attn.proj.weight", vec![d, d]),
+            ("attn.proj.bias", vec![d]),
+            ("mlp.w1.weight", vec![f, d]),
+            ("mlp.w3.weight", vec![f, d]),
+            ("mlp.w2.weight", vec![d, f]),
+        ] {
+            push(&mut t, format!("{b}{name}"), &shape);
+        }
+    }
+    push(&mut t, "norm.weight", &[d]);
+    push(&mut t, "output.weight", &[4096, d]);
+    push(&mut t, "output.bias", &[4096]);
+    t
+}
+
+/// The table of alitok-rar.md, section "RAR".
+fn rar(d: usize, layers: usize, head_dim: usize, m: usize, codes: usize) -> Tensors {
+    let mut t = Tensors::new();
+    push(&mut t, "cls_token", &[1, 1, d]);
+    push(&mut t, "pos_embed", &[1, 1280, d]);
+    push(&mut t, "target_aware_pos_embed", &[1, 1280, d]);
+    push(&mut t, "timesteps_embeddings", &[1, 356, d]);
+    push(&mut t, "embeddings.weight", &[codes + 1002, d]);
+    let mut pair = |place: String, outputs: usize, inputs: usize| {
+        push(&mut t, format!("{place}.weight"), &[outputs, inputs]);
+        push(&mut t, format!("{place}.bias"), &[outputs]);
+    };
+    for i in 0..layers {
+        pair(format!("blocks.{i}.attn.qkv"), 3 * d, d);
+        pair(format!("blocks.{i}.attn.proj"), d, d);
+        pair(format!("blocks.{i}.mlp.fc1"), m, d);
+        pair(format!("blocks.{i}.mlp.fc2"), d, m);
+        pair(format!("blocks.{i}.adaLN_modulation.1"), 6 * d, d);
+    }
+    pair("adaln_before_head.adaLN_modulation.1".into(), 2 * d, d);
+    pair("lm_head".into(), codes, d);
+    for i in 0..layers {
+        for (norm, width) in
+            [("norm1", d), ("norm2", d), ("attn.q_norm", head_dim), ("attn.k_norm", head_dim)]
+        {
+            push(&mut t, format!("blocks.{i}.{norm}.weight"), &[width]);
+            push(&mut t, format!("blocks.{i}.{norm}.bias"), &[width]);
+        }
+    }
+    t
+}
+
+/// text-to-image.md, section A4.
+fn qwen2(v: usize, h: usize, layers: usize, kv: usize, inner: usize) -> Tensors {
+    let mut t = Tensors::new();
+    push(&mut t, "model.embed_tokens.weight", &[v, h]);
+    push(&mut t, "model.norm.weight", &[h]);
+    for i in 0..layers {
+        let l = format!("model.layers.{i}.");
+        for (name, rows) in [("q", h), ("k", kv), ("v", kv)] {
+            push(&mut t, format!("{l}self_attn.{name}_proj.weight"), &[rows, h]);
+            push(&mut t, format!("{l}self_attn.{name}_proj.bias"), &[rows]);
+        }
+        push(&mut t, format!("{l}self_attn.o_proj.weight"), &[h, h]);
+        push(&mut t, format!("{l}mlp.gate_proj.weight"), &[inner, h]);
+        push(&mut t, format!("{l}mlp.up_proj.weight"), &[inner, h]);
+        push(&mut t, format!("{l}mlp.down_proj.weight"), &[h, inner]);
+        push(&mut t, format!("{l}input_layernorm.weight"), &[h]);
+        push(&mut t, format!("{l}post_attention_layernorm.weight"), &[h]);
+    }
+    t
+}
+
+/// text-to-image.md, section B1.
+fn lumina() -> Tensors {
+    let (v, h, inner) = (171_385, 4096, 11_008);
+    let mut t: Tensors = qwen2(v, h, 32, h, inner)
+        .into_iter()
+        .filter(|(name, _)| !name.ends_with("_proj.bias"))
+        .collect();
+    for i in 0..32 {
+        for part in ["q_norm.weight", "q_norm.bias", "k_norm.weight", "k_norm.bias"] {
+            push(&mut t, format!("model.layers.{i}.self_attn.{part}"), &[1, 128]);
+        }
+    }
+    push(&mut t, "lm_head.weight", &[v, h]);
+    t
+}
+
+/// llamagen.md, section 6, with the decoder half of the full file.
+fn flan_t5_xl() -> Tensors {
+    let (d, f) = (2048, 5120);
+    let mut t = Tensors::new();
+    push(&mut t, "shared.weight", &[32_128, d]);
+    push(&mut t, "decoder.final_layer_norm.weight", &[d]);
+    push(&mut t, "encoder.final_layer_norm.weight", &[d]);
+    push(&mut t, "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight", &[32, 32]);
+    for i in 0..24 {
+        let (attention, feed) =
+            (format!("encoder.block.{i}.layer.0."), format!("encoder.block.{i}.layer.1."));
+        for name in ["q", "k", "v", "o"] {
+            push(&mut t, format!("{attention}SelfAttention.{name}.weight"), &[d, d]);
+        }
+        push(&mut t, format!("{attention}layer_norm.weight"), &[d]);
+        push(&mut t, format!("{feed}DenseReluDense.wi_0.weight"), &[f, d]);
+        push(&mut t, format!("{feed}DenseReluDense.wi_1.weight"), &[f, d]);
+        push(&mut t, format!("{feed}DenseReluDense.wo.weight"), &[d, f]);
+        push(&mut t, format!("{feed}layer_norm.weight"), &[d]);
+    }
+    t
+}
+
+fn manifests() -> serde_json::Value {
+    let path = own_golden().join("llamagen/manifests.json");
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+fn tensors_of(json: &serde_json::Value) -> Tensors {
+    let shape = |shape: &serde_json::Value| serde_json::from_value(shape.clone()).unwrap();
+    json.as_object().unwrap().iter().map(|(name, dims)| (name.clone(), shape(dims))).collect()
+}
+
+fn decoder(identified: &Identified) -> &DecoderGeometry {
+    match &identified.geometry {
+        Geometry::Decoder(geometry) => geometry,
+        other => panic!("{other:?} is no decoder"),
+    }
+}
+
+#[test]
+fn published_class_models_have_their_published_counts() {
+    let cases = [
+        (
+            "alitok_b",
+            alitok(768, 24, 48, 2048),
+            177_048_064,
+            "AliTok-B decoder, 177 M, f32, 708 MB",
+        ),
+        (
+            "alitok_l",
+            alitok(1024, 24, 64, 2816),
+            317_851_648,
+            "AliTok-L decoder, 318 M, f32, 1.27 GB",
+        ),
+        (
+            "alitok_xl",
+            alitok(1280, 32, 80, 3584),
+            662_141_696,
+            "AliTok-XL decoder, 662 M, f32, 2.65 GB",
+        ),
+        ("rar_b", rar(768, 24, 48, 3072, 1024), 260_923_648, "RAR-B decoder, 261 M, f32, 1.04 GB"),
+        ("rar_l", rar(1024, 24, 64, 4096, 1024), 461_668_352, "RAR-L decoder, 462 M, f32, 1.85 GB"),
+        (
+            "rar_xl",
+            rar(1280, 32, 80, 5120, 1024),
+            955_425_024,
+            "RAR-XL decoder, 955 M, f32, 3.82 GB",
+        ),
+        (
+            "rar_xxl",
+            rar(1408, 40, 88, 6144, 1024),
+            1_498_520_704,
+            "RAR-XXL decoder, 1.50 B, f32, 5.99 GB",
+        ),
+    ];
+    for (name, tensors, parameters, summary) in cases {
+        let found = identified(&format!("{name}.safetensors"), "F32", 4, &tensors);
+        assert_eq!(found.parameters, parameters, "{name}");
+        assert_eq!(found.summary(), summary);
+        let geometry = decoder(&found);
+        assert_eq!(geometry.heads, 16);
+        assert_eq!(geometry.conditioning, Conditioning::Classes(1000));
+        assert_eq!(found.ignored, 0);
+        assert_eq!(
+            found.grid.map(|grid| (grid.rows, grid.source)),
+            Some((16, GridSource::Weights))
+        );
+    }
+    // RobusTok's files have the same names and other shapes.
+    let found = identified("rar_l.safetensors", "F32", 4, &rar(1024, 24, 64, 4096, 4096));
+    assert_eq!(found.name, "RobusTok RAR-L");
+}
+
+#[test]
+fn llamagen_manifests_are_identified() {
+    let manifests = manifests();
+    let sizes = manifests["gpt"].as_object().unwrap();
+    assert_eq!(sizes.len(), 9);
+    for (name, facts) in sizes {
+        let tensors = gpt_tensors(facts);
+        let found = identified(&format!("{name}.safetensors"), "F32", 4, &tensors);
+        assert_eq!(found.family, Family::LlamaGen);
+        assert_eq!(found.parameters, facts["n_elements"].as_u64().unwrap());
+        let number = |key: &str| facts[key].as_u64().unwrap() as usize;
+        let geometry = decoder(&found);
+        let read = [
+            geometry.hidden,
+            geometry.layers,
+            geometry.heads,
+            geometry.kv_heads,
+            geometry.head_dim,
+            geometry.inner,
+        ];
+        let heads = number("n_head");
+        assert_eq!(
+            read,
+            [
+                number("dim"),
+                number("n_layer"),
+                heads,
+                heads,
+                number("head_dim"),
+                number("ffn_hidden")
+            ]
+        );
+        let grid = found.grid.unwrap();
+        assert_eq!((grid.rows, grid.source), (number("grid"), GridSource::FileName), "{name}");
+        assert_eq!(
+            matches!(geometry.conditioning, Conditioning::Classes(1000)),
+            facts["model_type"] == "c2i"
+        );
+        let size = facts["gpt_model"].as_str().unwrap().strip_prefix("GPT-").unwrap();
+        assert!(found.name.starts_with(&format!("LlamaGen-{size} (")), "{}", found.name);
+    }
+    let counts = [
+        ("c2i_B_256", 110_888_448),
+        ("c2i_3B_384", 3_096_659_200),
+        ("t2i_XL_stage1_256", 777_923_840),
+    ];
+    for (name, parameters) in counts {
+        let tensors = gpt_tensors(&sizes[name]);
+        assert_eq!(
+            identified("x.safetensors", "F32", 4, &tensors).parameters,
+            parameters,
+            "{name}"
+        );
+    }
+    for (name, parameters, side) in [("VQ-16", 71_883_403, 16), ("VQ-8", 70_109_835, 8)] {
+        let found = identified("vq.safetensors", "F32", 4, &tensors_of(&manifests["vq"][name]));
+        assert_eq!(
+            (found.name.as_str(), found.parameters),
+            (format!("LlamaGen {name}").as_str(), parameters)
+        );
+        assert_eq!(found.codebook_size(), Some(16_384));
+        // quantize.codebook_used is no part of the model.
+        assert_eq!(found.ignored, 1);
+        let Geometry::ImageTokenizer(geometry) = found.geometry else { panic!() };
+        assert_eq!(geometry.pixels_per_token, side);
+    }
+}
+
+/// The names and shapes of a manifest, `{i}` written out for every layer.
+fn gpt_tensors(facts: &serde_json::Value) -> Tensors {
+    let layers = facts["n_layer"].as_u64().unwrap() as usize;
+    let mut t = Tensors::new();
+    for (name, shape) in tensors_of(&facts["tensors"]) {
+        let copies = if name.contains("{i}") { layers } else { 1 };
+        t.extend((0..copies).map(|i| (name.replace("{i}", &i.to_string()), shape.clone())));
+    }
+    assert_eq!(t.len() as u64, facts["n_tensors"].as_u64().unwrap());
+    t
+}
+
+#[test]
+fn text_models_are_identified() {
+    let found = identified("model.safetensors", "BF16", 2, &qwen2(215_672, 896, 24, 128, 4864));
+    assert_eq!(found.name, "SimpleAR-0.5B");
+    assert_eq!((found.parameters as f64 / 1e5).round(), 5511.0);
+    assert_eq!(
+        (decoder(&found).heads, decoder(&found).kv_heads, decoder(&found).head_dim),
+        (14, 2, 64)
+    );
+    assert!(decoder(&found).tied);
+    let found = identified("model.safetensors", "BF16", 2, &qwen2(215_672, 1536, 28, 256, 8960));
+    assert_eq!(found.name, "SimpleAR-1.5B");
+    assert_eq!(found.codebook_size(), Some(64_000));
+    let found = identified("model.safetensors", "BF16", 2, &lumina());
+    assert_eq!(found.summary(), "Lumina-mGPT 2.0 decoder, 7.88 B, bf16, 15.76 GB");
+    assert_eq!(found.tensors.len(), 419);
+    let found = identified("model.safetensors", "F32", 4, &flan_t5_xl());
+    assert_eq!(found.name, "flan-t5-xl");
+    assert_eq!((found.parameters as f64 / 1e7).round(), 122.0);
+    assert_eq!(found.ignored, 1);
+}
+
+#[test]
+fn miniatures_are_identified() {
+    let cases = [
+        ("alitok/model/alitok_tiny.bin", Family::AliTok, Some(96)),
+        ("alitok/model/weights.safetensors", Family::AliTok, Some(96)),
+        ("alitok_tokenizer/AliTok_tiny.pth", Family::AliTokTokenizer, Some(96)),
+        ("rar/model/rar_tiny.bin", Family::Rar, Some(64)),
+        ("rar_tokenizer/maskgit_vqgan_tiny.bin", Family::MaskGitVqgan, Some(64)),
+        ("llamagen/c2i_tiny/c2i_tiny.pt", Family::LlamaGen, Some(96)),
+        ("llamagen/c2i_gqa_tiny/weights.safetensors", Family::LlamaGen, Some(64)),
+        ("llamagen/t2i_tiny/t2i_tiny.pt", Family::LlamaGen, Some(80)),
+        ("llamagen/vq16_tiny/vq16_tiny.pt", Family::LlamaGenVq, Some(96)),
+        ("llamagen/vq8_tiny/vq8_tiny.pt", Family::LlamaGenVq, Some(64)),
+        ("llamagen/t5_tiny/weights.safetensors", Family::T5Encoder, None),
+        ("simplear/tiny_tied", Family::SimpleAr, Some(160)),
+        ("simplear/tiny_untied", Family::SimpleAr, Some(160)),
+        ("simplear/cosmos/tiny_decoder.safetensors", Family::Cosmos, Some(64_000)),
+        // Three numbers a code: not the published levels, whose count no tensor tells.
+        ("simplear/cosmos/jit_reader.jit", Family::Cosmos, None),
+        ("lumina/tiny", Family::Lumina, None),
+        ("lumina/tiny_wide", Family::Lumina, None),
+        ("lumina/movq/decoder.safetensors", Family::MoVqgan, Some(512)),
+    ];
+    for (name, family, codes) in cases {
+        let opened = Opened::open(&own_golden().join(name), None).unwrap();
+        assert_eq!(opened.identified.family, family, "{name}");
+        assert_eq!(opened.identified.codebook_size(), codes, "{name}");
+    }
+    let gqa = Opened::open(&own_golden().join("llamagen/c2i_gqa_tiny/weights.safetensors"), None)
+        .unwrap();
+    assert_eq!((decoder(&gqa.identified).heads, decoder(&gqa.identified).kv_heads), (4, 2));
+    assert_eq!(
+        gqa.identified.grid.map(|grid| (grid.rows, grid.source)),
+        Some((6, GridSource::Config))
+    );
+    let untied = Opened::open(&own_golden().join("simplear/tiny_untied"), None).unwrap();
+    assert!(!decoder(&untied.identified).tied);
+    // Without a config.json nothing tells the heads of an unknown size.
+    let error = Opened::open(&own_golden().join("llamagen/containers/model.pt"), None).unwrap_err();
+    assert!(error.to_string().contains("config.json with n_head"), "{error}");
+}
+
+#[test]
+fn key_prefixes_are_found_and_taken_off() {
+    let tensors: Tensors = alitok(768, 24, 48, 2048)
+        .into_iter()
+        .map(|(name, shape)| (format!("generator.{name}"), shape))
+        .chain([("step".to_owned(), vec![1])])
+        .collect();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.safetensors");
+    sparse_safetensors(&path, "F32", 4, &tensors);
+    let opened = Opened::open(&path, None).unwrap();
+    assert_eq!((opened.identified.prefix.as_str(), opened.identified.ignored), ("generator.", 1));
+    assert!(opened.container.entry("norm.weight").is_some());
+    for wrapper in ["module.", "module._orig_mod.", "_orig_mod.module."] {
+        let wrapped: Tensors = alitok(768, 24, 48, 2048)
+            .into_iter()
+            .map(|(name, shape)| {
+                (format!("{wrapper}{}", name.replace(".mlp.", ".mlp._fsdp_wrapped_module.")), shape)
+            })
+            .collect();
+        sparse_safetensors(&path, "F32", 4, &wrapped);
+        assert_eq!(Opened::open(&path, None).unwrap().identified.name, "AliTok-B", "{wrapper}");
+    }
+}
+
+fn golden_paths(names: &[&str]) -> Vec<PathBuf> {
+    names.iter().map(|name| own_golden().join(name)).collect()
+}
+
+fn inspected(names: &[&str]) -> Result<Inspection, CheckpointError> {
+    inspect(&golden_paths(names), &InspectOptions::default())
+}
+
+#[test]
+fn chosen_pairs_are_checked() {
+    for pair in [
+        ["alitok/model/alitok_tiny.bin", "alitok_tokenizer/AliTok_tiny.pth"],
+        ["rar_tokenizer/maskgit_vqgan_tiny.bin", "rar/model/rar_tiny.bin"],
+        ["llamagen/c2i_tiny/c2i_tiny.pt", "llamagen/vq16_tiny/vq16_tiny.pt"],
+        ["llamagen/c2i_gqa_tiny/weights.safetensors", "llamagen/vq8_tiny/vq8_tiny.pt"],
+    ] {
+        let found = inspected(&pair).unwrap();
+        assert!(found.complete().is_ok(), "{pair:?}");
+        assert_eq!(found.summary().len(), 2);
+    }
+    for (pair, part) in [
+        (
+            ["alitok/model/alitok_tiny.bin", "rar_tokenizer/maskgit_vqgan_tiny.bin"],
+            "draws 96 codes and MaskGIT-VQGAN knows 64",
+        ),
+        // Equal code counts do not make a pair.
+        (["alitok/model/alitok_tiny.bin", "llamagen/vq16_tiny/vq16_tiny.pt"], "does not belong to"),
+        (
+            ["simplear/tiny_tied", "simplear/cosmos/tiny_decoder.safetensors"],
+            "draws 160 codes and Cosmos DV knows 64000",
+        ),
+        (["alitok/model/alitok_tiny.bin", "rar/model/rar_tiny.bin"], "two models of one kind"),
+    ] {
+        let error = inspected(&pair).unwrap_err();
+        assert!(matches!(error, CheckpointError::Mismatch { .. }), "{error}");
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    let t2i = inspected(&["llamagen/t2i_tiny/t2i_tiny.pt", "llamagen/t5_tiny/weights.safetensors"])
+        .unwrap();
+    assert!(t2i.text_encoder.is_some());
+    assert_eq!(t2i.missing.len(), 1);
+    let only = inspected(&["alitok_tokenizer/AliTok_tiny.pth"]).unwrap();
+    assert!(only.complete().unwrap_err().to_string().contains("choose a decoder"));
+}
+
+fn copy(from: &str, to: &Path) {
+    fs::create_dir_all(to.parent().unwrap()).unwrap();
+    fs::copy(own_golden().join(from), to).unwrap();
+}
+
+/// RAR's miniature alone in a folder.
+fn rar_alone() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model/rar_tiny.bin");
+    copy("rar/model/rar_tiny.bin", &path);
+    (folder, path)
+}
+
+#[test]
+fn companions_are_found_or_named() {
+    let (_folder, path) = rar_alone();
+    let found = inspect(&[path], &InspectOptions::default()).unwrap();
+    let message = found.complete().unwrap_err().to_string();
+    assert!(message.contains("maskgit-vqgan-imagenet-f16-256.bin"), "{message}");
+    assert!(message.contains("fun-research/TiTok"), "{message}");
+
+    const TOKENIZER: &str = "rar_tokenizer/maskgit_vqgan_tiny.bin";
+    for place in [
+        "model/maskgit-vqgan-imagenet-f16-256.bin",
+        "model/weights/maskgit-vqgan-imagenet-f16-256.bin",
+        "maskgit-vqgan-imagenet-f16-256.bin",
+        // Under another name it is known by its contents.
+        "model/renamed.bin",
+        "model/weights/renamed.bin",
+    ] {
+        let (folder, path) = rar_alone();
+        copy(TOKENIZER, &folder.path().join(place));
+        let found = inspect(&[path], &InspectOptions::default()).unwrap();
+        assert!(found.complete().is_ok(), "{place}");
+    }
+    // Another family's tokenizer beside it is left out, with the reason.
+    let (folder, path) = rar_alone();
+    copy("alitok_tokenizer/AliTok_tiny.pth", &folder.path().join("model/AliTok.pth"));
+    let found = inspect(&[path], &InspectOptions::default()).unwrap();
+    assert!(found.complete().is_err());
+    assert!(found.notes[0].contains("AliTok.pth was left out"), "{:?}", found.notes);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_cache_of_hugging_face_is_searched() {
+    let (folder, path) = rar_alone();
+    let cache = folder.path().join("hub");
+    let model = cache.join("models--fun-research--TiTok");
+    copy("rar_tokenizer/maskgit_vqgan_tiny.bin", &model.join("blobs/abc"));
+    let snapshot = model.join("snapshots/0123");
+    fs::create_dir_all(&snapshot).unwrap();
+    std::os::unix::fs::symlink(
+        "../../blobs/abc",
+        snapshot.join("maskgit-vqgan-imagenet-f16-256.bin"),
+    )
+    .unwrap();
+    for with_reference in [false, true] {
+        if with_reference {
+            fs::create_dir(model.join("refs")).unwrap();
+            fs::write(model.join("refs/main"), "0123").unwrap();
+            fs::create_dir(model.join("snapshots/9999")).unwrap();
+        }
+        let options = InspectOptions { caches: vec![cache.clone()], weight_set: None };
+        let found = inspect(std::slice::from_ref(&path), &options).unwrap();
+        assert!(found.complete().is_ok());
+    }
+    // A sharded model behind links, chosen as the cache's folder.
+    let model = cache.join("models--someone--lumina");
+    let snapshot = model.join("snapshots/77");
+    fs::create_dir_all(&snapshot).unwrap();
+    for entry in fs::read_dir(own_golden().join("lumina/tiny")).unwrap() {
+        let from = entry.unwrap().path();
+        let name = from.file_name().unwrap().to_str().unwrap();
+        copy(&format!("lumina/tiny/{name}"), &model.join("blobs").join(name));
+        std::os::unix::fs::symlink(format!("../../blobs/{name}"), snapshot.join(name)).unwrap();
+    }
+    for chosen in [&model, &snapshot, &snapshot.join("model-00002-of-00002.safetensors")] {
+        let found = inspect(std::slice::from_ref(chosen), &InspectOptions::default()).unwrap();
+        let decoder = found.decoder.unwrap();
+        assert_eq!(decoder.identified.family, Family::Lumina);
+        assert!(decoder.config.text_tokens().is_some());
+        assert!(decoder.container.tensor("model.norm.weight").is_ok());
+    }
+}
+
+#[test]
+fn folders_are_recognised_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    copy("alitok/model/alitok_tiny.bin", &folder.path().join("alitok_x.bin"));
+    copy("alitok_tokenizer/AliTok_tiny.pth", &folder.path().join("AliTok.pth"));
+    let choose = || inspect(&[folder.path().to_path_buf()], &InspectOptions::default());
+    assert!(choose().unwrap().complete().is_ok());
+    // The same weights in another container, and files that are no weights, do no harm.
+    copy("alitok/model/weights.safetensors", &folder.path().join("weights.safetensors"));
+    copy("alitok_tokenizer/expected.safetensors", &folder.path().join("expected.safetensors"));
+    assert!(choose().unwrap().complete().is_ok());
+    copy("rar/model/rar_tiny.bin", &folder.path().join("rar_x.bin"));
+    let error = choose().unwrap_err();
+    assert!(error.to_string().contains("two models of one kind"), "{error}");
+    // The layout of the built-in model.
+    let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/emoji-scenes");
+    let found = inspect(&[assets], &InspectOptions::default()).unwrap();
+    assert!(found.complete().is_ok());
+    assert_eq!(found.decoder.unwrap().identified.codebook_size(), Some(2560));
+    assert_eq!(found.tokenizer.unwrap().identified.family, Family::FsqConv);
+}
+
+#[test]
+fn a_foreign_text_tokenizer_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["model.safetensors", "config.json"] {
+        copy(&format!("simplear/tiny_tied/{name}"), &folder.path().join(name));
+    }
+    let choose = || inspect(&[folder.path().to_path_buf()], &InspectOptions::default());
+    let message = choose().unwrap().complete().unwrap_err().to_string();
+    assert!(message.contains("tokenizer.json"), "{message}");
+    let tokenizer = r#"{"model":{"vocab":{"a":0,"b":999}},"added_tokens":[{"id":3}]}"#;
+    fs::write(folder.path().join("tokenizer.json"), tokenizer).unwrap();
+    let error = choose().unwrap_err();
+    assert!(error.to_string().contains("has 1000 ids and"), "{error}");
+    // Fewer ids than the model's leave another number of codes, which the image tokenizer refuses.
+    fs::write(folder.path().join("tokenizer.json"), tokenizer.replace("999", "90")).unwrap();
+    assert_eq!(choose().unwrap().decoder.unwrap().identified.codebook_size(), Some(117));
+}
+
+#[test]
+fn memory_is_estimated_and_refused_with_choices() {
+    const GB: u64 = 1_000_000_000;
+    let manifests = manifests();
+    let model = identified(
+        "c2i_3B_384.safetensors",
+        "F32",
+        4,
+        &gpt_tensors(&manifests["gpt"]["c2i_3B_384"]),
+    );
+    let run = RunSize { rows: 4, positions: 577 };
+    let need = |precision| memory::need(&model, None, None, precision, run);
+    // Every weight of this model is a matrix, a table or a norm: 4, 2 and about 1 byte.
+    assert_eq!(need(Precision::F32).weights, 3_096_659_200 * 4);
+    let norms = 49 * 3200;
+    assert_eq!(need(Precision::Bf16).weights, (3_096_659_200 - norms) * 2 + norms * 4);
+    assert!((3.1e9..3.3e9).contains(&(need(Precision::Int8).weights as f64)));
+    assert_eq!(need(Precision::F32).caches, 4 * 577 * 24 * 2 * 3200 * 4);
+    let plan = memory::plan(&model, None, None, run, Some(10 * GB));
+    assert_eq!(plan.recommended(), Some(Precision::Bf16));
+    assert!(plan.check(&model.name, Precision::Bf16).is_ok());
+    let message = plan.check(&model.name, Precision::F32).unwrap_err().to_string();
+    assert!(message.contains("10.00 GB are free; choose bf16 ("), "{message}");
+    assert!(message.contains("or int8 ("), "{message}");
+    let plan = memory::plan(&model, None, None, run, Some(GB));
+    assert_eq!(plan.recommended(), None);
+    let message = plan.check(&model.name, Precision::Int8).unwrap_err().to_string();
+    assert!(message.contains("even the smallest precision needs"), "{message}");
+    let plan = memory::plan(&model, None, None, run, None);
+    assert!(plan.check(&model.name, Precision::F32).is_ok());
+    // The text encoder counts against the peak alone; a tied model keeps its head a second time.
+    let t2i = identified(
+        "t2i_XL.safetensors",
+        "F32",
+        4,
+        &gpt_tensors(&manifests["gpt"]["t2i_XL_stage1_256"]),
+    );
+    let t5 = identified("model.safetensors", "F32", 4, &flan_t5_xl());
+    let with = memory::need(&t2i, None, Some(&t5), Precision::Bf16, run);
+    let without = memory::need(&t2i, None, None, Precision::Bf16, run);
+    assert_eq!(with.weights, without.weights);
+    assert!(with.peak > without.peak + 4 * GB);
+    let tied = identified("model.safetensors", "BF16", 2, &qwen2(215_672, 896, 24, 128, 4864));
+    let weights = memory::need(&tied, None, None, Precision::F32, run).weights;
+    assert_eq!(weights, (tied.parameters + 64_000 * 896) * 4);
+    #[cfg(target_os = "linux")]
+    assert!(memory::free_memory().is_some_and(|bytes| bytes > 0));
+}
