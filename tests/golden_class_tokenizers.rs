@@ -330,7 +330,9 @@ fn formula_weight(name: &str, shape: &[usize]) -> Tensor {
         ("quantize.embedding.weight", _) => (1.0, 0.0),
         (_, [_]) if name.ends_with(".weight") => (0.2, 1.0),
         (_, [_]) => (0.1, 0.0),
-        (_, [_, inputs @ ..]) => ((3.0 / inputs.iter().product::<usize>() as f64).sqrt() as f32, 0.0),
+        (_, [_, inputs @ ..]) => {
+            ((3.0 / inputs.iter().product::<usize>() as f64).sqrt() as f32, 0.0)
+        }
         (_, []) => panic!("{name} has no shape"),
     };
     formula(name, shape, scale, offset)
@@ -372,7 +374,8 @@ fn single_blocks_agree_with_32_groups() {
     for folder in found {
         let config: Value = json(&folder.join("config.json"));
         let number = |name: &str| config[name].as_f64().unwrap();
-        let norm = NormStyle { groups: number("norm_num_groups") as usize, eps: number("norm_eps") };
+        let norm =
+            NormStyle { groups: number("norm_num_groups") as usize, eps: number("norm_eps") };
         let style = ResidualStyle { norm, bias: true, shortcut: Shortcut::Input };
         let (vb, _) = var_builder(&folder);
         let expected = Expected::read(&folder);
@@ -383,7 +386,8 @@ fn single_blocks_agree_with_32_groups() {
             expected.comparison(&name, 1e-4).tensor(&actual, expected.get(&name));
         };
         let outputs = expected.get("res_nin.out").shape[1];
-        let block = ResidualBlock::load(width("res_nin"), outputs, style, &vb.pp("res_nin")).unwrap();
+        let block =
+            ResidualBlock::load(width("res_nin"), outputs, style, &vb.pp("res_nin")).unwrap();
         check("res_nin", block.forward(&input("res_nin")).unwrap());
         let block = PixelAttention::load(width("attn"), norm, &vb.pp("attn")).unwrap();
         check("attn", block.forward(&input("attn")).unwrap());

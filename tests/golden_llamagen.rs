@@ -344,11 +344,13 @@ fn prompts_go_through_the_caption_encoder() {
         assert!(message.contains("text encoder"), "{message}");
         assert!(case.decoder.prefixes(&Condition::Class(0)).is_err());
         let decoder = case.decoder.with_caption_encoder(Arc::new(FixedCaption(caption)));
-        let unconditional = |negative: Option<&str>| {
-            match decoder.prefixes(&prompt(negative)).unwrap().unconditional {
-                Prefix::Embeddings(tensor) => tensor.dim(0).unwrap(),
-                _ => panic!("captions are embeddings"),
-            }
+        let unconditional = |negative: Option<&str>| match decoder
+            .prefixes(&prompt(negative))
+            .unwrap()
+            .unconditional
+        {
+            Prefix::Embeddings(tensor) => tensor.dim(0).unwrap(),
+            _ => panic!("captions are embeddings"),
         };
         assert_eq!(unconditional(None), rows);
         assert_eq!(unconditional(Some("short")), 1);

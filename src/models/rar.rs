@@ -201,7 +201,10 @@ impl RarDecoder {
         config.check()?;
         let (width, codes) = (config.hidden_size, config.codebook_size);
         let table = |name: &str, rows: usize| {
-            Embedding::new(&weights.tensor((1, rows, width), name)?.squeeze(0)?, weights.precision())
+            Embedding::new(
+                &weights.tensor((1, rows, width), name)?.squeeze(0)?,
+                weights.precision(),
+            )
         };
         let blocks = (0..config.num_hidden_layers)
             .map(|index| Block::load(&weights.pp("blocks").pp(index), &config))
@@ -267,7 +270,8 @@ impl RarDecoder {
             observe(&hidden);
         }
         plan.commit(caches);
-        let output = match requested_rows(&hidden, rows)?.zip(requested_rows(&conditioning, rows)?) {
+        let output = match requested_rows(&hidden, rows)?.zip(requested_rows(&conditioning, rows)?)
+        {
             Some((hidden, conditioning)) => Some(self.head(&hidden, &conditioning)?),
             None => None,
         };

@@ -11,7 +11,7 @@ use crate::ui::state::{LaneView, RunView};
 use crate::ui::theme::Palette;
 use crate::ui::timeline::Playback;
 use crate::ui::view::Cursor;
-use egui::{Button, Color32, Rect, Response, Role, RichText, Sense, Ui, WidgetInfo, vec2};
+use egui::{Button, Color32, Rect, Response, RichText, Role, Sense, Ui, WidgetInfo, vec2};
 use egui_material_icons::MaterialIcon;
 
 /// Textures and caches of lanes, plots and inspector.

@@ -77,8 +77,7 @@ pub fn show(
                 if let Some(run) = header.run
                     && let (Some(a), Some(b)) = (run.lanes.get(a), run.lanes.get(b))
                 {
-                    let count =
-                        (0..header.shown).filter(|&step| tokens_differ(a, b, step)).count();
+                    let count = (0..header.shown).filter(|&step| tokens_differ(a, b, step)).count();
                     let text = format!("{count} of {} tokens differ", header.shown);
                     ui.add(Label::new(secondary(text, palette)).truncate());
                 }

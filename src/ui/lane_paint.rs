@@ -147,10 +147,7 @@ fn paint_undrawn(painter: &Painter, rect: Rect, geometry: &LaneGeometry, palette
     let last = ((seen.right() + seen.bottom()) / HATCH).floor() as i32;
     for k in first..=last {
         let sum = k as f32 * HATCH;
-        let ends = [
-            pos2(sum - seen.bottom(), seen.bottom()),
-            pos2(sum - seen.top(), seen.top()),
-        ];
+        let ends = [pos2(sum - seen.bottom(), seen.bottom()), pos2(sum - seen.top(), seen.top())];
         painter.line_segment(ends, hatch);
     }
     if geometry.token < GRID_FROM {

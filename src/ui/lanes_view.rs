@@ -16,7 +16,7 @@ use crate::ui::theme::{self, Palette};
 use crate::ui::token_text;
 use crate::ui::view::{Comparison, Cursor, Overlay, ViewSettings};
 use egui::{
-    Align2, CursorIcon, FontId, Pos2, PopupAnchor, Rect, Response, Role, Sense, Stroke, TextureId,
+    Align2, CursorIcon, FontId, PopupAnchor, Pos2, Rect, Response, Role, Sense, Stroke, TextureId,
     Tooltip, Ui, UiBuilder, WidgetInfo, pos2, vec2,
 };
 
@@ -90,7 +90,8 @@ fn show_images(ui: &mut Ui, state: &mut State, area: Rect) {
     let with_bar = run.is_some()
         && (view.overlay != Overlay::Off || matches!(contents[..], [CellContent::Difference(_)]));
     let bar = if with_bar { COLOUR_BAR } else { 0.0 };
-    let image_area = Rect::from_min_max(area.min, pos2(area.right() - bar, area.bottom())).shrink(2.0);
+    let image_area =
+        Rect::from_min_max(area.min, pos2(area.right() - bar, area.bottom())).shrink(2.0);
     let units = geometry::content_size(layout);
     let viewports = geometry::viewports(image_area, contents.len(), units, HEADER, GAP);
 
@@ -118,7 +119,8 @@ fn show_images(ui: &mut Ui, state: &mut State, area: Rect) {
             pos2(viewport.left(), viewport.top() - HEADER),
             pos2(viewport.right(), viewport.top()),
         );
-        let mut header_ui = ui.new_child(UiBuilder::new().max_rect(header).id_salt(("header", index)));
+        let mut header_ui =
+            ui.new_child(UiBuilder::new().max_rect(header).id_salt(("header", index)));
         let header = lane_header::Header {
             run,
             names: &stage.names,
@@ -219,14 +221,16 @@ fn upload(
 }
 
 fn lanes_in_view(contents: &[CellContent]) -> impl Iterator<Item = usize> {
-    contents.iter().flat_map(|content| match *content {
-        CellContent::Lane(lane) => [Some(lane), None],
-        CellContent::Wipe(Pair { a, b }) | CellContent::Difference(Pair { a, b }) => {
-            [Some(a), Some(b)]
-        }
-        CellContent::Flip { front, behind } => [Some(front), Some(behind)],
-    })
-    .flatten()
+    contents
+        .iter()
+        .flat_map(|content| match *content {
+            CellContent::Lane(lane) => [Some(lane), None],
+            CellContent::Wipe(Pair { a, b }) | CellContent::Difference(Pair { a, b }) => {
+                [Some(a), Some(b)]
+            }
+            CellContent::Flip { front, behind } => [Some(front), Some(behind)],
+        })
+        .flatten()
 }
 
 /// Asks for pixels at the cursor that do not exist yet. While a run is followed they come by
@@ -287,7 +291,9 @@ fn show_viewport(
                 lane_paint::paint(&painter, &geometry, &look(lane), stage.palette);
             }
         }
-        CellContent::Difference(pair) => paint_difference(&painter, &geometry, stage, pair, look(pair.a)),
+        CellContent::Difference(pair) => {
+            paint_difference(&painter, &geometry, stage, pair, look(pair.a))
+        }
     }
     lane_paint::paint_marks(&painter, &geometry, stage.marks, stage.palette);
 
@@ -323,8 +329,7 @@ fn gestures_of(
         ui.ctx().set_cursor_icon(CursorIcon::Grabbing);
     }
     if let Some(pointer) = response.hover_pos() {
-        let (scroll, pinch) =
-            ui.input(|input| (input.smooth_scroll_delta.y, input.zoom_delta()));
+        let (scroll, pinch) = ui.input(|input| (input.smooth_scroll_delta.y, input.zoom_delta()));
         let factor = pinch * (scroll / SCROLL_PER_E).exp();
         if factor != 1.0 && factor.is_finite() {
             gesture.zoom = Some(geometry.zoomed_at(pointer, view.zoom, factor));

@@ -76,7 +76,8 @@ fn overlay_look(ui: &mut Ui, view: &mut ViewSettings) {
         ui.spacing_mut().slider_width = 64.0;
         let response = ui.add(Slider::new(&mut view.opacity, 0.0..=1.0).show_value(false));
         let percent = format!("{:.0} %", view.opacity * 100.0);
-        response.widget_info(|| WidgetInfo::slider(true, f64::from(view.opacity), "Overlay opacity"));
+        response
+            .widget_info(|| WidgetInfo::slider(true, f64::from(view.opacity), "Overlay opacity"));
         response.on_hover_text(format!("Opacity of the overlay, now {percent}."));
     });
     colour_map_choice(ui, view);
@@ -152,7 +153,8 @@ pub fn colour_bar(ui: &mut Ui, view: &mut ViewSettings, range: Option<(f32, f32)
     let (low, high) = range.unwrap_or((0.0, 255.0));
     let reserved = if range.is_some() { 52.0 } else { 20.0 };
     let height = (ui.available_height() - reserved).clamp(40.0, 180.0);
-    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
+    let (rect, response) =
+        ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
     let bar = Rect::from_min_size(rect.min, vec2(12.0, rect.height()));
     paint_bar(ui, bar, view.colour_map, palette);
     for fraction in [0.0, 0.5, 1.0f32] {

@@ -9,8 +9,8 @@ use crate::ui::theme::{self, Palette};
 use crate::ui::token_text;
 use crate::ui::view::{PlotTab, ViewSettings};
 use egui::{
-    Align, Color32, Grid, Layout, PopupAnchor, Rect, Response, RichText, Role, Sense, Shape, Stroke,
-    TextStyle, Tooltip, Ui, WidgetInfo, pos2, vec2,
+    Align, Color32, Grid, Layout, PopupAnchor, Rect, Response, RichText, Role, Sense, Shape,
+    Stroke, TextStyle, Tooltip, Ui, WidgetInfo, pos2, vec2,
 };
 use egui_material_icons::icons::{
     ICON_CONTENT_COPY, ICON_CSV, ICON_FIT_PAGE_HEIGHT, ICON_PHOTO_CAMERA,
@@ -143,7 +143,8 @@ fn legend(ui: &mut Ui, toolbar: &Toolbar, tab: PlotTab, hidden: &mut Hidden) {
         let shown = !hidden.series(tab, index);
         let what = format!("{} curve", series.name);
         let sample = Sample::Line(series.style);
-        if legend_entry(ui, sample, series.name, &what, shown, series.explanation, palette).clicked()
+        if legend_entry(ui, sample, series.name, &what, shown, series.explanation, palette)
+            .clicked()
         {
             toggle(&mut hidden.series, (tab, index));
         }

@@ -207,9 +207,9 @@ impl<'a> Scene<'a> {
             vec![AxisHints::new_y().label(plot_data::y_label(self.tab)).formatter(y_format)];
         if self.tab == PlotTab::Scale {
             let paper = AxisHints::new_y().placement(HPlacement::Right).label("γ_t of Eq. 6");
-            y_axes.push(paper.formatter(|mark, _| {
-                tick(GridMark { value: mark.value - 1.0, ..mark })
-            }));
+            y_axes.push(
+                paper.formatter(|mark, _| tick(GridMark { value: mark.value - 1.0, ..mark })),
+            );
         }
         let y_axes = y_axes
             .into_iter()
@@ -311,12 +311,7 @@ impl<'a> Scene<'a> {
         }
     }
 
-    fn line<'p>(
-        &self,
-        curve: &'p Curve,
-        name: &LaneName,
-        series: &plot_data::Series,
-    ) -> Line<'p> {
+    fn line<'p>(&self, curve: &'p Curve, name: &LaneName, series: &plot_data::Series) -> Line<'p> {
         // Lanes of one run share the schedule: the first is wider, so that the others show on it.
         let behind = self.names.len().saturating_sub(curve.lane + 1) as f32;
         let (width, style) = match series.style {

@@ -27,7 +27,8 @@ pub fn run() -> Result<()> {
             let waker = Arc::new(move || ctx.request_repaint());
             let engine = Engine::start(EngineOptions { decoder_threads: None, waker })
                 .context("no threads could be started to decode with")?;
-            let stored = StoredSettings::default_file().map(StoredSettings::load).unwrap_or_default();
+            let stored =
+                StoredSettings::default_file().map(StoredSettings::load).unwrap_or_default();
             Ok(Box::new(StudioApp::new(&creation.egui_ctx, engine, stored)))
         }),
     )

@@ -332,7 +332,9 @@ impl ImageTokenizer for AlitokTokenizer {
 
     fn decode(&self, tokens: &[Option<u32>], layout: &TokenLayout) -> Result<RgbImage, ModelError> {
         if tokens.len() != self.config.latents() || layout.len() != tokens.len() {
-            return Err(ModelError::Internal("a grid has another number of tokens than its layout"));
+            return Err(ModelError::Internal(
+                "a grid has another number of tokens than its layout",
+            ));
         }
         let drawn: Vec<u32> = tokens.iter().map_while(|token| *token).collect();
         let latents = self.codebook.vectors(&drawn)?;
@@ -348,7 +350,8 @@ impl ImageTokenizer for AlitokTokenizer {
         let mut swatches = Vec::with_capacity(codes.len());
         for chunk in codes.chunks(per_row * per_row) {
             let code_at = |row: usize, column: usize| {
-                let square = (row / side).min(per_row - 1) * per_row + (column / side).min(per_row - 1);
+                let square =
+                    (row / side).min(per_row - 1) * per_row + (column / side).min(per_row - 1);
                 chunk.get(square).or(chunk.first()).copied().unwrap_or_default()
             };
             let mut tokens = vec![code_at(0, 0); prefix];

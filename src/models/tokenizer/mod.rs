@@ -1,20 +1,20 @@
 //! Image tokenizers: codes to pixels. One file a family.
 
+pub mod alitok;
+pub mod blocks;
+pub mod codebook;
 pub mod conv2d;
 pub mod conv_fsq;
 pub mod cosmos;
 pub mod feature_map;
 pub mod fsq;
 pub mod grid;
-pub mod movq;
-pub mod spatial_attention;
-pub mod alitok;
-pub mod blocks;
-pub mod codebook;
 pub mod llamagen_vq;
 pub mod maskgit_vqgan;
+pub mod movq;
 pub mod partial;
 pub mod pixels;
+pub mod spatial_attention;
 
 use crate::models::error::ModelError;
 use crate::models::layout::TokenLayout;
