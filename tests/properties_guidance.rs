@@ -253,8 +253,8 @@ proptest! {
         let rank = |code: usize| (std::cmp::Reverse(ordered(logits[code])), code);
         let last = kept.iter().copied().max_by_key(|&code| rank(code)).unwrap_or_default();
         // Nothing dropped comes before something kept, unless it underflowed.
-        for code in 0..logits.len() {
-            prop_assert!(found[code] > 0.0 || rank(code) > rank(last));
+        for (code, &probability) in found.iter().enumerate() {
+            prop_assert!(probability > 0.0 || rank(code) > rank(last));
         }
         let mass: f64 = kept.iter().map(|&code| in_top_k[code]).sum();
         let p = f64::from(sampling.top_p);
