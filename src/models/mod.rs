@@ -9,6 +9,7 @@ pub mod grammar;
 pub mod kv_cache;
 pub mod layout;
 pub mod linear;
+pub mod lumina;
 pub mod norm;
 pub mod prompt;
 pub mod qwen2;
