@@ -2,6 +2,7 @@
 
 pub mod attention;
 pub mod builtin;
+pub mod caption;
 pub mod card;
 pub mod decoder;
 pub mod error;
@@ -15,6 +16,7 @@ pub mod prompt;
 pub mod qwen2;
 pub mod rotary;
 pub mod safetensors_folder;
+pub mod t5;
 pub mod tokenizer;
 pub mod transformer;
 pub mod weights;
