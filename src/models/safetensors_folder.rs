@@ -128,7 +128,12 @@ impl SafetensorsFolder {
 
     /// Tensors by name, in f32.
     pub fn into_var_builder(self) -> VarBuilder<'static> {
-        VarBuilder::from_backend(Box::new(self), DType::F32, Device::Cpu)
+        self.into_var_builder_of(DType::F32)
+    }
+
+    /// Tensors by name in another float type, for models that are not packed by our own layers.
+    pub fn into_var_builder_of(self, dtype: DType) -> VarBuilder<'static> {
+        VarBuilder::from_backend(Box::new(self), dtype, Device::Cpu)
     }
 
     fn find(&self, name: &str) -> candle_core::Result<&Shard> {

@@ -1,0 +1,66 @@
+//! The text side of LlamaGen's text-to-image models (README-llamagen.md): caption cleaning and the T5
+//! encoder.
+
+mod golden_models;
+
+use candle_core::DType;
+use golden_models::*;
+use softcfg_studio::models::caption::{clean, clean_once};
+use softcfg_studio::models::safetensors_folder::{SafetensorsFolder, read_file};
+use softcfg_studio::models::t5::TextEncoder;
+
+#[test]
+fn captions_are_cleaned_alike() {
+    let pairs = json(&root().join("llamagen/captions.json"));
+    let pairs = pairs.as_array().unwrap();
+    assert!(!pairs.is_empty());
+    let mut wrong = Vec::new();
+    for pair in pairs {
+        let text = |name: &str| pair[name].as_str().unwrap().to_owned();
+        let input = text("input");
+        let found = [("once", clean_once(&input)), ("output", clean(&input))];
+        for (name, found) in found {
+            if found != text(name) {
+                wrong.push(format!("{input:?} {name}: {found:?}, expected {:?}", text(name)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} captions differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn the_encoder_matches_at_all_lengths() {
+    let mut encoders = 0;
+    for folder in cases("llamagen", "weights.safetensors") {
+        let config = folder.join("config.json");
+        if !config.is_file() || json(&config).get("relative_attention_num_buckets").is_none() {
+            continue;
+        }
+        encoders += 1;
+        let golden = Golden::read(&folder.join("expected.safetensors"));
+        let config = read_file(&config).unwrap();
+        let files = SafetensorsFolder::open_files(&[folder.join("weights.safetensors")]).unwrap();
+        let mut encoder = TextEncoder::from_files(&config, files, DType::F32).unwrap();
+        let width = encoder.width();
+        for kind in ["", "long_"] {
+            let name = |name: &str| format!("{kind}{name}");
+            let positions = golden.shape(&name("input_ids"))[1];
+            let masks = golden.values(&name("attention_mask")).chunks(positions);
+            for (index, mask) in masks.enumerate() {
+                let valid = mask.iter().filter(|&&m| m == 1.0).count();
+                assert!(mask[..valid].iter().all(|&m| m == 1.0), "valid rows come first");
+                let ids: Vec<u32> = golden.row(&name("input_ids"), index)[..valid]
+                    .iter()
+                    .map(|&id| id as u32)
+                    .collect();
+                let rows = encoder.encode(&ids).unwrap();
+                assert_eq!(rows.dims(), [valid, width]);
+                let rows = rows.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+                let start = index * positions * width;
+                let expected = &golden.values(&name("last_hidden_state"))[start..][..valid * width];
+                assert_close(&name("last_hidden_state"), rows, expected, 1e-5);
+            }
+        }
+    }
+    assert!(encoders > 0, "no T5 encoder under llamagen");
+}

@@ -1,0 +1,228 @@
+//! Lumina-mGPT 2.0 miniatures in the public layout (README-t2i.md): prefixes, logits of both branches
+//! under every mode, with row ends left alone and taken literally, weights, caches, scales.
+
+mod golden_models;
+
+use golden_models::*;
+use softcfg_studio::models::decoder::{Condition, Decoder, Prefix};
+use softcfg_studio::models::layout::StepKind;
+use softcfg_studio::models::linear::Precision;
+use softcfg_studio::models::lumina::{
+    FolderOptions, ImageSize, Lumina, load_folder, original_scale,
+};
+use softcfg_studio::models::transformer::CodeRange;
+use softcfg_studio::models::weights::HeadRows;
+use std::path::{Path, PathBuf};
+
+const MODES: [Mode; 5] = [
+    Mode::new("cfg", None),
+    Mode::new("soft", Some(false)),
+    Mode::new("softnorm", Some(true)),
+    Mode { name: "soft_newline", step_norm: Some(false), confidence: 0, forced_too: true },
+    Mode { name: "softnorm_newline", step_norm: Some(true), confidence: 0, forced_too: true },
+];
+
+struct Case {
+    name: String,
+    json: serde_json::Value,
+    golden: Golden,
+    folder: PathBuf,
+}
+
+impl Case {
+    fn read(folder: &Path) -> Self {
+        Self {
+            name: folder.file_name().unwrap().to_string_lossy().into_owned(),
+            golden: Golden::read(&folder.join("golden.safetensors")),
+            json: json(&folder.join("case.json")),
+            folder: folder.into(),
+        }
+    }
+
+    fn condition(&self) -> Condition {
+        let text = self.json["prompt"].as_str().unwrap().into();
+        Condition::Prompt { text, negative: None }
+    }
+
+    fn codes(&self) -> CodeRange {
+        CodeRange {
+            offset: size(&self.json, "image_token_offset"),
+            count: size(&self.json, "codebook_size"),
+        }
+    }
+
+    fn size(&self) -> ImageSize {
+        ImageSize { width: size(&self.json, "image_w_px"), height: size(&self.json, "image_h_px") }
+    }
+
+    fn load_from(&self, folder: &Path, head_rows: HeadRows) -> Result<Lumina, String> {
+        let options = FolderOptions {
+            codes: self.codes(),
+            size: self.size(),
+            precision: Precision::F32,
+            head_rows,
+        };
+        load_folder(folder, &options).map_err(|error| error.to_string())
+    }
+
+    fn load(&self, head_rows: HeadRows) -> Lumina {
+        self.load_from(&self.folder, head_rows).unwrap()
+    }
+
+    fn forced(&self) -> Vec<bool> {
+        self.golden.values("is_image_token").iter().map(|&image| image == 0.0).collect()
+    }
+
+    /// Codes, or the id of the row end where it is forced.
+    fn tokens(&self) -> Vec<u32> {
+        let offset = self.codes().offset as u32;
+        let ids = self.golden.ids("image_tokens").into_iter();
+        ids.zip(self.forced()).map(|(id, forced)| if forced { id } else { id - offset }).collect()
+    }
+}
+
+fn all_cases() -> Vec<Case> {
+    cases("lumina", "case.json").iter().map(|folder| Case::read(folder)).collect()
+}
+
+#[test]
+fn prefixes_and_layout_are_the_golden_ones() {
+    for case in all_cases() {
+        let decoder = case.load(HeadRows::Codes);
+        let prefixes = decoder.prefixes(&case.condition()).unwrap();
+        let ids = |prefix: &Prefix| match prefix {
+            Prefix::Tokens(ids) => ids.clone(),
+            _ => panic!("not tokens"),
+        };
+        assert_eq!(ids(&prefixes.conditional), case.golden.ids("prefix_cond"), "{}", case.name);
+        assert_eq!(ids(&prefixes.unconditional), case.golden.ids("prefix_uncond"), "{}", case.name);
+        let layout = decoder.layout();
+        let grid = (size(&case.json, "latent_h"), size(&case.json, "latent_w"));
+        assert_eq!((layout.rows(), layout.columns()), grid);
+        assert_eq!(layout.len(), case.size().tokens());
+        let newline = size(&case.json, "newline_id") as u32;
+        for (step, forced) in layout.steps().iter().zip(case.forced()) {
+            assert_eq!(forced, matches!(step, StepKind::RowEnd { token, .. } if *token == newline));
+        }
+    }
+}
+
+#[test]
+fn every_mode_matches() {
+    for case in all_cases() {
+        let decoder = case.load(HeadRows::All);
+        let CodeRange { offset, count } = case.codes();
+        let prefixes = decoder.prefixes(&case.condition()).unwrap();
+        let epsilon = case.json["step_norm_eps"].as_f64().unwrap();
+        let (tokens, forced) = (case.tokens(), case.forced());
+        let modes: Vec<Mode> = MODES
+            .into_iter()
+            .filter(|mode| case.golden.has(&format!("{}.logits_uncond", mode.name)))
+            .collect();
+        assert!(modes.len() >= 3, "{}", case.name);
+        let run =
+            decode_forced(&decoder, &prefixes, &tokens, &forced, &modes, epsilon, |step, z| {
+                vec![if forced[step] { 1.0 } else { max_softmax(&z[offset..offset + count]) }]
+            });
+        let p_max = run.confidences.iter().map(|c| c[0]);
+        assert_close("p_max", p_max, case.golden.values("p_max"), P_MAX);
+        compare(&case.name, &run, &modes, &case.golden, case.json["cfg_scale"].as_f64().unwrap());
+    }
+}
+
+#[test]
+fn a_head_of_codes_is_a_part_of_the_whole_head() {
+    for case in all_cases() {
+        let (all, codes) = (case.load(HeadRows::All), case.load(HeadRows::Codes));
+        assert_eq!(codes.info().logits_width, codes.info().codebook_size);
+        let tokens = &case.tokens()[..4];
+        let logits = |decoder: &Lumina| {
+            let prefixes = decoder.prefixes(&case.condition()).unwrap();
+            let forced = [false; 4];
+            decode_forced(decoder, &prefixes, tokens, &forced, &MODES[..1], 1e-6, |_, _| vec![0.5])
+                .conditional
+        };
+        let CodeRange { offset, count } = case.codes();
+        for (all, codes) in logits(&all).iter().zip(&logits(&codes)) {
+            assert_eq!(&all[offset..offset + count], codes);
+        }
+    }
+}
+
+#[test]
+fn rows_do_not_depend_on_each_other() {
+    for case in all_cases() {
+        let decoder = case.load(HeadRows::Codes);
+        let prefixes = decoder.prefixes(&case.condition()).unwrap();
+        assert_rows_are_independent(&decoder, &prefixes, &case.tokens()[..6]);
+    }
+}
+
+#[test]
+fn the_original_scales_match() {
+    for case in all_cases() {
+        for (row, &start) in case.golden.values("scale_schedule.cfg").iter().enumerate() {
+            let expected = case.golden.row("scale_schedule.value", row);
+            let found =
+                (0..expected.len()).map(|step| original_scale(start as f32, case.size(), step));
+            assert_close("scale_schedule", found, expected, 1e-6);
+        }
+    }
+}
+
+#[test]
+fn shards_and_index_are_checked() {
+    let case = &all_cases()[0];
+    let copy = tempfile::tempdir().unwrap();
+    let mut shards = Vec::new();
+    for entry in std::fs::read_dir(&case.folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name == "golden.safetensors" {
+            continue;
+        }
+        std::fs::copy(&path, copy.path().join(&name)).unwrap();
+        if name.ends_with(".safetensors") {
+            shards.push(name);
+        }
+    }
+    assert!(shards.len() > 1);
+    let open = || case.load_from(copy.path(), HeadRows::Codes).map(|_| ());
+    assert_eq!(open(), Ok(()));
+
+    let index = copy.path().join("model.safetensors.index.json");
+    let text = std::fs::read_to_string(&index).unwrap();
+    for outside in ["../elsewhere.safetensors", "/etc/passwd", "folder/shard.safetensors", ".."] {
+        std::fs::write(&index, text.replace(&shards[0], outside)).unwrap();
+        let message = open().unwrap_err();
+        assert!(
+            message.contains(outside) && message.contains("not a file of this folder"),
+            "{message}"
+        );
+    }
+    // A tensor that the index looks for in the wrong shard.
+    let swapped = text.replace(&shards[0], "\u{1}").replace(&shards[1], &shards[0]);
+    std::fs::write(&index, swapped.replace('\u{1}', &shards[1])).unwrap();
+    assert!(open().unwrap_err().contains("does not hold the tensor"));
+    std::fs::write(&index, &text[..text.len() / 2]).unwrap();
+    assert!(open().unwrap_err().contains("index of the weights is damaged"));
+
+    std::fs::write(&index, &text).unwrap();
+    std::fs::remove_file(copy.path().join(&shards[0])).unwrap();
+    let message = open().unwrap_err();
+    assert!(message.contains(&shards[0]) && message.contains("missing"), "{message}");
+}
+
+#[test]
+fn sizes_the_model_does_not_have_are_refused() {
+    let case = &all_cases()[0];
+    for (width, height) in [(64, 63), (0, 64), (64, 3200)] {
+        let options = FolderOptions {
+            codes: case.codes(),
+            size: ImageSize { width, height },
+            precision: Precision::F32,
+            head_rows: HeadRows::Codes,
+        };
+        assert!(load_folder(&case.folder, &options).is_err(), "{width} × {height}");
+    }
+}
