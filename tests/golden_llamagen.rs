@@ -5,7 +5,7 @@ mod golden_models_class;
 
 use candle_core::Tensor;
 use golden_models_class::arithmetic::*;
-use golden_models_class::replay::{Branch, Observed, Replay, class_prefixes};
+use golden_models_class::replay::{Branch, Observed, Replay, check_rows, class_prefixes};
 use golden_models_class::{Comparison, Expected, folders_with, json, weights};
 use serde_json::Value;
 use softcfg_studio::guidance::Perturb;
@@ -321,6 +321,14 @@ fn right_padded_captions_give_the_recorded_logits() {
     }
 }
 
+#[test]
+fn rows_are_independent_and_limits_hold() {
+    for case in all_cases() {
+        let most = case.config.grid * case.config.grid;
+        check_rows(&case.decoder, case.prefixes(0), &case.tokens(0), most);
+    }
+}
+
 /// Gives every text the caption of one sample, and the text "short" only its first row.
 struct FixedCaption(Tensor);
 
@@ -344,11 +352,13 @@ fn prompts_go_through_the_caption_encoder() {
         assert!(message.contains("text encoder"), "{message}");
         assert!(case.decoder.prefixes(&Condition::Class(0)).is_err());
         let decoder = case.decoder.with_caption_encoder(Arc::new(FixedCaption(caption)));
-        let unconditional = |negative: Option<&str>| {
-            match decoder.prefixes(&prompt(negative)).unwrap().unconditional {
-                Prefix::Embeddings(tensor) => tensor.dim(0).unwrap(),
-                _ => panic!("captions are embeddings"),
-            }
+        let unconditional = |negative: Option<&str>| match decoder
+            .prefixes(&prompt(negative))
+            .unwrap()
+            .unconditional
+        {
+            Prefix::Embeddings(tensor) => tensor.dim(0).unwrap(),
+            _ => panic!("captions are embeddings"),
         };
         assert_eq!(unconditional(None), rows);
         assert_eq!(unconditional(Some("short")), 1);

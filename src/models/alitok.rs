@@ -141,15 +141,20 @@ impl AlitokConfig {
         let width = self.head_dim as f64;
         let half = self.head_dim / 4;
         let positions = 1 + prefix + grid * grid;
-        RotaryTable::from_angles(positions, self.head_dim, Pairing::Interleaved, |position, pair| {
-            let token = position.checked_sub(1)?;
-            let Some(cell) = token.checked_sub(prefix) else {
-                return Some(token as f64 * base.powf(-2.0 * pair as f64 / width));
-            };
-            let place = if pair < half { cell / grid } else { cell % grid };
-            let frequency = base.powf(-4.0 * (pair % half) as f64 / width);
-            Some((prefix + place) as f64 * frequency)
-        })
+        RotaryTable::from_angles(
+            positions,
+            self.head_dim,
+            Pairing::Interleaved,
+            |position, pair| {
+                let token = position.checked_sub(1)?;
+                let Some(cell) = token.checked_sub(prefix) else {
+                    return Some(token as f64 * base.powf(-2.0 * pair as f64 / width));
+                };
+                let place = if pair < half { cell / grid } else { cell % grid };
+                let frequency = base.powf(-4.0 * (pair % half) as f64 / width);
+                Some((prefix + place) as f64 * frequency)
+            },
+        )
     }
 }
 

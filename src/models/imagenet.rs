@@ -78,8 +78,7 @@ fn rank(class: &ClassName, query: &str) -> Option<Rank> {
     let name = class.name.to_lowercase();
     let ranks = [Rank::Name, Rank::NameStart, Rank::NameWordStart, Rank::InsideName];
     let by_name = rank_text(&name, query, ranks);
-    let ranks =
-        [Rank::Synonym, Rank::SynonymStart, Rank::SynonymWordStart, Rank::InsideSynonym];
+    let ranks = [Rank::Synonym, Rank::SynonymStart, Rank::SynonymWordStart, Rank::InsideSynonym];
     let synonyms = class.synonyms.iter();
     let by_synonym =
         synonyms.filter_map(|synonym| rank_text(&synonym.to_lowercase(), query, ranks)).max();
@@ -149,7 +148,9 @@ mod tests {
         // "tiger cat" has the word, "bobcat"-like names only the letters.
         let inside = classes
             .iter()
-            .position(|c| c.name.contains("cat") && !c.name.split([' ', '-']).any(|w| w.starts_with("cat")))
+            .position(|c| {
+                c.name.contains("cat") && !c.name.split([' ', '-']).any(|w| w.starts_with("cat"))
+            })
             .unwrap();
         assert!(position(282) < position(inside));
     }

@@ -237,8 +237,11 @@ impl LlamagenDecoder {
     ) -> Result<Logits, ModelError> {
         let plan = BatchPlan::new(rows, caches)?;
         // The prefix may be of any length: image token i has entry 1 + i of the rotary table.
-        let entries: Vec<usize> =
-            plan.rows.iter().map(|row| (row.position + 1).saturating_sub(row.first_image)).collect();
+        let entries: Vec<usize> = plan
+            .rows
+            .iter()
+            .map(|row| (row.position + 1).saturating_sub(row.first_image))
+            .collect();
         let mut hidden = self.embed(rows, caches)?;
         observe(&hidden);
         for (index, block) in self.blocks.iter().enumerate() {
@@ -306,10 +309,9 @@ impl Decoder for LlamagenDecoder {
                     "this model draws prompts, not classes; type a prompt".to_string(),
                 ));
             }
-            (
-                ConditionEmbedding::Caption { encoder, .. },
-                Condition::Prompt { text, negative },
-            ) => (encoder.as_ref(), text, negative),
+            (ConditionEmbedding::Caption { encoder, .. }, Condition::Prompt { text, negative }) => {
+                (encoder.as_ref(), text, negative)
+            }
         };
         let encoder = encoder.ok_or_else(|| {
             ModelError::Condition(

@@ -54,11 +54,7 @@ pub fn released_weights(recorded: &[f64], step_norm: bool, strength: f64) -> Vec
     let Some(used) = recorded.get(1..) else { return Vec::new() };
     let sum: f64 = used.iter().sum::<f64>() + 1e-5;
     let weight = |&confidence: &f64| {
-        if step_norm {
-            (1.0 - confidence / sum).powf(strength).max(0.05)
-        } else {
-            1.0 - confidence
-        }
+        if step_norm { (1.0 - confidence / sum).powf(strength).max(0.05) } else { 1.0 - confidence }
     };
     used.iter().map(weight).chain(std::iter::once(1.0)).collect()
 }

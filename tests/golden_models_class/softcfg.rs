@@ -97,8 +97,7 @@ pub fn check_released(
         }
         let weights: Vec<f32> = weights.iter().map(|&weight| weight as f32).collect();
         let perturbed = case.perturbed().then_some((weights.as_slice(), Perturb::Value));
-        let branches =
-            [Branch::clean(0), Branch { cache: 1, append: true, weights: perturbed }];
+        let branches = [Branch::clean(0), Branch { cache: 1, append: true, weights: perturbed }];
         let logits = replay.step(step, &branches);
         let (cond, uncond) = (&logits[0], &logits[1]);
         let constant = case.guidance_scale_pow == 0.0;
@@ -135,11 +134,7 @@ pub fn check_released(
 }
 
 /// Rows of a matrix that some cases record whole and others at `weight_steps`.
-fn weight_rows<'a>(
-    expected: &'a Expected,
-    whole: &str,
-    sparse: &str,
-) -> Vec<(usize, &'a [f64])> {
+fn weight_rows<'a>(expected: &'a Expected, whole: &str, sparse: &str) -> Vec<(usize, &'a [f64])> {
     if let Some(matrix) = expected.find(whole) {
         return (0..matrix.shape[0]).map(|row| (row, matrix.at(&[row]))).collect();
     }
@@ -237,17 +232,9 @@ fn check_paper_variant(
         let weights: Vec<f32> = weights.iter().map(|&weight| weight as f32).collect();
         let weights = Some((weights.as_slice(), on));
         let branches = if variant == "two_pass" {
-            [
-                Branch::clean(0),
-                Branch::clean(2),
-                Branch { cache: 1, append: true, weights },
-            ]
+            [Branch::clean(0), Branch::clean(2), Branch { cache: 1, append: true, weights }]
         } else {
-            [
-                Branch::clean(0),
-                Branch::clean(1),
-                Branch { cache: 1, append: false, weights },
-            ]
+            [Branch::clean(0), Branch::clean(1), Branch { cache: 1, append: false, weights }]
         };
         let logits = replay.step(step, &branches);
         let [cond, uncond, pert] = logits.as_slice() else { panic!("three rows") };

@@ -190,7 +190,9 @@ impl LlamagenConfig {
         let packed = dim + 2 * (self.n_kv_head * self.head_dim()) as u64;
         let block = dim * (packed + dim + 3 * hidden + 2);
         let condition = match self.caption_dim {
-            Some(width) => self.cls_token_num as u64 * width as u64 + width as u64 * dim + dim * dim,
+            Some(width) => {
+                self.cls_token_num as u64 * width as u64 + width as u64 * dim + dim * dim
+            }
             None => (self.num_classes as u64 + 1) * dim,
         };
         condition + self.n_layer as u64 * block + dim + 2 * self.vocab_size as u64 * dim

@@ -184,10 +184,7 @@ pub fn downsample(x: &Tensor, conv: &Conv2d) -> Result<Tensor, ModelError> {
 ///
 /// # Errors
 /// Weights are missing or have another shape.
-pub fn downsample_convolution(
-    channels: usize,
-    vb: VarBuilder<'_>,
-) -> Result<Conv2d, ModelError> {
+pub fn downsample_convolution(channels: usize, vb: VarBuilder<'_>) -> Result<Conv2d, ModelError> {
     let config = Conv2dConfig { stride: 2, ..Conv2dConfig::default() };
     let weight = vb.get((channels, channels, 3, 3), "weight").map_err(weights_error)?;
     Ok(Conv2d::new(weight, Some(vb.get(channels, "bias").map_err(weights_error)?), config))

@@ -279,9 +279,14 @@ impl ImageTokenizer for LlamagenVq {
     }
 
     fn swatches(&self, codes: &[u32]) -> Result<Vec<RgbImage>, ModelError> {
-        partial::convolutional_swatches(&self.codebook, codes, self.info.pixels_per_token, |vectors| {
-            rgb_image(&self.decode_vectors(vectors, &mut |_| ())?.squeeze(0)?, signed_byte)
-        })
+        partial::convolutional_swatches(
+            &self.codebook,
+            codes,
+            self.info.pixels_per_token,
+            |vectors| {
+                rgb_image(&self.decode_vectors(vectors, &mut |_| ())?.squeeze(0)?, signed_byte)
+            },
+        )
     }
 }
 

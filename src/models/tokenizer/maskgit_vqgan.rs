@@ -204,9 +204,12 @@ impl ImageTokenizer for MaskgitVqgan {
     }
 
     fn swatches(&self, codes: &[u32]) -> Result<Vec<RgbImage>, ModelError> {
-        partial::convolutional_swatches(&self.codebook, codes, self.info.pixels_per_token, |vectors| {
-            rgb_image(&self.decode_vectors(vectors, &mut |_| ())?.squeeze(0)?, unit_byte)
-        })
+        partial::convolutional_swatches(
+            &self.codebook,
+            codes,
+            self.info.pixels_per_token,
+            |vectors| rgb_image(&self.decode_vectors(vectors, &mut |_| ())?.squeeze(0)?, unit_byte),
+        )
     }
 }
 

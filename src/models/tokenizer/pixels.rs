@@ -24,13 +24,8 @@ pub fn rgb_image(pixels: &Tensor, byte: impl Fn(f32) -> u8) -> Result<RgbImage, 
     if channels != 3 {
         return Err(ModelError::Internal("a picture needs three channels"));
     }
-    let bytes: Vec<u8> = pixels
-        .permute((1, 2, 0))?
-        .flatten_all()?
-        .to_vec1::<f32>()?
-        .into_iter()
-        .map(byte)
-        .collect();
+    let bytes: Vec<u8> =
+        pixels.permute((1, 2, 0))?.flatten_all()?.to_vec1::<f32>()?.into_iter().map(byte).collect();
     let size = |axis: usize| u32::try_from(axis).ok();
     size(width)
         .zip(size(height))
