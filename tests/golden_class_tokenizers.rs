@@ -18,6 +18,7 @@ use softcfg_studio::models::tokenizer::blocks::{
     NormStyle, PixelAttention, ResidualBlock, ResidualStyle, Shortcut, convolution, downsample,
     downsample_convolution, upsample,
 };
+use softcfg_studio::models::tokenizer::codebook::Codebook;
 use softcfg_studio::models::tokenizer::llamagen_vq::{
     LlamagenVq, LlamagenVqConfig, LlamagenVqEncoder,
 };
@@ -25,6 +26,7 @@ use softcfg_studio::models::tokenizer::maskgit_vqgan::{
     MaskgitVqgan, MaskgitVqganConfig, MaskgitVqganEncoder,
 };
 use softcfg_studio::models::tokenizer::partial::to_channels;
+use softcfg_studio::models::tokenizer::pixels::{rgb_image, signed_byte, unit_byte};
 use std::path::{Path, PathBuf};
 
 /// Every `step`th pixel of `[3, height, width]`.
@@ -76,7 +78,7 @@ fn unit_bytes(pixels: &Array) -> Vec<f64> {
         .collect()
 }
 
-/// Swatches are of one token's size, tell codes apart and do not depend on the company they are in.
+/// Swatches are of one token's size and tell codes apart; the codebook is checked.
 fn check_swatches(tokenizer: &dyn ImageTokenizer) {
     let side = tokenizer.info().pixels_per_token as u32;
     let swatches = tokenizer.swatches(&[1, 2, 1]).unwrap();
@@ -84,6 +86,31 @@ fn check_swatches(tokenizer: &dyn ImageTokenizer) {
     assert!(swatches.iter().all(|image| image.dimensions() == (side, side)));
     assert_ne!(swatches[0], swatches[1]);
     assert!(tokenizer.swatches(&[tokenizer.info().codebook_size as u32]).is_err());
+}
+
+/// A partial grid is the picture with the named stand-in, its finished tokens decoded as such.
+fn check_partial(
+    tokenizer: &dyn ImageTokenizer,
+    codes: &[u32],
+    layout: &TokenLayout,
+    with_stand_in: impl Fn(usize) -> RgbImage,
+) {
+    for drawn in [0, codes.len() / 2, codes.len()] {
+        let mut partial = tokens(codes);
+        partial[drawn..].fill(None);
+        assert_eq!(tokenizer.decode(&partial, layout).unwrap(), with_stand_in(drawn));
+    }
+    assert!(tokenizer.decode(&tokens(&codes[1..]), layout).is_err());
+    let beyond = vec![Some(tokenizer.info().codebook_size as u32); codes.len()];
+    assert!(tokenizer.decode(&beyond, layout).is_err());
+}
+
+/// Vectors of the codes drawn so far, then the codebook's mean, as a picture of channels.
+fn with_mean(codebook: &Codebook, codes: &[u32], drawn: usize, columns: usize) -> Tensor {
+    let mut rows = vec![codebook.vectors(&codes[..drawn]).unwrap()];
+    let mean = Tensor::new(codebook.mean(), &Device::Cpu).unwrap().unsqueeze(0).unwrap();
+    rows.extend(vec![mean; codes.len() - drawn]);
+    channels(&Tensor::cat(&rows, 0).unwrap(), codes.len() / columns, columns)
 }
 
 // --- AliTok ---
@@ -138,6 +165,13 @@ fn alitok_tokens_become_the_recorded_picture() {
         let layout = TokenLayout::with_prefix(config.num_prefix_tokens, config.grid, config.grid);
         let decoded = tokenizer.decode(&tokens(&codes), &layout).unwrap();
         assert_bytes(&decoded, &unit_bytes(image), 1e-3);
+        check_partial(&tokenizer, &codes, &layout, |drawn| {
+            let mut codes = codes.clone();
+            codes[drawn..].copy_from_slice(&tokenizer.stand_ins()[drawn..]);
+            let latents = tokenizer.codebook().vectors(&codes).unwrap();
+            let pixels = tokenizer.decode_vectors(&latents, &mut |_| ()).unwrap();
+            rgb_image(&pixels, unit_byte).unwrap()
+        });
         check_swatches(&tokenizer);
     }
 }
@@ -196,8 +230,14 @@ fn maskgit_tokens_become_the_recorded_picture() {
         let image = expected.get("decoded_image");
         let clamped = pixels.clamp(0f32, 1f32).unwrap();
         expected.comparison("decoded_image", 1e-4).tensor(&clamped, image);
-        let decoded = tokenizer.decode(&tokens(&codes), &TokenLayout::raster(grid, grid)).unwrap();
+        let layout = TokenLayout::raster(grid, grid);
+        let decoded = tokenizer.decode(&tokens(&codes), &layout).unwrap();
         assert_bytes(&decoded, &unit_bytes(image), 1e-2);
+        check_partial(&tokenizer, &codes, &layout, |drawn| {
+            let vectors = with_mean(tokenizer.codebook(), &codes, drawn, grid);
+            let pixels = tokenizer.decode_vectors(&vectors, &mut |_| ()).unwrap();
+            rgb_image(&pixels.squeeze(0).unwrap(), unit_byte).unwrap()
+        });
         check_swatches(&tokenizer);
     }
 }
@@ -272,6 +312,11 @@ fn check_vq(
             let layout = TokenLayout::raster(rows, columns);
             let image = tokenizer.decode(&tokens(&codes), &layout).unwrap();
             assert_bytes(&image, &one("image_u8", sample).data, 1e-3);
+            check_partial(&tokenizer, &codes, &layout, |drawn| {
+                let vectors = with_mean(tokenizer.codebook(), &codes, drawn, columns);
+                let pixels = tokenizer.decode_vectors(&vectors, &mut |_| ()).unwrap();
+                rgb_image(&pixels.squeeze(0).unwrap(), signed_byte).unwrap()
+            });
         }
         let picture = if expected.find("enc.image_u8").is_some() {
             // Height, width, channel to channel first, in -1..1.

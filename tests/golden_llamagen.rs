@@ -5,7 +5,7 @@ mod golden_models_class;
 
 use candle_core::Tensor;
 use golden_models_class::arithmetic::*;
-use golden_models_class::replay::{Branch, Observed, Replay, class_prefixes};
+use golden_models_class::replay::{Branch, Observed, Replay, check_rows, class_prefixes};
 use golden_models_class::{Comparison, Expected, folders_with, json, weights};
 use serde_json::Value;
 use softcfg_studio::guidance::Perturb;
@@ -318,6 +318,14 @@ fn right_padded_captions_give_the_recorded_logits() {
         }
         cond.finish();
         uncond.finish();
+    }
+}
+
+#[test]
+fn rows_are_independent_and_limits_hold() {
+    for case in all_cases() {
+        let most = case.config.grid * case.config.grid;
+        check_rows(&case.decoder, case.prefixes(0), &case.tokens(0), most);
     }
 }
 

@@ -3,7 +3,7 @@
 
 mod golden_models_class;
 
-use golden_models_class::replay::{Observed, Replay};
+use golden_models_class::replay::{Observed, Replay, check_rows, class_prefixes};
 use golden_models_class::softcfg::{
     Program, check_caches, check_paper, check_released, model_folder, paper_cases, released_cases,
 };
@@ -77,5 +77,15 @@ fn released_program_runs_are_reproduced_step_by_step() {
 fn paper_runs_are_reproduced_under_both_cache_rules() {
     for (model, case, expected) in paper_cases("rar") {
         check_paper(&decoder(&model), &case, &expected);
+    }
+}
+
+#[test]
+fn rows_are_independent_and_limits_hold() {
+    for (folder, case, expected) in released_cases("rar") {
+        let decoder = decoder(&model_folder(&folder, &case));
+        let prefixes = class_prefixes(&decoder, case.class_id);
+        let most = decoder.config().layout().len();
+        check_rows(&decoder, prefixes, &expected.get("tokens").ids(), most);
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! No rotation: learned positions. The input at position p is the embedding plus `pos_embed[p]` and,
 //! from p = 1 on, `target_aware_pos_embed[p + 1]`, the embedding of the position to be predicted. Every
-//! block and the head are modulated by SiLU(class embedding + `timesteps_embeddings[p]`): x (1 + scale)
-//! + shift after each norm, and a gate before each residual sum. Chunks come as shift, scale, gate for
+//! block and the head are modulated by SiLU(class embedding + `timesteps_embeddings[p]`): after each
+//! norm x (1 + scale) + shift, before each residual sum a gate. Chunks come as shift, scale, gate for
 //! the attention, then for the feed-forward layer; before the head as scale, then shift.
 //!
 //! Verified on miniatures with random weights: logits of every recorded step, inputs, hidden states and

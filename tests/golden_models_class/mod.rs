@@ -29,8 +29,13 @@ pub fn root() -> PathBuf {
 /// # Panics
 /// There are none: a known folder is missing or empty.
 pub fn folders_with(name: &str, file: &str) -> Vec<PathBuf> {
+    folders_below(&root().join(name), file)
+}
+
+/// [`folders_with`] for any folder.
+pub fn folders_below(top: &Path, file: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut open = vec![root().join(name)];
+    let mut open = vec![top.to_path_buf()];
     while let Some(folder) = open.pop() {
         if folder.join(file).is_file() {
             found.push(folder.clone());
@@ -40,7 +45,7 @@ pub fn folders_with(name: &str, file: &str) -> Vec<PathBuf> {
         open.extend(entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()));
     }
     found.sort();
-    assert!(!found.is_empty(), "{} holds no case", root().join(name).display());
+    assert!(!found.is_empty(), "{} holds no case", top.display());
     found
 }
 

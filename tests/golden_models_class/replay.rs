@@ -122,3 +122,31 @@ pub fn class_prefixes(decoder: &dyn Decoder, class: u32) -> (Prefix, Prefix) {
     let prefixes = decoder.prefixes(&Condition::Class(class)).unwrap();
     (prefixes.conditional, prefixes.unconditional)
 }
+
+/// A row gives the same bits alone and beside another sequence, and what does not fit is refused.
+pub fn check_rows(decoder: &dyn Decoder, prefixes: (Prefix, Prefix), tokens: &[u32], most: usize) {
+    let (cond, uncond) = prefixes;
+    let few = &tokens[..tokens.len().min(8)];
+    let mut together = Replay::new(decoder, vec![cond.clone(), uncond], few);
+    let mut alone = Replay::new(decoder, vec![cond.clone()], few);
+    for step in 0..few.len() {
+        let both = together.step(step, &[Branch::clean(1), Branch::clean(0)]);
+        assert_eq!(both[1], alone.step(step, &[Branch::clean(0)])[0], "step {step}");
+    }
+    assert!(decoder.new_cache(cond.clone(), most).is_ok());
+    assert!(decoder.new_cache(cond, most + 1).is_err());
+    let code = |token| Row {
+        cache: 0,
+        input: RowInput::Image { index: few.len() - 1, token },
+        append: true,
+        perturbation: None,
+        logits: false,
+    };
+    let beyond = decoder.info().codebook_size as u32;
+    assert!(decoder.forward(&[code(beyond)], &mut alone.caches).is_err());
+    let silent = decoder.forward(&[code(0)], &mut alone.caches).unwrap();
+    assert!(silent.values.is_empty());
+    let length = alone.caches[0].length();
+    assert!(decoder.forward(&[code(0)], &mut alone.caches).is_err(), "the cache is full");
+    assert_eq!(alone.caches[0].length(), length);
+}
