@@ -47,9 +47,11 @@ fn exercise(bytes: &[u8]) {
     }
 }
 
+type Manifest = Vec<(String, Vec<usize>)>;
+
 /// Names and shapes of the miniatures of every family.
-fn manifests() -> &'static [Vec<(String, Vec<usize>)>] {
-    static MANIFESTS: OnceLock<Vec<Vec<(String, Vec<usize>)>>> = OnceLock::new();
+fn manifests() -> &'static [Manifest] {
+    static MANIFESTS: OnceLock<Vec<Manifest>> = OnceLock::new();
     MANIFESTS.get_or_init(|| {
         [
             "alitok/model/weights.safetensors",

@@ -2,6 +2,8 @@
 //! share no code with the readers they test.
 #![allow(dead_code)] // each test file uses a part
 
+pub mod published;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 

@@ -49,7 +49,7 @@ impl Opened {
 /// How to look for what was not chosen.
 #[derive(Debug, Clone, Default)]
 pub struct InspectOptions {
-    /// Folders of the Hugging Face cache, see [`companions::cache_roots`].
+    /// Folders of the Hugging Face cache, see [`crate::models::checkpoint::cache_roots`].
     pub caches: Vec<PathBuf>,
     /// Key of a training file whose weights the decoder takes, for example `ema`.
     pub weight_set: Option<String>,
@@ -248,6 +248,12 @@ fn check_pair(decoder: &Identified, companion: &Opened) -> Result<(), Checkpoint
     if let (Geometry::Decoder(g), Geometry::TextEncoder(encoder)) =
         (&decoder.geometry, &other.geometry)
     {
+        if let Some(ids) = companion.config.text_tokens().filter(|&ids| ids > encoder.vocabulary) {
+            return mismatch(format!(
+                "the text tokenizer beside {} has {ids} ids, more than its {}; put its own tokenizer.json there",
+                other.name, encoder.vocabulary
+            ));
+        }
         return match g.conditioning {
             Conditioning::Caption { width, .. } if width != encoder.hidden => mismatch(format!(
                 "{} wants captions of width {width} and {} gives {}; choose the text encoder it was trained with",

@@ -154,11 +154,34 @@ fn size(value: &Value) -> Option<usize> {
     (1..=i32::MAX as usize).contains(&value).then_some(value)
 }
 
-/// One past the largest id of a tokenizer, added tokens included.
+/// One past the largest id of a tokenizer, added tokens included. Byte-level vocabularies are maps to
+/// ids, unigram ones (T5) are lists.
 fn text_tokens(tokenizer: &Value) -> Option<usize> {
-    let vocabulary = tokenizer.get("model")?.get("vocab")?.as_object()?.values();
+    let vocabulary = tokenizer.get("model")?.get("vocab")?;
+    let own = match vocabulary {
+        Value::Object(ids) => ids.values().filter_map(Value::as_u64).max(),
+        Value::Array(pieces) => (pieces.len() as u64).checked_sub(1),
+        _ => None,
+    };
     let added = tokenizer.get("added_tokens").and_then(Value::as_array);
-    let added = added.into_iter().flatten().filter_map(|token| token.get("id"));
-    let largest = vocabulary.chain(added).filter_map(Value::as_u64).max()?;
+    let added = added.into_iter().flatten().filter_map(|token| token.get("id")?.as_u64()).max();
+    let largest = own.max(added)?;
     usize::try_from(largest).ok().filter(|&id| id < i32::MAX as usize).map(|id| id + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn ids_are_counted_in_both_kinds_of_vocabulary() {
+        let map =
+            json!({ "model": { "vocab": { "a": 0, "b": 9 } }, "added_tokens": [{ "id": 12 }] });
+        assert_eq!(text_tokens(&map), Some(13));
+        let list = json!({ "model": { "vocab": [["a", -1.0], ["b", -2.0]] } });
+        assert_eq!(text_tokens(&list), Some(2));
+        assert_eq!(text_tokens(&json!({ "model": { "vocab": [] } })), None);
+        assert_eq!(text_tokens(&json!({ "model": { "vocab": { "a": u64::MAX } } })), None);
+    }
 }
