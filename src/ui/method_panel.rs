@@ -145,16 +145,16 @@ pub fn method(ui: &mut Ui, state: &mut State, card: Option<&ModelCard>) {
             released_code(ui, &mut settings.released_code, error.as_deref());
         }
         choice(ui, "Confidence", CONFIDENCE, &mut settings.confidence, |one| match one {
-            Confidence::ConditionalMax => "max p, conditional",
-            Confidence::UnconditionalMax => "max p, unconditional",
-            Confidence::GuidedMax => "max p, guided",
-            Confidence::SampledProbability => "p of the token drawn",
+            Confidence::ConditionalMax => "Conditional max",
+            Confidence::UnconditionalMax => "Unconditional max",
+            Confidence::GuidedMax => "Guided max",
+            Confidence::SampledProbability => "Token drawn",
             Confidence::OneMinusEntropy => "1 − entropy",
         });
         choice(ui, "Perturbed", PERTURB, &mut settings.perturb, |one| match one {
             Perturb::Value => "Values (V)",
             Perturb::Key => "Keys (K)",
-            Perturb::KeyValue => "Keys and values (K+V)",
+            Perturb::KeyValue => "Both (K+V)",
         });
         choice(ui, "Cache", CACHE, &mut settings.cache_rule, |one| match one {
             CacheRule::TwoPass => "Two-pass",
@@ -191,18 +191,24 @@ where
 {
     ui.horizontal(|ui| {
         let named = hint.on(controls::name_cell(ui, name));
-        let combo = ComboBox::from_id_salt(name)
-            .selected_text(label(*value))
-            .width(ui.available_width() - 24.0)
-            .truncate();
         ui.spacing_mut().item_spacing.x = 4.0;
-        let response = combo
-            .show_ui(ui, |ui| {
-                for one in T::VARIANTS {
-                    ui.selectable_value(value, *one, label(*one));
-                }
+        // The reset keeps its room; a label that is too long for the rest is cut.
+        let width = ui.available_width() - 24.0;
+        let response = ui
+            .scope(|ui| {
+                ui.set_max_width(width);
+                let combo = ComboBox::from_id_salt(name)
+                    .selected_text(label(*value))
+                    .width(width)
+                    .truncate();
+                let combo = combo.show_ui(ui, |ui| {
+                    for one in T::VARIANTS {
+                        ui.selectable_value(value, *one, label(*one));
+                    }
+                });
+                combo.response
             })
-            .response;
+            .inner;
         hint.on(response.labelled_by(named.id));
         if controls::reset_button(ui, *value != T::default(), name) {
             *value = T::default();
@@ -236,5 +242,30 @@ fn negative(ui: &mut Ui, settings: &mut RunSettings, card: Option<&ModelCard>) {
         .margin(egui::Margin::symmetric(8, 5));
     if NEGATIVE.on(ui.add(field).labelled_by(label.id)).changed() {
         *negative = (!text.is_empty()).then_some(text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_choice_does_not_widen_the_panel() {
+        let ctx = egui::Context::default();
+        let mut value = Confidence::default();
+        for _ in 0..3 {
+            let mut output = ctx.run_ui(egui::RawInput::default(), |ui| {
+                ui.set_max_width(228.0);
+                choice(
+                    ui,
+                    "Confidence",
+                    CONFIDENCE,
+                    &mut value,
+                    |_| "A name that is much longer than the panel is wide",
+                );
+                assert!(ui.min_rect().width() <= 228.0, "{}", ui.min_rect().width());
+            });
+            output.textures_delta.clear();
+        }
     }
 }

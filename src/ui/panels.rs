@@ -131,3 +131,28 @@ fn scenario(ui: &mut Ui, state: &mut State) {
         }
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A panel whose contents are wider than it grows a little every frame.
+    #[test]
+    fn panels_keep_their_sizes() {
+        for size in [egui::vec2(1400.0, 900.0), egui::vec2(1000.0, 650.0)] {
+            let ctx = egui::Context::default();
+            crate::ui::theme::install(&ctx);
+            let mut state = State::default();
+            let before = state.shell.panels;
+            for _ in 0..6 {
+                let screen = egui::Rect::from_min_size(egui::Pos2::ZERO, size);
+                let input = egui::RawInput { screen_rect: Some(screen), ..Default::default() };
+                let mut output = ctx.run_ui(input, |ui| show(ui, &mut state));
+                output.textures_delta.clear();
+            }
+            let after = state.shell.panels;
+            assert!((after.settings - before.settings).abs() < 2.0, "{size}: {after:?}");
+            assert!((after.inspector - before.inspector).abs() < 2.0, "{size}: {after:?}");
+        }
+    }
+}

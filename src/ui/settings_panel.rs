@@ -261,8 +261,7 @@ fn lanes(ui: &mut Ui, state: &mut State) {
         let response = ui
             .horizontal(|ui| {
                 let name = lane.label(step_norm);
-                ui.spacing_mut().icon_spacing = 0.0;
-                let response = ui.checkbox(&mut on, "").accessible_name(name);
+                let response = lane_check(ui, &mut on).accessible_name(name);
                 ui.spacing_mut().item_spacing.x = 6.0;
                 let (dot, _) = ui.allocate_exact_size(vec2(10.0, 10.0), Sense::hover());
                 ui.painter().circle_filled(dot.center(), 4.5, colour);
@@ -282,6 +281,25 @@ fn lanes(ui: &mut Ui, state: &mut State) {
     }
     ui.spacing_mut().item_spacing.y = spacing;
     controls::field_message(ui, state.field_error(Field::Lanes));
+}
+
+/// A check box that is filled while it is on, so that the lanes of a run are seen at a glance.
+fn lane_check(ui: &mut Ui, on: &mut bool) -> egui::Response {
+    let colours = palette(ui.ctx());
+    ui.scope(|ui| {
+        ui.spacing_mut().icon_spacing = 0.0;
+        ui.spacing_mut().interact_size.x = 16.0;
+        if *on {
+            let widgets = &mut ui.visuals_mut().widgets;
+            for state in [&mut widgets.inactive, &mut widgets.hovered, &mut widgets.active] {
+                state.bg_fill = colours.accent;
+                state.bg_stroke = Stroke::new(1.0, colours.accent);
+                state.fg_stroke = Stroke::new(1.5, colours.on_accent);
+            }
+        }
+        ui.checkbox(on, "")
+    })
+    .inner
 }
 
 /// Steps, columns and conditions of the model decide which settings have a meaning; a prompt becomes
