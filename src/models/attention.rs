@@ -79,9 +79,7 @@ pub fn attend(
         with_numbers(values, |values| append(shape, layer, keys, values, plan, caches))
     })?;
     let mut out = vec![0f32; rows * width];
-    with_numbers(queries, |queries| {
-        attend_rows(shape, layer, queries, plan, caches, &mut out)
-    })?;
+    with_numbers(queries, |queries| attend_rows(shape, layer, queries, plan, caches, &mut out))?;
     matrix(out, rows, width)
 }
 

@@ -92,9 +92,8 @@ pub(crate) fn rotate(
 ) -> Result<Tensor, ModelError> {
     let rows = cos.len();
     let pairs = cos.first().map_or(0, |row| row.len());
-    let table = |rows_of: Vec<&[f32]>| {
-        Tensor::from_vec(rows_of.concat(), (rows, 1, pairs), x.device())
-    };
+    let table =
+        |rows_of: Vec<&[f32]>| Tensor::from_vec(rows_of.concat(), (rows, 1, pairs), x.device());
     let (cos, sin) = (table(cos)?, table(sin)?);
     // Both pairings as [rows, heads, first or second of the pair, pairs].
     let heads = x.contiguous()?;
@@ -211,7 +210,8 @@ mod tests {
     use crate::models::rotary::RotaryTable;
 
     fn matrix(seed: usize, rows: usize, columns: usize) -> Tensor {
-        let numbers = (0..rows * columns).map(|i| (((i + seed) * 2654435761) % 1999) as f32 / 999.5 - 1.0);
+        let numbers =
+            (0..rows * columns).map(|i| (((i + seed) * 2654435761) % 1999) as f32 / 999.5 - 1.0);
         Tensor::from_vec(numbers.collect(), (rows, columns), &Device::Cpu).unwrap()
     }
 
@@ -278,8 +278,11 @@ mod tests {
             // The third row only reads the second one's cache: the cache rule `exact`.
             let rows = vec![row(0, true, 2, false), row(1, true, 4, false), row(1, false, 4, true)];
             let plan = BatchPlan { rows };
-            let (q, k, v) =
-                (matrix(position, 3, 120), matrix(position + 7, 3, 40), matrix(position + 9, 3, 40));
+            let (q, k, v) = (
+                matrix(position, 3, 120),
+                matrix(position + 7, 3, 40),
+                matrix(position + 9, 3, 40),
+            );
             let on_host = attention::attend(shape, 0, &q, &k, &v, &plan, &mut host).unwrap();
             let on_device = attend(shape, 0, &q, &k, &v, &plan, &mut device).unwrap();
             assert_close(&on_device, &on_host, 2e-6);

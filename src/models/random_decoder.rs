@@ -124,8 +124,7 @@ impl RandomDecoder {
         let DecoderSize { width, feed_forward, heads, .. } = size;
         let attention_width = heads.heads * heads.head_dim;
         let matrix = |outputs, inputs| random_matrix(outputs, inputs);
-        let query_key_value =
-            matrix(attention_width + 2 * heads.kv_heads * heads.head_dim, width)?;
+        let query_key_value = matrix(attention_width + 2 * heads.kv_heads * heads.head_dim, width)?;
         let attention_out = matrix(width, attention_width)?;
         let (wide, down) = (matrix(feed_forward, width)?, matrix(width, feed_forward)?);
         let norm = || Norm::new(NormKind::Rms, width, Some(vec![1.0; width]), None, 1e-6);

@@ -83,7 +83,14 @@ impl Report {
     pub fn table(&self) -> String {
         let mut text = format!(
             "Reads {:.1} GB/s with {} decoder thread(s)\n\n{:<34}{:>5} {:>9} {:>9} {:>9} {:>7} {:>7}\n",
-            self.read_bandwidth, self.threads, "", "rows", "precision", "kernel", "ms/step", "GB/s",
+            self.read_bandwidth,
+            self.threads,
+            "",
+            "rows",
+            "precision",
+            "kernel",
+            "ms/step",
+            "GB/s",
             "share"
         );
         for line in &self.measurements {
@@ -103,7 +110,8 @@ impl Report {
         text.push('\n');
         for (name, value) in &self.figures {
             let bar = BARS.iter().find(|bar| bar.0 == *name).map_or(String::new(), |bar| {
-                let (sign, met) = if bar.2 { (">=", *value >= bar.1) } else { ("<=", *value <= bar.1) };
+                let (sign, met) =
+                    if bar.2 { (">=", *value >= bar.1) } else { ("<=", *value <= bar.1) };
                 format!("bar {sign} {:.2}{}", bar.1, if met { "" } else { "  missed" })
             });
             let _ = writeln!(text, "{name:<34}{value:>9.3}   {bar}");
@@ -271,9 +279,8 @@ fn measure_alitok(options: &BenchOptions, report: &mut Report) -> Result<(), Mod
     }
     report.read_bandwidth = interleave(options.rounds, &mut subjects, &memory)?;
     report.measurements.extend(subjects.iter_mut().map(Subject::measurement));
-    let time = |name, rows, precision| {
-        report.milliseconds(name, rows, precision).unwrap_or(f64::NAN)
-    };
+    let time =
+        |name, rows, precision| report.milliseconds(name, rows, precision).unwrap_or(f64::NAN);
     let two = time(CFG, 2, "bf16");
     let bytes = bf16.weight_bytes() + 2 * bf16.cache_bytes(128);
     let share = bytes as f64 / two / 1e6 / report.read_bandwidth;
@@ -319,7 +326,8 @@ fn measure_busy(
     let busy = median(&mut busy);
     report.figures.insert("busy_to_alone", busy / median(&mut alone));
     subject.times = vec![busy];
-    let line = Measurement { name: "AliTok-B, another busy process".into(), ..subject.measurement() };
+    let line =
+        Measurement { name: "AliTok-B, another busy process".into(), ..subject.measurement() };
     report.measurements.push(line);
     Ok(())
 }
@@ -336,8 +344,7 @@ impl Drop for Busy {
 /// A step at token 4000 against one at token 100, each without the time its keys and values take to
 /// read.
 fn measure_lengths(options: &BenchOptions, report: &mut Report) -> Result<(), ModelError> {
-    let decoder =
-        RandomDecoder::new(SIMPLEAR_HALF_B, 4097, Products::Packed(Precision::Bf16))?;
+    let decoder = RandomDecoder::new(SIMPLEAR_HALF_B, 4097, Products::Packed(Precision::Bf16))?;
     let memory = ReadBuffer::new(256 << 20)?;
     let mut subjects = [
         Subject::new("SimpleAR-0.5B, token 100", &decoder, "bf16", 2, 100),

@@ -51,9 +51,11 @@ impl Lanes for Neon {
     #[inline(always)]
     unsafe fn load_low_bf16(from: *const u32) -> Self {
         unsafe {
-            Self([0, 4, 8, 12].map(|lane| {
-                vreinterpretq_f32_u32(vshlq_n_u32::<16>(vld1q_u32(from.add(lane))))
-            }))
+            Self(
+                [0, 4, 8, 12].map(|lane| {
+                    vreinterpretq_f32_u32(vshlq_n_u32::<16>(vld1q_u32(from.add(lane))))
+                }),
+            )
         }
     }
 
@@ -61,9 +63,10 @@ impl Lanes for Neon {
     unsafe fn load_high_bf16(from: *const u32) -> Self {
         unsafe {
             let mask = vdupq_n_u32(0xffff_0000);
-            Self([0, 4, 8, 12].map(|lane| {
-                vreinterpretq_f32_u32(vandq_u32(vld1q_u32(from.add(lane)), mask))
-            }))
+            Self(
+                [0, 4, 8, 12]
+                    .map(|lane| vreinterpretq_f32_u32(vandq_u32(vld1q_u32(from.add(lane)), mask))),
+            )
         }
     }
 
@@ -128,12 +131,7 @@ impl Lanes for Neon {
     unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
         let ([a, b, c, d], [e, f, g, h], [i, j, k, l]) = (self.0, factor.0, addend.0);
         unsafe {
-            Self([
-                vfmaq_f32(i, a, e),
-                vfmaq_f32(j, b, f),
-                vfmaq_f32(k, c, g),
-                vfmaq_f32(l, d, h),
-            ])
+            Self([vfmaq_f32(i, a, e), vfmaq_f32(j, b, f), vfmaq_f32(k, c, g), vfmaq_f32(l, d, h)])
         }
     }
 

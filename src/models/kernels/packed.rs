@@ -8,9 +8,9 @@
 //! a little more exact (a row's largest of 64 weights is smaller than its largest of 2048), but it
 //! would end the sum every block and read 6 % more; per row, the scale is one product at the end.
 
+use super::Kernel;
 use super::panel::{PANEL_ROWS, Panel, Sums, panel_sums};
 use super::storage::AlignedBytes;
-use super::Kernel;
 use crate::models::error::ModelError;
 use crate::models::linear::Precision;
 use half::{bf16, f16};

@@ -1,11 +1,11 @@
 //! Each kernel of this machine against plain f64 loops, and bit for bit against itself with other
 //! rows, threads and instruction sets.
 
+use super::Kernel;
 use super::activation::{Activation, activate};
 use super::head::{HeadJob, attend_head};
 use super::packed::{PackedMatrix, Source};
 use super::rows::normalize;
-use super::Kernel;
 use crate::models::linear::Precision;
 use half::bf16;
 use proptest::prelude::*;
@@ -58,8 +58,7 @@ fn check_product(outputs: usize, inputs: usize, rows: usize, seed: u64) {
     let x = numbers(seed + 1, rows * inputs);
     let bias = numbers(seed + 2, outputs);
     for precision in PRECISIONS {
-        let packed =
-            PackedMatrix::pack(Source::F32(&weights), outputs, inputs, precision).unwrap();
+        let packed = PackedMatrix::pack(Source::F32(&weights), outputs, inputs, precision).unwrap();
         let weights = stored(&weights, inputs, precision);
         for kernel in Kernel::available() {
             let y = product(&packed, kernel, &x, Some(&bias));
@@ -109,8 +108,7 @@ fn a_row_is_the_same_alone_and_among_others_on_every_kernel() {
     let weights = numbers(1, outputs * inputs);
     let x = numbers(2, rows * inputs);
     for precision in PRECISIONS {
-        let packed =
-            PackedMatrix::pack(Source::F32(&weights), outputs, inputs, precision).unwrap();
+        let packed = PackedMatrix::pack(Source::F32(&weights), outputs, inputs, precision).unwrap();
         for kernel in Kernel::available() {
             let all = product(&packed, kernel, &x, None);
             for count in 1..rows {
@@ -129,8 +127,7 @@ fn the_result_is_the_same_for_every_thread_count() {
     let weights = numbers(3, outputs * inputs);
     let x = numbers(4, 5 * inputs);
     for precision in PRECISIONS {
-        let packed =
-            PackedMatrix::pack(Source::F32(&weights), outputs, inputs, precision).unwrap();
+        let packed = PackedMatrix::pack(Source::F32(&weights), outputs, inputs, precision).unwrap();
         let results: Vec<Vec<f32>> = [1, 2, 3]
             .into_iter()
             .map(|threads| {
@@ -150,8 +147,7 @@ fn fused_kernels_agree_to_the_bit() {
     let weights = numbers(5, outputs * inputs);
     let x = numbers(6, 4 * inputs);
     for precision in PRECISIONS {
-        let packed =
-            PackedMatrix::pack(Source::F32(&weights), outputs, inputs, precision).unwrap();
+        let packed = PackedMatrix::pack(Source::F32(&weights), outputs, inputs, precision).unwrap();
         let results: Vec<Vec<f32>> =
             fused.iter().map(|&kernel| product(&packed, kernel, &x, None)).collect();
         assert!(results.iter().all(|result| *result == results[0]), "{precision}");
@@ -181,8 +177,7 @@ fn nan_and_infinity_reach_the_outputs_that_they_concern_and_no_others() {
     for precision in PRECISIONS {
         let mut weights = numbers(8, outputs * inputs);
         weights[35 * inputs + 20] = f32::NAN;
-        let packed =
-            PackedMatrix::pack(Source::F32(&weights), outputs, inputs, precision).unwrap();
+        let packed = PackedMatrix::pack(Source::F32(&weights), outputs, inputs, precision).unwrap();
         let mut x = numbers(9, 3 * inputs);
         x[inputs + 3] = f32::NAN;
         for kernel in Kernel::available() {
