@@ -6,7 +6,7 @@
 
 use crate::models::error::ModelError;
 use crate::models::kernels::Kernel;
-use crate::models::kernels::read::ReadBuffer;
+use crate::models::kernels::read::{Prefetch, ReadBuffer};
 use crate::models::kv_cache::KvCache;
 use crate::models::linear::Precision;
 use crate::models::random_decoder::{
@@ -229,8 +229,8 @@ fn interleave(
     memory: &ReadBuffer,
 ) -> Result<f64, ModelError> {
     let kernel = Kernel::current();
-    let ways = [None, Some(1024), Some(2048), Some(4096)];
-    let mut reads = [const { Vec::new() }; 4];
+    let ways = [Prefetch::Hardware, Prefetch::Near, Prefetch::FarAndNear];
+    let mut reads = [const { Vec::new() }; 3];
     for round in 0..rounds + 1 {
         for (way, times) in ways.iter().zip(&mut reads) {
             let start = Instant::now();
@@ -282,7 +282,8 @@ fn measure_alitok(options: &BenchOptions, report: &mut Report) -> Result<(), Mod
     let time =
         |name, rows, precision| report.milliseconds(name, rows, precision).unwrap_or(f64::NAN);
     let two = time(CFG, 2, "bf16");
-    let share = bf16.weight_bytes() as f64 / two / 1e6 / report.read_bandwidth;
+    let bytes = bf16.weight_bytes() + 2 * bf16.cache_bytes(128);
+    let share = bytes as f64 / two / 1e6 / report.read_bandwidth;
     let mut figures = vec![
         ("bandwidth_share_bf16_2_rows", share),
         ("ratio_4_rows_to_2", time(CFG, 4, "bf16") / two),

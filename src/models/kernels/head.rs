@@ -11,6 +11,12 @@ use super::{Kernel, Task};
 /// Positions whose keys or values stay in the first-level cache between passes.
 const BLOCK: usize = 32;
 
+/// Numbers of a cache line.
+const LINE: usize = 16;
+
+/// Blocks between a cache line's request in the second-level cache and its use.
+const FAR_BLOCKS: usize = 3;
+
 /// Query heads whose sums are kept in registers together.
 const TOGETHER: usize = 4;
 
@@ -111,6 +117,31 @@ impl Task for Scores<'_> {
 }
 
 impl Scores<'_> {
+    /// Asks for the keys that come, and while the first keys are read for the first values. Nothing
+    /// beyond the filled part of the cache is asked for: at small lengths it would cost more than
+    /// all that is needed.
+    #[inline(always)]
+    unsafe fn prefetch<L: Lanes>(&self, position: usize) {
+        let HeadJob { keys, values, dim, .. } = self.job;
+        let (near, far) = (position + BLOCK / 4, position + BLOCK * FAR_BLOCKS / 2);
+        // SAFETY: prefetches may point anywhere; the instruction set is the caller's.
+        unsafe {
+            for channel in (0..dim).step_by(LINE) {
+                if let Some(line) = keys.get(near * dim + channel) {
+                    L::prefetch(std::ptr::from_ref(line).cast());
+                }
+                if let Some(line) = keys.get(far * dim + channel) {
+                    L::prefetch_far(std::ptr::from_ref(line).cast());
+                }
+                if position < BLOCK * FAR_BLOCKS
+                    && let Some(line) = values.get(position * dim + channel)
+                {
+                    L::prefetch_far(std::ptr::from_ref(line).cast());
+                }
+            }
+        }
+    }
+
     /// Scores of heads `first..first + G` at positions `from..to`.
     #[inline(always)]
     unsafe fn block<L: Lanes, const G: usize>(&mut self, first: usize, from: usize, to: usize) {
@@ -124,6 +155,9 @@ impl Scores<'_> {
             for position in from..to {
                 let key = keys.as_ptr().add(position * dim);
                 let mut sums = [L::splat(0.0); G];
+                if first == 0 {
+                    self.prefetch::<L>(position);
+                }
                 for channel in (0..whole).step_by(LANES) {
                     let key = L::load(key.add(channel));
                     for (head, sum) in sums.iter_mut().enumerate() {
@@ -217,7 +251,16 @@ impl Outputs<'_> {
                     *sum = L::load(out.add(head * dim + channel));
                 }
                 for position in from..to {
-                    let value = L::load(values.as_ptr().add(position * dim + channel));
+                    let value = values.as_ptr().add(position * dim + channel);
+                    if first == 0 {
+                        if position + BLOCK < visible {
+                            L::prefetch(value.wrapping_add(BLOCK * dim).cast());
+                        }
+                        if position + FAR_BLOCKS * BLOCK < visible {
+                            L::prefetch_far(value.wrapping_add(FAR_BLOCKS * BLOCK * dim).cast());
+                        }
+                    }
+                    let value = L::load(value);
                     for (head, sum) in sums.iter_mut().enumerate() {
                         let probability = L::splat(*probabilities.add(head * visible + position));
                         *sum = probability.mul_add(value, *sum);

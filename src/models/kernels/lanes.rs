@@ -31,8 +31,11 @@ pub(super) trait Lanes: Copy {
     unsafe fn load_high_bf16(from: *const u32) -> Self;
     /// Reads 16 i8.
     unsafe fn load_int8(from: *const i8) -> Self;
-    /// Asks for the cache line at `at`, which may lie outside of any allocation.
+    /// Asks for the cache line at `at`, which may lie outside of any allocation, in the first-level
+    /// cache.
     unsafe fn prefetch(at: *const u8);
+    /// The same in the second-level cache.
+    unsafe fn prefetch_far(at: *const u8);
     /// `self + other`.
     unsafe fn add(self, other: Self) -> Self;
     /// `self - other`.

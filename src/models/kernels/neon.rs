@@ -95,6 +95,14 @@ impl Lanes for Neon {
     }
 
     #[inline(always)]
+    unsafe fn prefetch_far(at: *const u8) {
+        unsafe {
+            std::arch::asm!("prfm pldl2keep, [{at}]", at = in(reg) at,
+                options(nostack, preserves_flags, readonly));
+        }
+    }
+
+    #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
         self.zip(other, |a, b| unsafe { vaddq_f32(a, b) })
     }

@@ -17,8 +17,10 @@ pub(super) type Sums = [[f32; PANEL]; PANEL_ROWS];
 /// Steps over k that stay in the first-level cache between passes: 4 KiB of f32.
 const BLOCK: usize = 32;
 
-/// How far ahead of its use a weight is asked for, in bytes.
-const AHEAD: usize = 2048;
+/// How far ahead of its use a weight is asked for, in bytes: first in the second-level cache, which
+/// waits for many more lines at once than the first level does, then in the first.
+pub(super) const FAR_AHEAD: usize = 10 << 10;
+pub(super) const AHEAD: usize = 2 << 10;
 
 /// One panel of packed weights, in storage order.
 #[derive(Clone, Copy)]
@@ -85,7 +87,7 @@ impl PanelSums<'_> {
         let Self { x, rows, inputs, sums, .. } = self;
         // SAFETY: rows, steps and lengths as in `run`; the groups below cover `rows` exactly.
         unsafe {
-            if rows <= L::WIDE_ROWS {
+            if L::WIDE_ROWS >= PANEL_ROWS || rows <= L::WIDE_ROWS {
                 let job = Block::<W> { panel, from: 0, to: inputs, x: x.as_ptr(), stride: inputs };
                 return job.rows::<L, true, true>(rows, sums.as_mut_ptr());
             }
@@ -162,10 +164,12 @@ impl<W: Weight> Block<W> {
             for k in self.from..self.to {
                 let weights = self.panel.add(k * W::STRIDE);
                 if LOW {
-                    let ahead = weights.cast::<u8>().wrapping_add(AHEAD);
-                    L::prefetch(ahead);
+                    let weights = weights.cast::<u8>();
+                    L::prefetch_far(weights.wrapping_add(FAR_AHEAD));
+                    L::prefetch(weights.wrapping_add(AHEAD));
                     if W::STRIDE * size_of::<W::Item>() > 64 {
-                        L::prefetch(ahead.wrapping_add(64));
+                        L::prefetch_far(weights.wrapping_add(FAR_AHEAD + 64));
+                        L::prefetch(weights.wrapping_add(AHEAD + 64));
                     }
                 }
                 let x = self.x.add(k);

@@ -1,6 +1,7 @@
 //! Reading memory as fast as it goes: the roof that decoding is measured against.
 
 use super::lanes::{LANES, Lanes};
+use super::panel::{AHEAD, FAR_AHEAD};
 use super::storage::AlignedBytes;
 use super::{Kernel, Task};
 use crate::models::error::ModelError;
@@ -8,6 +9,17 @@ use rayon::prelude::*;
 
 /// Bytes that one thread reads before it looks for more work.
 const PIECE: usize = 4 << 20;
+
+/// Which cache lines are asked for before their use. Which way is fastest differs between machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Prefetch {
+    /// None: the processor guesses by itself.
+    Hardware,
+    /// In the first-level cache.
+    Near,
+    /// In the second-level cache, then in the first, as the kernels do.
+    FarAndNear,
+}
 
 /// Memory that is read whole, laid out as weights are.
 #[derive(Debug)]
@@ -31,18 +43,17 @@ impl ReadBuffer {
         self.storage.bytes().len()
     }
 
-    /// Reads everything with the threads of the current pool. With `ahead`, cache lines are asked
-    /// for that many bytes before their use. The result depends on all bytes.
-    pub(crate) fn read(&self, kernel: Kernel, ahead: Option<usize>) -> f32 {
+    /// Reads everything with the threads of the current pool. The result depends on all bytes.
+    pub(crate) fn read(&self, kernel: Kernel, prefetch: Prefetch) -> f32 {
         let numbers: &[f32] = bytemuck::cast_slice(self.storage.bytes());
         let pieces = numbers.par_chunks(PIECE / size_of::<f32>());
-        pieces.map(|numbers| kernel.run(ReadAll { numbers, ahead })).sum()
+        pieces.map(|numbers| kernel.run(ReadAll { numbers, prefetch })).sum()
     }
 }
 
 struct ReadAll<'a> {
     numbers: &'a [f32],
-    ahead: Option<usize>,
+    prefetch: Prefetch,
 }
 
 impl Task for ReadAll<'_> {
@@ -58,8 +69,11 @@ impl Task for ReadAll<'_> {
             for chunk in chunks {
                 for (stream, sum) in sums.iter_mut().enumerate() {
                     let at = chunk.as_ptr().add(stream * LANES);
-                    if let Some(ahead) = self.ahead {
-                        L::prefetch(at.cast::<u8>().wrapping_add(ahead));
+                    if self.prefetch == Prefetch::FarAndNear {
+                        L::prefetch_far(at.cast::<u8>().wrapping_add(FAR_AHEAD));
+                    }
+                    if self.prefetch != Prefetch::Hardware {
+                        L::prefetch(at.cast::<u8>().wrapping_add(AHEAD));
                     }
                     *sum = sum.add(L::load(at));
                 }
