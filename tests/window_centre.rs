@@ -35,9 +35,7 @@ fn window(state: State, size: (f32, f32)) -> Harness<'static, State> {
         state.focus.begin_frame();
         timeline::handle_keys(&ctx, state);
         timeline::advance_playback(&ctx, state);
-        egui::Panel::right("inspector")
-            .exact_size(300.0)
-            .show(ui, |ui| inspector::show(ui, state));
+        egui::Panel::right("inspector").exact_size(300.0).show(ui, |ui| inspector::show(ui, state));
         egui::Panel::bottom("plots").exact_size(220.0).show(ui, |ui| plots::show(ui, state));
         egui::Panel::bottom("timeline").exact_size(40.0).show(ui, |ui| timeline::show(ui, state));
         egui::CentralPanel::default().show(ui, |ui| lanes_view::show(ui, state));
@@ -288,7 +286,8 @@ fn four_lanes_and_grids_of_any_shape_fit() {
     ] {
         let done = layout.len() - 1;
         let mut harness = window(state(kinds, layout.clone(), done), (1000.0, 760.0));
-        let names: Vec<_> = kinds.iter().map(|kind| format!("{} image", kind.label(true))).collect();
+        let names: Vec<_> =
+            kinds.iter().map(|kind| format!("{} image", kind.label(true))).collect();
         let images: Vec<Rect> =
             names.iter().map(|name| harness.get_by_label(name).rect()).collect();
         let shape = content_size(&layout);
@@ -423,9 +422,15 @@ fn the_data_of_a_plot_is_complete_csv() {
     assert_eq!(
         lines[0],
         [
-            "step", "row", "column",
-            "none entropy_unconditional", "none entropy_conditional", "none entropy_guided",
-            "cfg entropy_unconditional", "cfg entropy_conditional", "cfg entropy_guided",
+            "step",
+            "row",
+            "column",
+            "none entropy_unconditional",
+            "none entropy_conditional",
+            "none entropy_guided",
+            "cfg entropy_unconditional",
+            "cfg entropy_conditional",
+            "cfg entropy_guided",
         ]
     );
     assert_eq!(lines.len(), 4);

@@ -80,9 +80,7 @@ pub fn explanation(comparison: Comparison) -> &'static str {
         Comparison::SideBySide => "Every lane in its own place, all at the same zoom.",
         Comparison::Wipe => "Two lanes in one place; drag the line between them.",
         Comparison::Flip => "One lane; hold Alt to see the other in the same place.",
-        Comparison::Difference => {
-            "Where two lanes differ: pixels by colour, tokens by an outline."
-        }
+        Comparison::Difference => "Where two lanes differ: pixels by colour, tokens by an outline.",
     }
 }
 

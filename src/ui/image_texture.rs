@@ -90,8 +90,10 @@ fn whole(ctx: &Context, image: &RgbImage, muted: bool) -> ColorImage {
     let limit = ctx.input(|input| input.max_texture_side) as u32;
     let side = image.width().max(image.height());
     if limit > 0 && side > limit {
-        let shrink = |length: u32| ((u64::from(length) * u64::from(limit) / u64::from(side)) as u32).max(1);
-        let small = image::imageops::thumbnail(image, shrink(image.width()), shrink(image.height()));
+        let shrink =
+            |length: u32| ((u64::from(length) * u64::from(limit) / u64::from(side)) as u32).max(1);
+        let small =
+            image::imageops::thumbnail(image, shrink(image.width()), shrink(image.height()));
         return colours(&small, 0..small.height() as usize, muted);
     }
     colours(image, 0..image.height() as usize, muted)
@@ -140,9 +142,10 @@ impl LaneTextures {
         map: crate::ui::view::ColourMap,
         options: TextureOptions,
     ) -> TextureId {
-        let fresh = self.difference_of.as_ref().is_some_and(|key| {
-            Arc::ptr_eq(&key.a, a) && Arc::ptr_eq(&key.b, b) && key.map == map
-        });
+        let fresh = self
+            .difference_of
+            .as_ref()
+            .is_some_and(|key| Arc::ptr_eq(&key.a, a) && Arc::ptr_eq(&key.b, b) && key.map == map);
         if !fresh {
             let image = Arc::new(difference_image(a, b, map));
             let (a, b) = (Arc::clone(a), Arc::clone(b));
@@ -159,11 +162,7 @@ impl LaneTextures {
 }
 
 /// Mean absolute difference of the three channels, 0 to 1, on a colour map.
-pub fn difference_image(
-    a: &RgbImage,
-    b: &RgbImage,
-    map: crate::ui::view::ColourMap,
-) -> RgbImage {
+pub fn difference_image(a: &RgbImage, b: &RgbImage, map: crate::ui::view::ColourMap) -> RgbImage {
     let table: Vec<[u8; 3]> = (0..=255u8)
         .map(|value| {
             let colour = theme::map_colour(map, f32::from(value) / 255.0);
@@ -198,7 +197,12 @@ impl SwatchTextures {
 }
 
 /// Identity of the pixels asked for last, so that one request is made per change.
-pub fn needs_request(asked: &mut Vec<(RunId, usize)>, lane: usize, run: RunId, steps: usize) -> bool {
+pub fn needs_request(
+    asked: &mut Vec<(RunId, usize)>,
+    lane: usize,
+    run: RunId,
+    steps: usize,
+) -> bool {
     if asked.len() <= lane {
         asked.resize(lane + 1, (RunId::MAX, usize::MAX));
     }

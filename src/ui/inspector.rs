@@ -156,21 +156,79 @@ impl Token<'_> {
                 number(self.record(lane).and_then(value), decimals)
             });
         };
-        line(ui, "confidence", "How sure the model was of this token. Eq. 3: largest conditional probability, unless the method says otherwise.", 3, |r| Some(r.confidence));
-        line(ui, "sampled p", "Probability of the token in the distribution it was drawn from: guided, after temperature and filters.", 3, |r| Some(r.sampled_probability));
+        line(
+            ui,
+            "confidence",
+            "How sure the model was of this token. Eq. 3: largest conditional probability, unless the method says otherwise.",
+            3,
+            |r| Some(r.confidence),
+        );
+        line(
+            ui,
+            "sampled p",
+            "Probability of the token in the distribution it was drawn from: guided, after temperature and filters.",
+            3,
+            |r| Some(r.sampled_probability),
+        );
         self.weights(ui);
         ui.add_space(6.0);
-        line(ui, "entropy c", "How undecided the conditional branch was, 0 to 1. Normalized entropy of z_c (Eq. 11).", 3, |r| Some(r.entropy_conditional));
-        line(ui, "entropy u, ũ", "The same of the branch that guides: z_u, in SoftCFG lanes the perturbed z_ũ (Eq. 12).", 3, |r| r.entropy_unconditional);
-        line(ui, "entropy guided", "The same of the guided logits (Eq. 13).", 3, |r| Some(r.entropy_guided));
+        line(
+            ui,
+            "entropy c",
+            "How undecided the conditional branch was, 0 to 1. Normalized entropy of z_c (Eq. 11).",
+            3,
+            |r| Some(r.entropy_conditional),
+        );
+        line(
+            ui,
+            "entropy u, ũ",
+            "The same of the branch that guides: z_u, in SoftCFG lanes the perturbed z_ũ (Eq. 12).",
+            3,
+            |r| r.entropy_unconditional,
+        );
+        line(ui, "entropy guided", "The same of the guided logits (Eq. 13).", 3, |r| {
+            Some(r.entropy_guided)
+        });
         ui.add_space(6.0);
-        line(ui, "scale_s", "How strongly the branches are set apart at this step: z_u + scale_s (z_c - z_u).", 3, |r| Some(r.scale));
-        line(ui, "γ_t", "The paper's γ_t of Eq. 6, which is scale_s minus 1.", 3, |r| Some(r.scale - 1.0));
-        line(ui, "‖Δ‖", "How far conditional and clean unconditional branch are apart. L2 norm of z_c - z_u.", 2, |r| r.delta);
-        line(ui, "‖z_c - z_g‖", "How far the conditional is from the branch that guides (z_ũ in SoftCFG lanes).", 2, |r| r.guiding_delta);
+        line(
+            ui,
+            "scale_s",
+            "How strongly the branches are set apart at this step: z_u + scale_s (z_c - z_u).",
+            3,
+            |r| Some(r.scale),
+        );
+        line(ui, "γ_t", "The paper's γ_t of Eq. 6, which is scale_s minus 1.", 3, |r| {
+            Some(r.scale - 1.0)
+        });
+        line(
+            ui,
+            "‖Δ‖",
+            "How far conditional and clean unconditional branch are apart. L2 norm of z_c - z_u.",
+            2,
+            |r| r.delta,
+        );
+        line(
+            ui,
+            "‖z_c - z_g‖",
+            "How far the conditional is from the branch that guides (z_ũ in SoftCFG lanes).",
+            2,
+            |r| r.guiding_delta,
+        );
         if self.run.record.spec.settings.delta_context {
-            line(ui, "‖Δctx‖", "What the perturbation changes: L2 norm of z_u - z_ũ (Eq. 7).", 2, |r| r.delta_context);
-            line(ui, "cos(Δ, Δctx)", "Above 0 the perturbation strengthens the guidance, below 0 it weakens it (Eq. 7).", 3, |r| r.delta_cosine);
+            line(
+                ui,
+                "‖Δctx‖",
+                "What the perturbation changes: L2 norm of z_u - z_ũ (Eq. 7).",
+                2,
+                |r| r.delta_context,
+            );
+            line(
+                ui,
+                "cos(Δ, Δctx)",
+                "Above 0 the perturbation strengthens the guidance, below 0 it weakens it (Eq. 7).",
+                3,
+                |r| r.delta_cosine,
+            );
         }
     }
 
@@ -214,7 +272,9 @@ impl Token<'_> {
         self.cells(ui, "code", tooltip, |ui, lane| {
             let code = codes.get(lane).copied().flatten();
             ui.monospace(code.map_or("–".into(), |code| code.to_string()));
-            if let Some(code) = code {
+            if let Some(code) = code
+                && self.names.len() < 3
+            {
                 swatches.show(ui, code, 16.0, self.palette);
             }
         });
@@ -223,8 +283,16 @@ impl Token<'_> {
     /// w and ŵ at the cursor's step; what they would be in lanes that do not weigh.
     fn weights(&self, ui: &mut Ui) {
         let lines = [
-            ("w", false, "Factor on this token's value in the unconditional branch at the cursor's step without step norm. Eq. 3: 1 - confidence."),
-            ("ŵ", true, "The same with step norm, so that all tokens together lose one token's worth. Eq. 9."),
+            (
+                "w",
+                false,
+                "Factor on this token's value in the unconditional branch at the cursor's step without step norm; of the newest token, at the next step. Eq. 3: 1 - confidence.",
+            ),
+            (
+                "ŵ",
+                true,
+                "The same with step norm, so that all tokens together lose one token's worth. Eq. 9.",
+            ),
         ];
         for (label, step_norm, tooltip) in lines {
             let values: Vec<Option<f32>> = (0..self.names.len())
@@ -232,7 +300,8 @@ impl Token<'_> {
                     let kind = *self.run.record.lanes().get(lane)?;
                     let records = &self.run.lanes.get(lane)?.records;
                     let spec = &self.run.record.spec;
-                    let step = self.weights_step;
+                    // A token that is not weighed yet shows its first weight.
+                    let step = self.weights_step.max(self.step + 1);
                     let weights = weights_at(spec, kind, records, step, Some(step_norm));
                     weights.get(self.step).copied()
                 })
@@ -258,13 +327,7 @@ impl Token<'_> {
     }
 
     /// A label at the left, a cell for each lane in columns at the right.
-    fn cells(
-        &self,
-        ui: &mut Ui,
-        label: &str,
-        tooltip: &str,
-        mut cell: impl FnMut(&mut Ui, usize),
-    ) {
+    fn cells(&self, ui: &mut Ui, label: &str, tooltip: &str, mut cell: impl FnMut(&mut Ui, usize)) {
         let width = self.column_width(ui);
         let size = vec2(ui.available_width(), LINE);
         ui.allocate_ui_with_layout(size, Layout::right_to_left(Align::Center), |ui| {

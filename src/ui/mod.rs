@@ -15,6 +15,7 @@ pub mod overlay_controls;
 pub mod plot_data;
 pub mod plot_parts;
 pub mod plots;
+pub mod stage;
 pub mod state;
 pub mod theme;
 pub mod timeline;

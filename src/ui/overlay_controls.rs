@@ -19,7 +19,7 @@ use strum::VariantArray;
 /// Height of one row of controls.
 const ROW: f32 = 32.0;
 /// Width from which everything fits in one row.
-const ONE_ROW: f32 = 800.0;
+const ONE_ROW: f32 = 745.0;
 /// Width from which opacity and colours are in the row rather than in a menu.
 const INLINE: f32 = 560.0;
 
@@ -76,7 +76,8 @@ fn overlay_look(ui: &mut Ui, view: &mut ViewSettings) {
         ui.spacing_mut().slider_width = 64.0;
         let response = ui.add(Slider::new(&mut view.opacity, 0.0..=1.0).show_value(false));
         let percent = format!("{:.0} %", view.opacity * 100.0);
-        response.widget_info(|| WidgetInfo::slider(true, f64::from(view.opacity), "Overlay opacity"));
+        response
+            .widget_info(|| WidgetInfo::slider(true, f64::from(view.opacity), "Overlay opacity"));
         response.on_hover_text(format!("Opacity of the overlay, now {percent}."));
     });
     colour_map_choice(ui, view);
@@ -142,7 +143,7 @@ pub fn colour_bar(ui: &mut Ui, view: &mut ViewSettings, range: Option<(f32, f32)
     ui.spacing_mut().item_spacing = vec2(2.0, 4.0);
     let (title, unit) = match range {
         Some(_) => overlay::title_and_unit(view.overlay),
-        None => ("difference", "of 255 levels"),
+        None => ("difference", "of 255"),
     };
     ui.label(egui::RichText::new(title).small()).on_hover_text(match range {
         Some(_) => overlay::explanation(view.overlay),
@@ -152,7 +153,8 @@ pub fn colour_bar(ui: &mut Ui, view: &mut ViewSettings, range: Option<(f32, f32)
     let (low, high) = range.unwrap_or((0.0, 255.0));
     let reserved = if range.is_some() { 52.0 } else { 20.0 };
     let height = (ui.available_height() - reserved).clamp(40.0, 180.0);
-    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
+    let (rect, response) =
+        ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
     let bar = Rect::from_min_size(rect.min, vec2(12.0, rect.height()));
     paint_bar(ui, bar, view.colour_map, palette);
     for fraction in [0.0, 0.5, 1.0f32] {

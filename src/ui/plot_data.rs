@@ -180,7 +180,8 @@ pub fn curve(
     let end = visible.end.min(records.len());
     let start = visible.start.min(end);
     let records = records.get(start..end).unwrap_or_default();
-    let point = |offset: usize, value: f32| PlotPoint::new((start + offset) as f64, f64::from(value));
+    let point =
+        |offset: usize, value: f32| PlotPoint::new((start + offset) as f64, f64::from(value));
     let finite = |record: &StepRecord| value(record).filter(|value| value.is_finite());
     if records.len() <= buckets.max(1) * 2 {
         let points = records.iter().enumerate();
@@ -190,7 +191,8 @@ pub fn curve(
     let mut points = Vec::with_capacity(2 * buckets + 2);
     for (bucket, records) in records.chunks(size).enumerate() {
         let offset = bucket * size;
-        let values = || records.iter().enumerate().filter_map(|(i, record)| Some((i, finite(record)?)));
+        let values =
+            || records.iter().enumerate().filter_map(|(i, record)| Some((i, finite(record)?)));
         if average {
             let (count, sum) = values().fold((0, 0.0), |(n, sum), (_, value)| (n + 1, sum + value));
             if count > 0 {

@@ -9,8 +9,8 @@ use crate::ui::theme::{self, Palette};
 use crate::ui::token_text;
 use crate::ui::view::Cursor;
 use egui::{
-    Align, Context, EventFilter, Key, Layout, Modifiers, PopupAnchor, Rect,
-    Response, Sense, Stroke, TextStyle, Tooltip, Ui, WidgetInfo, pos2, vec2,
+    Align, Context, EventFilter, Key, Layout, Modifiers, PopupAnchor, Rect, Response, Sense,
+    Stroke, TextStyle, Tooltip, Ui, WidgetInfo, pos2, vec2,
 };
 use egui_material_icons::icons::{
     ICON_CHEVRON_LEFT, ICON_CHEVRON_RIGHT, ICON_FIRST_PAGE, ICON_LAST_PAGE, ICON_PAUSE,
@@ -186,8 +186,20 @@ fn buttons(ui: &mut Ui, run: Option<&RunView>, cursor: &mut Cursor) {
             move_cursor(cursor, by, run.steps_done(), steps_per_row(&run.record.layout));
         }
     };
-    go(ui, ICON_CHEVRON_RIGHT, "Step forward", "On by one token (Right); by a row: Down.", Move::By(1));
-    go(ui, ICON_LAST_PAGE, "Newest step", "To the newest token, and follows it (End).", Move::Newest);
+    go(
+        ui,
+        ICON_CHEVRON_RIGHT,
+        "Step forward",
+        "On by one token (Right); by a row: Down.",
+        Move::By(1),
+    );
+    go(
+        ui,
+        ICON_LAST_PAGE,
+        "Newest step",
+        "To the newest token, and follows it (End).",
+        Move::Newest,
+    );
 }
 
 /// Where a number of tokens lies on the bar.
@@ -221,7 +233,8 @@ fn bar(
 
     let painter = ui.painter_at(rect);
     painter.rect_filled(track, 2.0, palette.raised);
-    let to = |position| Rect::from_min_max(track.min, pos2(x_of(track, position, steps), track.max.y));
+    let to =
+        |position| Rect::from_min_max(track.min, pos2(x_of(track, position, steps), track.max.y));
     if steps > 0 {
         painter.rect_filled(to(done), 2.0, palette.secondary.gamma_multiply(0.55));
         painter.rect_filled(to(shown), 2.0, palette.accent);
@@ -240,7 +253,8 @@ fn bar(
         painter.circle_stroke(knob, 10.0, Stroke::new(1.5, palette.accent));
     }
     if let Some(step) = run.first_divergence {
-        diamond(&painter, pos2(mark(step), track.top() - 6.0), 4.5, palette);
+        let at = pos2(mark(step), track.top() - 6.0);
+        diamond(&painter, at, 4.5, palette.text, palette.window);
     }
 }
 
@@ -270,7 +284,8 @@ fn interact(
         move_cursor(cursor, Move::By(requests.1), done, per_row);
     }
     if response.has_focus() {
-        let arrows = EventFilter { horizontal_arrows: true, vertical_arrows: true, ..Default::default() };
+        let arrows =
+            EventFilter { horizontal_arrows: true, vertical_arrows: true, ..Default::default() };
         ui.ctx().memory_mut(|memory| memory.set_focus_lock_filter(response.id, arrows));
     }
     if (response.dragged() || response.clicked())

@@ -237,7 +237,10 @@ fn drawn_line(
         }
     };
     let own = view.names.get(view.lane).map_or("this lane", |name| name.label);
-    let tooltip = format!("Where the token that {} drew stands in the guided distribution of {own}.", name.label);
+    let tooltip = format!(
+        "Where the token that {} drew stands in the guided distribution of {own}.",
+        name.label
+    );
     ui.horizontal(|ui| {
         ui.set_min_height(LINE + 2.0);
         ui.spacing_mut().item_spacing.x = 5.0;

@@ -49,7 +49,9 @@ pub enum ColourMap {
 }
 
 /// What the plots show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, VariantArray)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, VariantArray,
+)]
 pub enum PlotTab {
     /// Normalized entropies.
     #[default]

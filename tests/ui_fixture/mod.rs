@@ -17,7 +17,8 @@ pub const PIXELS: u32 = 8;
 
 /// A number in 0..1 that depends on its arguments only.
 pub fn noise(a: usize, b: usize) -> f32 {
-    let mut x = (a as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (b as u64).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let mut x = (a as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        ^ (b as u64).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     x ^= x >> 31;
     x = x.wrapping_mul(0x94D0_49BB_1331_11EB);
     x ^= x >> 29;
@@ -67,7 +68,11 @@ pub fn record(kind: LaneKind, lane: usize, layout: &TokenLayout, step: usize) ->
         budget: 0.6 * step as f32,
         budget_normalized: if step == 0 { 0.0 } else { 1.0 },
         top_conditional: top(step, 11, token, confidence),
-        top_unconditional: if guided { top(step, 12 + lane, token ^ 3, 0.18) } else { TopTokens::default() },
+        top_unconditional: if guided {
+            top(step, 12 + lane, token ^ 3, 0.18)
+        } else {
+            TopTokens::default()
+        },
         top_guided: top(step, 13, token, (confidence * 1.1).min(0.97)),
     }
 }
