@@ -65,9 +65,9 @@ impl LaneName {
         match (self.kind, self.step_norm) {
             (LaneKind::None, _) => "conditional branch alone",
             (LaneKind::Cfg, _) => "plain unconditional branch",
-            (LaneKind::SoftCfg, true) => "confident tokens weigh less, total of one token",
+            (LaneKind::SoftCfg, true) => "confident tokens weigh less",
             (LaneKind::SoftCfg, false) | (LaneKind::SoftCfgNoStepNorm, _) => {
-                "confident tokens weigh less, no limit"
+                "confident tokens weigh less, unlimited"
             }
         }
     }
@@ -120,7 +120,7 @@ pub fn icon_toggle(
     tooltip: &str,
 ) -> Response {
     let text = icon.rich_text().size(16.0);
-    let button = Button::selectable(*on, text).min_size(vec2(28.0, 26.0));
+    let button = Button::new(text).selected(*on).min_size(vec2(28.0, 26.0));
     let mut response = ui.add(button);
     if response.clicked() {
         *on = !*on;
@@ -153,9 +153,16 @@ pub fn choice<T: PartialEq>(
 
 /// A lane's dot and name.
 pub fn lane_label(ui: &mut Ui, name: &LaneName) -> Response {
-    lane_dot(ui, name.colour);
-    ui.add(egui::Label::new(RichText::new(name.label).strong()).truncate())
-        .on_hover_text(name.explanation())
+    let from_right = ui.layout().prefer_right_to_left();
+    if !from_right {
+        lane_dot(ui, name.colour);
+    }
+    let label = egui::Label::new(RichText::new(name.label).strong()).truncate();
+    let response = ui.add(label).on_hover_text(name.explanation());
+    if from_right {
+        lane_dot(ui, name.colour);
+    }
+    response
 }
 
 /// The dot beside a lane's name.

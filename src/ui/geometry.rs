@@ -16,11 +16,15 @@ pub const MAX_ZOOM: f32 = 40.0;
 /// middle of the area.
 pub fn viewports(area: Rect, count: usize, content: Vec2, header: f32, gap: f32) -> Vec<Rect> {
     let count = count.max(1);
-    let (mut best_columns, mut best_scale) = (count, f32::NEG_INFINITY);
+    let (mut best_columns, mut best_scale, mut best_empty) = (count, f32::NEG_INFINITY, 0);
     for columns in (1..=count).rev() {
-        let scale = scale_in(area.size(), columns, count.div_ceil(columns), content, header, gap);
-        if scale > best_scale {
-            (best_columns, best_scale) = (columns, scale);
+        let rows = count.div_ceil(columns);
+        let scale = scale_in(area.size(), columns, rows, content, header, gap);
+        let empty = columns * rows - count;
+        // Four lanes of one size are two rows of two, not three and one.
+        let as_large = scale > 0.999 * best_scale && empty < best_empty;
+        if scale > 1.001 * best_scale || as_large {
+            (best_columns, best_scale, best_empty) = (columns, scale, empty);
         }
     }
     let rows = count.div_ceil(best_columns);
@@ -222,6 +226,9 @@ mod tests {
             tops.len()
         };
         assert_eq!(rows(4, 800.0, 800.0), 2);
+        let wide = Rect::from_min_size(pos2(0.0, 0.0), vec2(690.0, 430.0));
+        let lefts = viewports(wide, 4, square, 24.0, 8.0);
+        assert_eq!(lefts[0].left(), lefts[2].left(), "two rows of two");
         assert_eq!(rows(4, 1600.0, 380.0), 1);
         assert_eq!(rows(2, 800.0, 500.0), 1);
         assert_eq!(rows(2, 400.0, 900.0), 2);

@@ -272,7 +272,9 @@ impl Token<'_> {
         self.cells(ui, "code", tooltip, |ui, lane| {
             let code = codes.get(lane).copied().flatten();
             ui.monospace(code.map_or("–".into(), |code| code.to_string()));
-            if let Some(code) = code {
+            if let Some(code) = code
+                && self.names.len() < 3
+            {
                 swatches.show(ui, code, 16.0, self.palette);
             }
         });
@@ -284,7 +286,7 @@ impl Token<'_> {
             (
                 "w",
                 false,
-                "Factor on this token's value in the unconditional branch at the cursor's step without step norm. Eq. 3: 1 - confidence.",
+                "Factor on this token's value in the unconditional branch at the cursor's step without step norm; of the newest token, at the next step. Eq. 3: 1 - confidence.",
             ),
             (
                 "ŵ",
@@ -298,7 +300,8 @@ impl Token<'_> {
                     let kind = *self.run.record.lanes().get(lane)?;
                     let records = &self.run.lanes.get(lane)?.records;
                     let spec = &self.run.record.spec;
-                    let step = self.weights_step;
+                    // A token that is not weighed yet shows its first weight.
+                    let step = self.weights_step.max(self.step + 1);
                     let weights = weights_at(spec, kind, records, step, Some(step_norm));
                     weights.get(self.step).copied()
                 })

@@ -35,12 +35,12 @@ pub fn show(
         match content {
             CellContent::Lane(lane) => {
                 let Some(name) = name(lane) else { return };
-                centre::lane_label(ui, name);
                 ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                     save_menu(ui, header, lane, actions);
                     let summary = Label::new(secondary(name.summary(), palette)).truncate();
                     ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                        if ui.available_width() > 60.0 {
+                        centre::lane_label(ui, name);
+                        if ui.available_width() > 100.0 {
                             ui.add(summary).on_hover_text(name.explanation());
                         }
                     });
@@ -49,13 +49,7 @@ pub fn show(
             CellContent::Wipe(Pair { a, b }) => {
                 lane_choice(ui, header, "left lane", a, b, &mut pair.a);
                 ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                    ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                        let free = ui.available_width() - 110.0;
-                        if header.names.len() == 2 && free > 0.0 {
-                            ui.add_space(free);
-                        }
-                        lane_choice(ui, header, "right lane", b, a, &mut pair.b);
-                    });
+                    lane_choice(ui, header, "right lane", b, a, &mut pair.b);
                 });
             }
             CellContent::Flip { front, behind } => {
@@ -100,7 +94,10 @@ fn lane_choice(
         centre::lane_label(ui, name);
         return;
     }
-    centre::lane_dot(ui, name.colour);
+    let from_right = ui.layout().prefer_right_to_left();
+    if !from_right {
+        centre::lane_dot(ui, name.colour);
+    }
     let combo = ComboBox::from_id_salt(what).selected_text(name.label).width(90.0);
     let response = combo.show_ui(ui, |ui| {
         for (index, name) in header.names.iter().enumerate() {
@@ -111,6 +108,9 @@ fn lane_choice(
     });
     let response = response.response.on_hover_text("Which lane is compared here.");
     response.widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, what));
+    if from_right {
+        centre::lane_dot(ui, name.colour);
+    }
 }
 
 fn save_menu(ui: &mut Ui, header: &Header, lane: usize, actions: &mut Vec<Action>) {

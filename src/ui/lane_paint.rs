@@ -6,7 +6,7 @@ use crate::ui::geometry::{LaneGeometry, undrawn_cells};
 use crate::ui::overlay::OverlayCache;
 use crate::ui::theme::{self, Palette};
 use crate::ui::view::ColourMap;
-use egui::{Painter, Pos2, Rect, Shape, Stroke, StrokeKind, TextureId, pos2, vec2};
+use egui::{Color32, Painter, Pos2, Rect, Shape, Stroke, StrokeKind, TextureId, pos2, vec2};
 
 /// Distance of hatch lines in points.
 const HATCH: f32 = 8.0;
@@ -80,7 +80,7 @@ pub fn paint_marks(painter: &Painter, geometry: &LaneGeometry, marks: Marks, pal
     }
     if let Some(rect) = rect_of(marks.divergence) {
         let radius = (0.42 * rect.width()).clamp(4.0, 7.0);
-        diamond(painter, rect.center(), radius, palette);
+        diamond(painter, rect.center(), radius, palette.mark(), palette.mark_shadow());
     }
     if let Some(rect) = rect_of(marks.focus) {
         painter.rect_stroke(
@@ -112,14 +112,14 @@ pub fn paint_outlines(
 }
 
 /// The mark of the first token where two lanes part, on images, timeline and plots.
-pub fn diamond(painter: &Painter, centre: Pos2, radius: f32, palette: &Palette) {
+pub fn diamond(painter: &Painter, centre: Pos2, radius: f32, fill: Color32, around: Color32) {
     let corners = |radius: f32| {
         [(0.0, -radius), (radius, 0.0), (0.0, radius), (-radius, 0.0)]
             .map(|(x, y)| centre + vec2(x, y))
             .to_vec()
     };
-    painter.add(Shape::convex_polygon(corners(radius + 1.5), palette.mark_shadow(), Stroke::NONE));
-    painter.add(Shape::convex_polygon(corners(radius), palette.mark(), Stroke::NONE));
+    painter.add(Shape::convex_polygon(corners(radius + 1.5), around, Stroke::NONE));
+    painter.add(Shape::convex_polygon(corners(radius), fill, Stroke::NONE));
 }
 
 /// The texture coordinates of a whole picture.

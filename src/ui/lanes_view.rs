@@ -2,22 +2,21 @@
 //! them. Hovering a token puts it in focus everywhere, a click pins it.
 
 use crate::models::layout::TokenLayout;
-use crate::ui::action::Action;
 use crate::ui::centre::{self, LaneName};
 use crate::ui::comparison::{self, CellContent, Pair};
 use crate::ui::geometry::{self, LaneGeometry};
-use crate::ui::image_texture::{needs_request, pixels_for, texture_options};
 use crate::ui::lane_header;
-use crate::ui::lane_paint::{self, HeatMap, LaneLook, Marks};
+use crate::ui::lane_paint::{self, HeatMap, LaneLook};
 use crate::ui::overlay::{self, OverlayCache};
 use crate::ui::overlay_controls;
-use crate::ui::state::{RunView, State};
+use crate::ui::stage::{self, Stage};
+use crate::ui::state::State;
 use crate::ui::theme::{self, Palette};
 use crate::ui::token_text;
-use crate::ui::view::{Comparison, Cursor, Overlay, ViewSettings};
+use crate::ui::view::{Overlay, ViewSettings};
 use egui::{
-    Align2, CursorIcon, FontId, PopupAnchor, Pos2, Rect, Response, Role, Sense, Stroke, TextureId,
-    Tooltip, Ui, UiBuilder, WidgetInfo, pos2, vec2,
+    Align2, CursorIcon, FontId, PopupAnchor, Pos2, Rect, Response, Role, Sense, Stroke, Tooltip,
+    Ui, UiBuilder, WidgetInfo, pos2, vec2,
 };
 
 /// Height of the line above each image.
@@ -28,20 +27,6 @@ const GAP: f32 = 12.0;
 const COLOUR_BAR: f32 = 76.0;
 /// Points of scrolling that zoom by a factor of e.
 const SCROLL_PER_E: f32 = 240.0;
-
-/// Everything the viewports of one frame have in common.
-struct Stage<'a> {
-    run: Option<&'a RunView>,
-    layout: &'a TokenLayout,
-    names: Vec<LaneName>,
-    shown: usize,
-    marks: Marks,
-    palette: &'static Palette,
-    /// Per lane: tokens held and texture.
-    pixels: Vec<Option<(usize, TextureId)>>,
-    heat: Vec<Option<TextureId>>,
-    difference: Option<TextureId>,
-}
 
 /// What the pointer did in one viewport.
 #[derive(Default)]
@@ -100,7 +85,7 @@ fn show_images(ui: &mut Ui, state: &mut State, area: Rect) {
         run,
         layout,
         shown: shown_steps,
-        marks: marks(run, cursor, focus.focus(), shown_steps),
+        marks: stage::marks(run, cursor, focus.focus(), shown_steps),
         palette,
         pixels: vec![None; names.len()],
         heat: vec![None; names.len()],
@@ -109,8 +94,15 @@ fn show_images(ui: &mut Ui, state: &mut State, area: Rect) {
     };
     if let (Some(run), Some(viewport)) = (run, viewports.first()) {
         let token = LaneGeometry::new(layout, *viewport, view.zoom, view.centre).token;
-        upload(ui, run, &mut stage, centre, view, &contents, token);
-        request_previews(run, cursor, &stage, &contents, &mut centre.previews_asked, actions);
+        stage::upload(ui, run, &mut stage, centre, view, &contents, token);
+        stage::request_previews(
+            run,
+            cursor,
+            &stage,
+            &contents,
+            &mut centre.previews_asked,
+            actions,
+        );
     }
 
     let mut gestures = Vec::new();
@@ -165,93 +157,6 @@ fn show_images(ui: &mut Ui, state: &mut State, area: Rect) {
             _ => Some(centre.overlay.range()),
         };
         overlay_controls::colour_bar(&mut child, view, range);
-    }
-}
-
-fn marks(run: Option<&RunView>, cursor: &Cursor, focus: Option<usize>, shown: usize) -> Marks {
-    let Some(run) = run else { return Marks::default() };
-    let newest = run.steps_done();
-    let decoding = !run.status.is_over() && cursor.following && newest < run.steps();
-    Marks {
-        focus: focus.filter(|&step| step < run.steps()),
-        drawing: decoding.then_some(newest),
-        divergence: run.first_divergence.filter(|&step| step < shown),
-    }
-}
-
-/// Brings the textures of what is in view up to date.
-fn upload(
-    ui: &Ui,
-    run: &RunView,
-    stage: &mut Stage,
-    centre: &mut centre::CentreState,
-    view: &ViewSettings,
-    contents: &[CellContent],
-    token: f32,
-) {
-    let ctx = ui.ctx();
-    let heat_on = view.overlay != Overlay::Off && view.comparison != Comparison::Difference
-        || view.overlay != Overlay::Off && run.lanes.len() < 2;
-    if view.overlay != Overlay::Off {
-        centre.overlay.update_values(run, view.overlay, stage.shown, view.locked_range);
-    }
-    let image_width = token * stage.layout.columns() as f32 * ctx.pixels_per_point();
-    let options = |width: u32| texture_options(image_width / width.max(1) as f32, view.smooth);
-    for lane in lanes_in_view(contents) {
-        let Some(lane_view) = run.lanes.get(lane) else { continue };
-        if let Some((held, image)) = pixels_for(lane_view, stage.shown) {
-            let slot = centre.textures.lane(lane);
-            let name = format!("lane {lane}");
-            let texture = slot.update(ctx, &name, image, options(image.width()), heat_on);
-            stage.pixels[lane] = Some((held, texture));
-        }
-        if heat_on {
-            let (layout, map) = (stage.layout, view.colour_map);
-            stage.heat[lane] = centre.overlay.texture(ctx, lane, layout, map, stage.shown);
-        }
-    }
-    if let [CellContent::Difference(pair)] = contents {
-        let pixels = |lane: usize| pixels_for(run.lanes.get(lane)?, stage.shown);
-        if let (Some((_, a)), Some((_, b))) = (pixels(pair.a), pixels(pair.b)) {
-            let options = options(a.width());
-            let map = view.colour_map;
-            stage.difference = Some(centre.textures.difference(ctx, a, b, map, options));
-        }
-    }
-}
-
-fn lanes_in_view(contents: &[CellContent]) -> impl Iterator<Item = usize> {
-    contents
-        .iter()
-        .flat_map(|content| match *content {
-            CellContent::Lane(lane) => [Some(lane), None],
-            CellContent::Wipe(Pair { a, b }) | CellContent::Difference(Pair { a, b }) => {
-                [Some(a), Some(b)]
-            }
-            CellContent::Flip { front, behind } => [Some(front), Some(behind)],
-        })
-        .flatten()
-}
-
-/// Asks for pixels at the cursor that do not exist yet. While a run is followed they come by
-/// themselves.
-fn request_previews(
-    run: &RunView,
-    cursor: &Cursor,
-    stage: &Stage,
-    contents: &[CellContent],
-    asked: &mut Vec<(crate::engine::trace::RunId, usize)>,
-    actions: &mut Vec<Action>,
-) {
-    if stage.shown == 0 || (cursor.following && !run.status.is_over()) {
-        return;
-    }
-    for lane in lanes_in_view(contents) {
-        let held = stage.pixels.get(lane).copied().flatten().map(|(held, _)| held);
-        let (id, steps) = (run.record.id, stage.shown);
-        if held != Some(steps) && needs_request(asked, lane, id, steps) {
-            actions.push(Action::RequestPreview { run: id, lane, steps });
-        }
     }
 }
 

@@ -32,6 +32,7 @@ pub mod scenarios;
 pub mod schedule_plot;
 pub mod settings_panel;
 pub mod shortcuts;
+pub mod stage;
 pub mod state;
 pub mod status_bar;
 pub mod theme;

@@ -57,7 +57,7 @@ pub fn decimals(overlay: Overlay, range: (f32, f32)) -> usize {
     match overlay {
         Overlay::Delta if span >= 10.0 => 1,
         Overlay::Delta => 2,
-        _ if span < 0.01 => 5,
+        _ if span < 0.001 => 5,
         _ if span < 0.1 => 4,
         _ => 3,
     }
@@ -107,12 +107,11 @@ fn lane_values(run: &RunView, lane: usize, overlay: Overlay, shown: usize) -> Ve
         value.unwrap_or(f32::NAN)
     };
     match (overlay, run.record.lanes().get(lane)) {
-        // Without an unconditional branch nothing is weighed; a plain one is seen as it is.
-        (Overlay::Weight, Some(LaneKind::None)) => Vec::new(),
-        (Overlay::Weight, Some(LaneKind::Cfg)) => {
-            vec![1.0; records.len().min(shown.saturating_sub(1))]
-        }
         (Overlay::Weight, Some(&kind)) => {
+            if !kind.is_soft() {
+                // These lanes weigh nothing; what they would weigh is in the inspector.
+                return Vec::new();
+            }
             let spec = &run.record.spec;
             let mut weights = weights_at(spec, kind, records, shown.saturating_sub(1), None);
             for (weight, record) in weights.iter_mut().zip(records) {

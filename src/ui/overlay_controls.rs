@@ -19,7 +19,7 @@ use strum::VariantArray;
 /// Height of one row of controls.
 const ROW: f32 = 32.0;
 /// Width from which everything fits in one row.
-const ONE_ROW: f32 = 800.0;
+const ONE_ROW: f32 = 745.0;
 /// Width from which opacity and colours are in the row rather than in a menu.
 const INLINE: f32 = 560.0;
 
@@ -143,7 +143,7 @@ pub fn colour_bar(ui: &mut Ui, view: &mut ViewSettings, range: Option<(f32, f32)
     ui.spacing_mut().item_spacing = vec2(2.0, 4.0);
     let (title, unit) = match range {
         Some(_) => overlay::title_and_unit(view.overlay),
-        None => ("difference", "of 255 levels"),
+        None => ("difference", "of 255"),
     };
     ui.label(egui::RichText::new(title).small()).on_hover_text(match range {
         Some(_) => overlay::explanation(view.overlay),

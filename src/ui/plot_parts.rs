@@ -18,8 +18,10 @@ use egui_material_icons::icons::{
 use std::collections::HashSet;
 use strum::VariantArray;
 
-/// Width from which tabs, legend and buttons share a row.
-const ONE_ROW: f32 = 760.0;
+/// Width that tabs and buttons take beside the legend.
+const TABS_AND_BUTTONS: f32 = 500.0;
+/// Width of a legend entry beside its text.
+const ENTRY: f32 = 26.0;
 
 /// What the legend hides.
 #[derive(Debug, Default)]
@@ -64,7 +66,7 @@ pub fn toolbar(
 ) {
     let width = ui.available_width();
     let row = vec2(width, 28.0);
-    let one_row = width >= ONE_ROW;
+    let one_row = width >= TABS_AND_BUTTONS + legend_width(ui, toolbar, view.plot_tab);
     ui.spacing_mut().item_spacing.x = 4.0;
     ui.allocate_ui_with_layout(row, Layout::left_to_right(Align::Center), |ui| {
         for &tab in PlotTab::VARIANTS {
@@ -120,6 +122,18 @@ fn buttons(ui: &mut Ui, toolbar: &Toolbar, view: &mut ViewSettings, actions: &mu
             "Fits the entropy axis to the curves instead of 0 to 1.",
         );
     }
+}
+
+fn legend_width(ui: &Ui, toolbar: &Toolbar, tab: PlotTab) -> f32 {
+    let font = TextStyle::Small.resolve(ui.style());
+    let lanes = toolbar.names.iter().map(|name| name.label);
+    let texts = lanes.chain(plot_data::series(tab).iter().map(|series| series.name));
+    texts
+        .map(|text| {
+            let colour = ui.visuals().text_color();
+            ENTRY + ui.painter().layout_no_wrap(text.to_owned(), font.clone(), colour).size().x
+        })
+        .sum()
 }
 
 fn legend(ui: &mut Ui, toolbar: &Toolbar, tab: PlotTab, hidden: &mut Hidden) {
@@ -200,15 +214,12 @@ fn legend_entry(
 }
 
 fn paint_sample(ui: &Ui, style: SeriesStyle, ends: [egui::Pos2; 2], colour: Color32) {
-    match style {
-        SeriesStyle::Thick => ui.painter().line_segment(ends, Stroke::new(2.0, colour)),
-        SeriesStyle::Thin => ui.painter().line_segment(ends, Stroke::new(1.0, colour)),
-        SeriesStyle::Dashed => {
-            let dashes = Shape::dashed_line(&ends, Stroke::new(1.2, colour), 4.0, 2.0);
-            ui.painter().extend(dashes);
-            return;
-        }
-    };
+    let line = |width: f32| vec![Shape::line_segment(ends, Stroke::new(width, colour))];
+    ui.painter().extend(match style {
+        SeriesStyle::Thick => line(2.0),
+        SeriesStyle::Thin => line(1.0),
+        SeriesStyle::Dashed => Shape::dashed_line(&ends, Stroke::new(1.2, colour), 4.0, 2.0),
+    });
 }
 
 /// All curves at one step, beside the pointer.

@@ -8,7 +8,7 @@ use crate::ui::plot_parts::{self, Hidden};
 use crate::ui::state::{RunView, State};
 use crate::ui::theme::{self, Palette};
 use crate::ui::view::PlotTab;
-use egui::{Color32, Id, Rect, Role, Stroke, Ui, Vec2b, WidgetInfo, vec2};
+use egui::{Color32, Id, Rangef, Rect, Role, Stroke, Ui, Vec2b, WidgetInfo, vec2};
 use egui_plot::{
     AxisHints, FilledArea, GridInput, GridMark, HPlacement, Line, LineStyle, Plot, PlotPoint,
     PlotPoints, PlotUi, Span, VLine,
@@ -19,6 +19,12 @@ use std::ops::Range;
 const SCROLL_PER_E: f32 = 240.0;
 /// Smallest distance of two ticks on the step axis in points.
 const TICK_SPACING: f64 = 46.0;
+/// Distances of ticks between which their labels fade in; ours are always farther apart.
+const LABEL_SPACING: Rangef = Rangef { min: 10.0, max: 20.0 };
+/// Height from which the y axis has a title.
+const TITLE_FROM: f64 = 150.0;
+/// Smallest distance of two ticks on the y axis in points.
+const Y_SPACING: f64 = 30.0;
 /// Width of a bucket of a dashed curve that is averaged, in points.
 const DASH_BUCKET: f32 = 4.0;
 
@@ -200,22 +206,31 @@ impl<'a> Scene<'a> {
         };
         let margin = 0.03 * (high - low);
         let tick_width = f64::from(ui.available_width().max(100.0));
+        let tick_height = f64::from(ui.available_height().max(60.0));
         let row_starts = self.run.map_or_else(Vec::new, |run| run.record.layout.row_starts());
         let (id, palette) = (Id::unique(("plot", self.tab, steps)), self.palette);
+        // The title of the axis needs more height than a low plot has.
+        let named = |title: &'static str| if tick_height >= TITLE_FROM { title } else { "" };
         let y_format = |mark: GridMark, _: &std::ops::RangeInclusive<f64>| tick(mark);
         let mut y_axes =
-            vec![AxisHints::new_y().label(plot_data::y_label(self.tab)).formatter(y_format)];
+            vec![AxisHints::new_y().label(named(plot_data::y_label(self.tab))).formatter(y_format)];
         if self.tab == PlotTab::Scale {
-            let paper = AxisHints::new_y().placement(HPlacement::Right).label("γ_t of Eq. 6");
+            let paper =
+                AxisHints::new_y().placement(HPlacement::Right).label(named("γ_t of Eq. 6"));
             y_axes.push(
                 paper.formatter(|mark, _| tick(GridMark { value: mark.value - 1.0, ..mark })),
             );
         }
         let y_axes = y_axes
             .into_iter()
-            .map(|axis| axis.tick_label_color(palette.secondary).min_thickness(34.0))
+            .map(|axis: AxisHints| {
+                let axis = axis.tick_label_color(palette.secondary).min_thickness(34.0);
+                axis.label_spacing(LABEL_SPACING)
+            })
             .collect();
-        let x_axis = AxisHints::new_x().formatter(|mark, _| format!("{:.0}", mark.value));
+        let x_axis = AxisHints::new_x()
+            .formatter(|mark, _| format!("{:.0}", mark.value))
+            .label_spacing(LABEL_SPACING);
         let plot = Plot::new(self.tab)
             .id(id)
             .custom_x_axes(vec![x_axis.tick_label_color(palette.secondary)])
@@ -234,6 +249,8 @@ impl<'a> Scene<'a> {
             .show_y(false)
             .show_background(false)
             .grid_color(palette.grid())
+            .grid_spacing(Rangef::new(8.0, 40.0))
+            .y_grid_spacer(move |input| y_marks(&input, tick_height))
             .x_grid_spacer(move |input| x_marks(&input, &row_starts, tick_width));
         let (curves, gap, hidden) = (&plots.curves, &plots.gap, &plots.hidden);
         let shown = plot.show(ui, |plot_ui| {
@@ -350,6 +367,18 @@ fn x_marks(input: &GridInput, row_starts: &[usize], width: f64) -> Vec<GridMark>
         .map(|&start| GridMark { value: start as f64, step_size })
         .filter(|mark| (input.bounds.0..=input.bounds.1).contains(&mark.value))
         .collect()
+}
+
+/// Ticks at 1, 2 or 5 times a power of ten.
+fn y_marks(input: &GridInput, height: f64) -> Vec<GridMark> {
+    let (low, high) = input.bounds;
+    let least = (high - low).max(1e-9) * Y_SPACING / height;
+    let power = 10f64.powf(least.log10().floor());
+    let steps = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power);
+    let step_size = steps.into_iter().find(|step| *step >= least).unwrap_or(least);
+    let (first, last) = ((low / step_size).ceil() as i64, (high / step_size).floor() as i64);
+    let marks = (first..=last).take(64);
+    marks.map(|k| GridMark { value: k as f64 * step_size, step_size }).collect()
 }
 
 fn tick(mark: GridMark) -> String {

@@ -253,7 +253,8 @@ fn bar(
         painter.circle_stroke(knob, 10.0, Stroke::new(1.5, palette.accent));
     }
     if let Some(step) = run.first_divergence {
-        diamond(&painter, pos2(mark(step), track.top() - 6.0), 4.5, palette);
+        let at = pos2(mark(step), track.top() - 6.0);
+        diamond(&painter, at, 4.5, palette.text, palette.window);
     }
 }
 
