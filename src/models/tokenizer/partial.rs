@@ -8,10 +8,10 @@ use crate::models::tokenizer::pixels::token_square;
 use candle_core::{Device, Tensor};
 use image::RgbImage;
 
-/// [`crate::models::tokenizer::TokenizerInfo::partial_preview`] of these tokenizers. Over their
-/// miniatures this stand-in changed finished patches least of six (`tests/preview_stand_ins.rs`); the
-/// codes of a grey picture, a repeated token above and the mean of the drawn tokens came within a
-/// tenth, so that on trained weights the order may be another.
+/// [`crate::models::tokenizer::TokenizerInfo::partial_preview`] of these tokenizers. On average over
+/// their miniatures this stand-in changed finished patches least of six
+/// (`tests/preview_stand_ins.rs`); a repeated token above, the codes of a grey picture and the mean of
+/// the drawn tokens came within a tenth, so on trained weights the order may be another.
 pub const CONVOLUTIONAL_PREVIEW: &str = "Tokens not drawn yet are shown as the mean of the codebook; \
      finished patches may still change a little, because the decoder's norms see the whole picture.";
 
