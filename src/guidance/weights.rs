@@ -115,7 +115,7 @@ pub fn budgets(rule: WeightRule, confidences: &[f32], perturbed: &[bool]) -> Bud
     let raw = sum(&counted);
     let normalized: f64 =
         counted.iter().map(|&confidence| 1.0 - rule.step_normalized(confidence, raw)).sum();
-    Budgets { raw: raw as f32, normalized: normalized as f32 }
+    Budgets { raw: raw as f32, normalized: (0.0 + normalized) as f32 }
 }
 
 /// The confidence that weakens each token: its own, or with `shift` that of the next perturbed token
@@ -147,7 +147,8 @@ fn counted_confidences(
 
 /// In double precision: thousands of confidences are added at every step.
 fn sum(confidences: &[f32]) -> f64 {
-    confidences.iter().copied().map(f64::from).sum()
+    // An empty sum of floats is -0 in Rust.
+    0.0 + confidences.iter().copied().map(f64::from).sum::<f64>()
 }
 
 #[cfg(test)]
