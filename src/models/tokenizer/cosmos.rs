@@ -25,6 +25,8 @@ pub const LEVELS: [u32; 6] = [8, 8, 8, 5, 5, 5];
 const HAAR_ROUNDS: u32 = 2;
 const COLOURS: usize = 3;
 const NORM_EPS: f64 = 1e-6;
+/// Rows of stand-ins decoded below the drawn ones.
+const ROWS_BELOW: usize = 1;
 
 /// The decoder.
 pub struct CosmosDecoder {
@@ -160,7 +162,7 @@ impl ImageTokenizer for CosmosDecoder {
 
     fn decode(&self, tokens: &[Option<u32>], layout: &TokenLayout) -> Result<RgbImage, ModelError> {
         let neutral = self.quantizer.neutral_code();
-        decode_strip(&self.info, tokens, layout, neutral, |codes, rows, columns| {
+        decode_strip(&self.info, tokens, layout, neutral, ROWS_BELOW, |codes, rows, columns| {
             self.decode_codes(codes, rows, columns, &mut |_, _| {})
         })
     }

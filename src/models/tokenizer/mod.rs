@@ -8,6 +8,7 @@ pub mod fsq;
 pub mod grid;
 pub mod movq;
 pub mod spatial_attention;
+pub mod winograd;
 
 use crate::models::error::ModelError;
 use crate::models::layout::TokenLayout;
