@@ -66,7 +66,7 @@ impl ConvFsqConfig {
         if config.channels.iter().any(|&c| c == 0 || c > 1 << 14) {
             return wrong("a level has no channels or too many");
         }
-        if config.image_size == 0 || config.image_size % config.downsample != 0 {
+        if config.image_size == 0 || !config.image_size.is_multiple_of(config.downsample) {
             return wrong("image_size is no multiple of downsample");
         }
         Ok(config)

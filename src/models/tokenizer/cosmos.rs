@@ -398,7 +398,7 @@ fn factorized(weights: &Weights<'_>) -> Result<Conv2d, ModelError> {
 /// band (t, y, x), 0 low and 1 high, of channel c: the later frame is low - high in time, even lines
 /// are low + high, odd ones low - high.
 fn inverse_haar(x: &FeatureMap) -> Result<FeatureMap, ModelError> {
-    if x.channels % 8 != 0 {
+    if !x.channels.is_multiple_of(8) {
         return Err(ModelError::Internal("channels that are no Haar bands"));
     }
     let channels = x.channels / 8;
