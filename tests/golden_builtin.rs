@@ -225,6 +225,28 @@ fn measure_stand_ins_and_time() {
     for (name, (all, last)) in ["neutral code", "last code", "code above"].iter().zip(worst) {
         println!("{name}: finished pixels off by {:.2}, last row {:.2}", all / count, last / count);
     }
+    for below in 0..5 {
+        let (mut sum, mut count) = (0.0, 0.0);
+        for index in 0..files.prompts().len() {
+            let codes = files.codes(index);
+            for drawn in 1..rows - below {
+                let keep = drawn * columns;
+                let partial: Vec<Option<u32>> =
+                    codes.iter().enumerate().map(|(i, &c)| (i < keep).then_some(c)).collect();
+                let fill = continue_downwards(&partial, columns, neutral);
+                let strip = &fill[..(drawn + below) * columns];
+                let strip = tokenizer.decode_codes(strip, drawn + below, columns).unwrap();
+                let full = tokenizer.decode_codes(&fill, rows, columns).unwrap();
+                let last =
+                    (drawn - 1) * side * columns * side * 3..drawn * side * columns * side * 3;
+                let pairs = strip.data[last.clone()].iter().zip(&full.data[last]);
+                let off: Vec<f64> = pairs.map(|(a, b)| f64::from((a - b).abs())).collect();
+                sum += off.iter().sum::<f64>() / off.len() as f64 * 127.5;
+                count += 1.0;
+            }
+        }
+        println!("{below} rows below: last row {:.2} from the whole grid's", sum / count);
+    }
     let codes = files.codes(0);
     let start = std::time::Instant::now();
     for _ in 0..20 {

@@ -97,7 +97,7 @@ impl LuminaConfig {
             return Err(ModelError::Config(format!("{name} is not supported")));
         }
         let heads = self.num_attention_heads;
-        if heads == 0 || self.hidden_size % heads != 0 {
+        if heads == 0 || !self.hidden_size.is_multiple_of(heads) {
             return Err(ModelError::Config(format!(
                 "hidden_size {} is no multiple of {heads} heads",
                 self.hidden_size
@@ -135,7 +135,7 @@ pub struct ImageSize {
 
 impl ImageSize {
     fn validate(self) -> Result<(), ModelError> {
-        let fits = |side: usize| side > 0 && side % PIXELS_PER_SIZE == 0;
+        let fits = |side: usize| side > 0 && side.is_multiple_of(PIXELS_PER_SIZE);
         if fits(self.width) && fits(self.height) {
             return Ok(());
         }

@@ -104,7 +104,7 @@ impl Qwen2Config {
         let heads = self.num_attention_heads;
         let head_dim = match self.head_dim {
             Some(head_dim) => head_dim,
-            None if heads > 0 && self.hidden_size % heads == 0 => self.hidden_size / heads,
+            None if heads > 0 && self.hidden_size.is_multiple_of(heads) => self.hidden_size / heads,
             None => {
                 return Err(ModelError::Config(format!(
                     "hidden_size {} is no multiple of {heads} heads",

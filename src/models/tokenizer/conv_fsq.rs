@@ -6,15 +6,15 @@ use crate::models::layout::TokenLayout;
 use crate::models::tokenizer::conv2d::Conv2d;
 use crate::models::tokenizer::feature_map::FeatureMap;
 use crate::models::tokenizer::fsq::FiniteScalarQuantizer;
-use crate::models::tokenizer::grid::{
-    continue_downwards, grid_codes, swatches_of_fields, to_image,
-};
+use crate::models::tokenizer::grid::{decode_strip, swatches_of_fields};
 use crate::models::tokenizer::{ImageTokenizer, TokenizerInfo};
 use crate::models::weights::Weights;
 use image::RgbImage;
 use serde::Deserialize;
 
 const COLOURS: usize = 3;
+/// Rows of stand-ins decoded below the drawn ones: more change the last drawn row by less than a level.
+const ROWS_BELOW: usize = 2;
 
 /// `image_tokenizer.json`.
 #[derive(Debug, Clone, Deserialize)]
@@ -66,7 +66,7 @@ impl ConvFsqConfig {
         if config.channels.iter().any(|&c| c == 0 || c > 1 << 14) {
             return wrong("a level has no channels or too many");
         }
-        if config.image_size == 0 || config.image_size % config.downsample != 0 {
+        if config.image_size == 0 || !config.image_size.is_multiple_of(config.downsample) {
             return wrong("image_size is no multiple of downsample");
         }
         Ok(config)
@@ -198,7 +198,7 @@ impl ConvFsq {
             name: "Convolutional FSQ".into(),
             codebook_size: quantizer.codebook_size() as usize,
             pixels_per_token: config.downsample,
-            partial_preview: "The undrawn part continues the last row; a token that comes later still \
+            partial_preview: "Only the rows drawn so far are decoded; a token that comes later still \
                               changes pixels up to about 10 tokens around it a little.",
             parameters: in_levels + outside,
         };
@@ -252,10 +252,10 @@ impl ImageTokenizer for ConvFsq {
     }
 
     fn decode(&self, tokens: &[Option<u32>], layout: &TokenLayout) -> Result<RgbImage, ModelError> {
-        let codes = grid_codes(tokens, layout, self.info.codebook_size)?;
-        let codes = continue_downwards(&codes, layout.columns(), self.quantizer.neutral_code());
-        let pixels = self.decode_codes(&codes, layout.rows(), layout.columns())?;
-        to_image(&pixels.data, pixels.width, pixels.height)
+        let neutral = self.quantizer.neutral_code();
+        decode_strip(&self.info, tokens, layout, neutral, ROWS_BELOW, |codes, rows, columns| {
+            self.decode_codes(codes, rows, columns)
+        })
     }
 
     fn swatches(&self, codes: &[u32]) -> Result<Vec<RgbImage>, ModelError> {

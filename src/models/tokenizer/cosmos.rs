@@ -25,6 +25,8 @@ pub const LEVELS: [u32; 6] = [8, 8, 8, 5, 5, 5];
 const HAAR_ROUNDS: u32 = 2;
 const COLOURS: usize = 3;
 const NORM_EPS: f64 = 1e-6;
+/// Rows of stand-ins decoded below the drawn ones.
+const ROWS_BELOW: usize = 1;
 
 /// The decoder.
 pub struct CosmosDecoder {
@@ -160,7 +162,7 @@ impl ImageTokenizer for CosmosDecoder {
 
     fn decode(&self, tokens: &[Option<u32>], layout: &TokenLayout) -> Result<RgbImage, ModelError> {
         let neutral = self.quantizer.neutral_code();
-        decode_strip(&self.info, tokens, layout, neutral, |codes, rows, columns| {
+        decode_strip(&self.info, tokens, layout, neutral, ROWS_BELOW, |codes, rows, columns| {
             self.decode_codes(codes, rows, columns, &mut |_, _| {})
         })
     }
@@ -396,7 +398,7 @@ fn factorized(weights: &Weights<'_>) -> Result<Conv2d, ModelError> {
 /// band (t, y, x), 0 low and 1 high, of channel c: the later frame is low - high in time, even lines
 /// are low + high, odd ones low - high.
 fn inverse_haar(x: &FeatureMap) -> Result<FeatureMap, ModelError> {
-    if x.channels % 8 != 0 {
+    if !x.channels.is_multiple_of(8) {
         return Err(ModelError::Internal("channels that are no Haar bands"));
     }
     let channels = x.channels / 8;

@@ -142,7 +142,7 @@ impl FeatureMap {
     /// Channels that are no multiple of f².
     pub fn pixel_shuffle(&self, factor: usize) -> Result<Self, ModelError> {
         let square = factor * factor;
-        if square == 0 || self.channels % square != 0 {
+        if square == 0 || !self.channels.is_multiple_of(square) {
             return Err(ModelError::Internal("channels that cannot be shuffled into pixels"));
         }
         let channels = self.channels / square;
@@ -160,7 +160,8 @@ impl FeatureMap {
     /// # Errors
     /// Sides that are no multiple of the factor.
     pub fn pixel_unshuffle(&self, factor: usize) -> Result<Self, ModelError> {
-        if factor == 0 || self.height % factor != 0 || self.width % factor != 0 {
+        if factor == 0 || !self.height.is_multiple_of(factor) || !self.width.is_multiple_of(factor)
+        {
             return Err(ModelError::Internal("an image whose sides do not fit the tokenizer"));
         }
         let (height, width) = (self.height / factor, self.width / factor);

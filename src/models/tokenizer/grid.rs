@@ -57,13 +57,11 @@ pub fn to_image(pixels: &[f32], width: usize, height: usize) -> Result<RgbImage,
         .ok_or(ModelError::Internal("pixels do not fill the image"))
 }
 
-/// Rows of stand-ins below the drawn ones, so that the last drawn row is not decoded at a border.
-const ROWS_BELOW: usize = 1;
 /// Grey of what is not decoded.
 const UNDRAWN: Rgb<u8> = Rgb([128; 3]);
 
-/// Decodes only the rows that hold something, for tokenizers whose whole grid takes seconds; the rest
-/// of the image is grey.
+/// Decodes only the rows that hold something and `rows_below` rows of stand-ins, so that the last
+/// drawn row is not decoded at a border; the rest of the image is grey. A preview costs what it shows.
 ///
 /// # Errors
 /// Those of [`grid_codes`] and of `decode`, which gets codes, rows and columns.
@@ -72,6 +70,7 @@ pub fn decode_strip(
     tokens: &[Option<u32>],
     layout: &TokenLayout,
     neutral: u32,
+    rows_below: usize,
     decode: impl Fn(&[u32], usize, usize) -> Result<FeatureMap, ModelError>,
 ) -> Result<RgbImage, ModelError> {
     let codes = grid_codes(tokens, layout, info.codebook_size)?;
@@ -80,7 +79,7 @@ pub fn decode_strip(
     let mut image = RgbImage::from_pixel(side(columns), side(rows), UNDRAWN);
     let Some(last) = codes.iter().rposition(Option::is_some) else { return Ok(image) };
     let drawn = last / columns.max(1) + 1;
-    let decoded = (drawn + ROWS_BELOW).min(rows);
+    let decoded = (drawn + rows_below).min(rows);
     let filled = continue_downwards(&codes, columns, neutral);
     let strip = decode(filled.get(..decoded * columns).unwrap_or(&filled), decoded, columns)?;
     let strip = to_image(&strip.data, strip.width, strip.height)?;

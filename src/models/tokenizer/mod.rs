@@ -15,6 +15,7 @@ pub mod movq;
 pub mod partial;
 pub mod pixels;
 pub mod spatial_attention;
+pub mod winograd;
 
 use crate::models::error::ModelError;
 use crate::models::layout::TokenLayout;

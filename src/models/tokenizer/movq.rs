@@ -17,6 +17,8 @@ use image::RgbImage;
 
 const GROUPS: usize = 32;
 const NORM_EPS: f64 = 1e-6;
+/// Rows of stand-ins decoded below the drawn ones.
+const ROWS_BELOW: usize = 1;
 
 /// The decoder with its codebook.
 pub struct MovqDecoder {
@@ -143,7 +145,7 @@ impl ImageTokenizer for MovqDecoder {
     }
 
     fn decode(&self, tokens: &[Option<u32>], layout: &TokenLayout) -> Result<RgbImage, ModelError> {
-        decode_strip(&self.info, tokens, layout, 0, |codes, rows, columns| {
+        decode_strip(&self.info, tokens, layout, 0, ROWS_BELOW, |codes, rows, columns| {
             self.decode_codes(codes, rows, columns, &mut |_, _| {})
         })
     }
