@@ -2,9 +2,10 @@
 //! `cargo bench --bench decode` and of the `bench` subcommand.
 //!
 //! Variants that are compared run in turn, round after round, in another order each round. Before
-//! each step a buffer larger than the caches is read and timed: it drives out the weights that the
-//! variant before has left in the last-level cache, and measures the roof at the same moment. Ratios
-//! are medians of the ratios within a round; a share above 1 would mean that the roof is wrong.
+//! each step a buffer larger than the caches is read and timed: it measures the roof at the same
+//! moment, and drives out what the variant before has left in the last-level cache. Ratios are
+//! medians of the ratios within a round. A share above 1 means that the roof was measured too low;
+//! the table says so, and such a share proves nothing.
 
 use crate::models::error::ModelError;
 use crate::models::kernels::Kernel;
@@ -108,6 +109,16 @@ impl Report {
                 text,
                 "{:<34}{:>5} {:>9} {:>9} {:>9.3} {:>7.1} {share:>7}",
                 line.name, line.rows, line.precision, line.kernel, line.milliseconds, speed,
+            );
+        }
+        let above = |line: &&Measurement| {
+            line.from_memory && line.gigabytes_per_second() > self.read_bandwidth
+        };
+        let above = self.measurements.iter().filter(above).count();
+        if above > 0 {
+            let _ = writeln!(
+                text,
+                "\n{above} line(s) exceed the roof: it was measured too low, and shares are not valid."
             );
         }
         text.push('\n');
