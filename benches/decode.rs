@@ -36,8 +36,10 @@ struct Arguments {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    while arguments.busy {
-        std::hint::spin_loop();
+    if arguments.busy {
+        loop {
+            std::hint::spin_loop();
+        }
     }
     let options = BenchOptions {
         rounds: arguments.rounds.max(1),

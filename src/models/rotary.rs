@@ -60,7 +60,7 @@ impl RotaryTable {
 
     /// Positions the table covers.
     pub fn positions(&self) -> usize {
-        if self.pairs == 0 { 0 } else { self.cos.len() / self.pairs }
+        self.cos.len().checked_div(self.pairs).unwrap_or(0)
     }
 
     /// Cosines and sines of one position, `head_dim / 2` each, empty beyond the table.

@@ -81,7 +81,7 @@ impl Elementwise for GeluTanh {
     /// With `(1 + tanh u) / 2 = sigmoid(2u)`.
     #[inline(always)]
     unsafe fn apply<L: Lanes>(&self, x: L) -> L {
-        const TWICE_SQRT_2_PI: f32 = 1.595_769_1;
+        const TWICE_SQRT_2_PI: f32 = 1.595_769;
         // SAFETY: as the caller.
         unsafe {
             let cubic = x.mul(x).mul_add(L::splat(0.044_715), L::splat(1.0));

@@ -61,7 +61,8 @@ impl Task for ReadAll<'_> {
 
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) -> f32 {
-        const STREAMS: usize = 8;
+        // As many lines a turn as the kernels take: bursts of requests wait for one another.
+        const STREAMS: usize = 2;
         let (chunks, _) = self.numbers.as_chunks::<{ LANES * STREAMS }>();
         // SAFETY: loads are within arrays of STREAMS times 16; prefetches may point anywhere.
         unsafe {
