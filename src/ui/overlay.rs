@@ -283,7 +283,7 @@ mod tests {
         let (low, high) = fitted_range([0.5f32, 0.5].iter());
         assert!(low <= 0.5 && high >= 0.5 && high > low);
         let (low, high) = fitted_range([0.9961f32, 0.99998].iter());
-        assert!(low <= 0.9961 && low > 0.99 && high >= 0.99998 && high < 1.001, "{low} {high}");
+        assert!((0.99..=0.9961).contains(&low) && (0.99998..1.001).contains(&high), "{low} {high}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::engine::settings::RunSettings;
 use crate::ui::state::PanelSizes;
 use crate::ui::theme::ThemeChoice;
 use crate::ui::view::ViewSettings;
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -204,10 +204,7 @@ impl SettingsWriter {
 
     /// Hands settings over; `false` if the disk is still busy with the ones before.
     pub fn offer(&self, stored: StoredSettings) -> bool {
-        match self.sender.as_ref().map(|sender| sender.try_send(stored)) {
-            Some(Ok(())) => true,
-            Some(Err(TrySendError::Full(_) | TrySendError::Disconnected(_))) | None => false,
-        }
+        self.sender.as_ref().is_some_and(|sender| sender.try_send(stored).is_ok())
     }
 
     /// Hands the last settings over, waiting for the disk if need be.

@@ -304,8 +304,12 @@ mod tests {
     #[test]
     fn bands_are_every_second_row_and_end_with_the_run() {
         assert_eq!(row_bands(&TokenLayout::raster(4, 3)), [3..6, 9..12]);
-        assert_eq!(row_bands(&TokenLayout::with_prefix(2, 2, 3)), [5..8]);
-        assert_eq!(row_bands(&TokenLayout::with_row_ends(3, 2, 9)), [3..6]);
+        assert!(
+            row_bands(&TokenLayout::with_prefix(2, 2, 3)).into_iter().eq(std::iter::once(5..8))
+        );
+        assert!(
+            row_bands(&TokenLayout::with_row_ends(3, 2, 9)).into_iter().eq(std::iter::once(3..6))
+        );
         assert!(row_bands(&TokenLayout::raster(0, 0)).is_empty());
     }
 

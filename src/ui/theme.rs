@@ -227,38 +227,6 @@ fn visuals(palette: &Palette, base: Visuals) -> Visuals {
     visuals
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Relative luminance contrast of WCAG 2.
-    fn contrast(a: Color32, b: Color32) -> f64 {
-        let luminance = |colour: Color32| {
-            let linear = |byte: u8| {
-                let value = f64::from(byte) / 255.0;
-                if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
-            };
-            0.2126 * linear(colour.r()) + 0.7152 * linear(colour.g()) + 0.0722 * linear(colour.b())
-        };
-        let (a, b) = (luminance(a) + 0.05, luminance(b) + 0.05);
-        (a / b).max(b / a)
-    }
-
-    #[test]
-    fn text_stands_out_from_every_surface() {
-        for palette in [&DARK, &LIGHT] {
-            for surface in [palette.window, palette.panel, palette.raised] {
-                for text in [palette.text, palette.secondary] {
-                    assert!(contrast(text, surface) >= 4.5, "{text:?} on {surface:?}");
-                }
-            }
-            for text in [palette.accent, palette.warning, palette.error, palette.good] {
-                assert!(contrast(text, palette.panel) >= 4.5, "{text:?} on the panel");
-            }
-            assert!(contrast(palette.on_accent, palette.accent) >= 4.5);
-        }
-    }
-}
 /// Colours of the images and plots, derived from the tokens above.
 impl Palette {
     /// Ground of what is not drawn yet.
@@ -312,4 +280,37 @@ pub fn pixel_colour([red, green, blue]: [u8; 3], muted: bool) -> Color32 {
     let grey = 0.299 * red + 0.587 * green + 0.114 * blue;
     let mix = |value: f32| (grey + (value - grey) * MUTED_SATURATION).round() as u8;
     Color32::from_rgb(mix(red), mix(green), mix(blue))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Relative luminance contrast of WCAG 2.
+    fn contrast(a: Color32, b: Color32) -> f64 {
+        let luminance = |colour: Color32| {
+            let linear = |byte: u8| {
+                let value = f64::from(byte) / 255.0;
+                if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+            };
+            0.2126 * linear(colour.r()) + 0.7152 * linear(colour.g()) + 0.0722 * linear(colour.b())
+        };
+        let (a, b) = (luminance(a) + 0.05, luminance(b) + 0.05);
+        (a / b).max(b / a)
+    }
+
+    #[test]
+    fn text_stands_out_from_every_surface() {
+        for palette in [&DARK, &LIGHT] {
+            for surface in [palette.window, palette.panel, palette.raised] {
+                for text in [palette.text, palette.secondary] {
+                    assert!(contrast(text, surface) >= 4.5, "{text:?} on {surface:?}");
+                }
+            }
+            for text in [palette.accent, palette.warning, palette.error, palette.good] {
+                assert!(contrast(text, palette.panel) >= 4.5, "{text:?} on the panel");
+            }
+            assert!(contrast(palette.on_accent, palette.accent) >= 4.5);
+        }
+    }
 }
