@@ -110,7 +110,8 @@ impl Default for RunSettings {
             cache_rule: CacheRule::default(),
             perturb_row_ends: false,
             sampling: Sampling { temperature: 1.0, top_k: None, top_p: 1.0, seed: 9 },
-            delta_context: false,
+            // One more row: the plots are worth it, and decoding hardly notices.
+            delta_context: true,
         }
     }
 }

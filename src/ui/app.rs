@@ -197,8 +197,6 @@ impl StudioApp {
             state.settings.cosine_power = defaults.cosine_power;
             state.settings.sampling = defaults.sampling;
             state.set_seed(defaults.sampling.seed);
-            // The plots are worth the one more row from the first look on.
-            state.settings.delta_context = true;
         }
         state.model = ModelStatus::Ready(card);
         self.live.settle(&self.state.settings);

@@ -46,7 +46,9 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     state.shell.panels.settings = shown.response.rect.width();
     if !state.shell.narrow {
         let panel = Panel::right("inspector").default_size(state.shell.panels.inspector);
-        let shown = panel.size_range(260.0..=460.0).frame(frame(12, 12)).show(ui, |ui| {
+        let shown = panel.size_range(300.0..=460.0).frame(frame(12, 12)).show(ui, |ui| {
+            // A panel is as wide as what stands in it: this one keeps its width.
+            ui.take_available_width();
             centre_panels::inspector(ui, state);
         });
         state.shell.panels.inspector = shown.response.rect.width();

@@ -1,6 +1,6 @@
 //! The prompt: typing with completion from the model's words, a random one, subjects to insert.
 
-use crate::engine::settings::Field;
+use crate::engine::settings::{Field, RunSettings};
 use crate::models::decoder::Condition;
 use crate::models::prompt::{Grammar, PromptBook};
 use crate::ui::controls::{self, Hint};
@@ -19,7 +19,6 @@ const PROMPT: Hint = Hint::new(
 );
 const RANDOM: Hint = Hint::new("Puts a random prompt of the model's grammar here.", "");
 const SUBJECTS: Hint = Hint::new("Lists the words this model knows; a click inserts one.", "");
-const RESET: &str = "a cat left of a red car on blue";
 
 /// The field's identity, to give it the keyboard from elsewhere.
 pub fn id() -> Id {
@@ -42,8 +41,11 @@ pub fn show(ui: &mut Ui, state: &mut State, book: &Arc<PromptBook>) {
                 .width(232.0)
                 .show(|ui| insert = subjects(ui, &mut state.shell.search, grammar));
         }
-        if book.grammar().is_some() && controls::reset_button(ui, text != RESET, "the prompt") {
-            replace = Some(RESET.to_owned());
+        if book.grammar().is_some()
+            && let Condition::Prompt { text: first, .. } = RunSettings::default().condition
+            && controls::reset_button(ui, *text != first, "the prompt")
+        {
+            replace = Some(first);
         }
     });
     if let Some(phrase) = insert {

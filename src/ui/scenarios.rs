@@ -57,7 +57,7 @@ static SCENARIOS: [Scenario; 4] = [
         guidance_scale: 8.0,
         cosine_power: 0.0,
         lanes: &[LaneKind::None, LaneKind::Cfg, LaneKind::SoftCfg],
-        delta_context: false,
+        delta_context: true,
         overlay: Overlay::Off,
     },
     Scenario {
@@ -87,7 +87,7 @@ static SCENARIOS: [Scenario; 4] = [
         guidance_scale: 6.0,
         cosine_power: 1.4,
         lanes: &[LaneKind::Cfg, LaneKind::SoftCfg],
-        delta_context: false,
+        delta_context: true,
         overlay: Overlay::Weight,
     },
 ];

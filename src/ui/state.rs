@@ -156,7 +156,7 @@ pub struct PanelSizes {
 
 impl Default for PanelSizes {
     fn default() -> Self {
-        Self { settings: 290.0, inspector: 300.0, plots: 220.0 }
+        Self { settings: 290.0, inspector: 320.0, plots: 240.0 }
     }
 }
 

@@ -1,0 +1,248 @@
+//! The whole window on the real built-in model, driven through its accessible names: generate,
+//! cancel, scrub, hover, restore from history, a bad prompt, a damaged settings file.
+
+use egui::{Key, Modifiers, vec2};
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT, Queryable};
+use softcfg_studio::engine::trace::RunStatus;
+use softcfg_studio::engine::{Engine, EngineOptions};
+use softcfg_studio::models::decoder::Condition;
+use softcfg_studio::ui::app::StudioApp;
+use softcfg_studio::ui::persistence::StoredSettings;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tempfile::tempdir;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+type Window = Harness<'static, StudioApp>;
+
+fn window(stored: StoredSettings) -> Window {
+    Harness::builder().with_size(vec2(1400.0, 900.0)).with_max_steps(30).build_eframe(
+        move |creation| {
+            let ctx = creation.egui_ctx.clone();
+            let waker = Arc::new(move || ctx.request_repaint());
+            let options = EngineOptions { decoder_threads: Some(1), waker };
+            let engine = Engine::start(options).expect("threads");
+            StudioApp::new(&creation.egui_ctx, engine, stored.clone())
+        },
+    )
+}
+
+/// Frames until `done`, as the window would paint them.
+fn wait(window: &mut Window, what: &str, mut done: impl FnMut(&StudioApp) -> bool) {
+    let begun = Instant::now();
+    while !done(window.state()) {
+        assert!(begun.elapsed() < PATIENCE, "{what} did not happen in {PATIENCE:?}");
+        window.step();
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    window.step();
+}
+
+fn shown_status(app: &StudioApp) -> Option<RunStatus> {
+    app.state.shown_run().map(|run| run.status.clone())
+}
+
+fn finished(app: &StudioApp) -> bool {
+    shown_status(app) == Some(RunStatus::Finished)
+}
+
+/// A window whose first run is done, and that decodes only when asked.
+fn settled() -> Window {
+    let mut window = window(StoredSettings { live: Some(false), ..StoredSettings::default() });
+    wait(&mut window, "the first run", finished);
+    window
+}
+
+#[test]
+fn the_first_start_decodes_the_default_prompt_unasked_and_the_lanes_part() {
+    let mut window = window(StoredSettings::default());
+    wait(&mut window, "the first rows", |app| {
+        app.state.shown_run().is_some_and(|run| run.steps_done() >= 32)
+    });
+    window.get_by_label("CFG image");
+    window.get_by_label("SoftCFG image");
+    wait(&mut window, "the end of the run", finished);
+    let run = window.state().state.shown_run().expect("a run");
+    assert_eq!(run.steps_done(), run.steps());
+    assert!(run.first_divergence.is_some(), "a stranger would see two equal images");
+    assert!(window.state().state.live, "the built-in model is quick enough to follow the hand");
+}
+
+#[test]
+fn generate_and_stop_are_one_button_in_one_place() {
+    let mut window = settled();
+    let place = window.get_by_label("Generate").rect();
+    window.get_by_label("Generate").click();
+    wait(&mut window, "the second run", |app| app.state.runs.len() == 2);
+    wait(&mut window, "its first step", |app| {
+        app.state.shown_run().is_some_and(|run| run.steps_done() >= 1)
+    });
+    let stop = window.get_by_label("Stop");
+    assert_eq!(stop.rect(), place, "the button moved");
+    stop.click();
+    wait(&mut window, "the stop", |app| shown_status(app).is_some_and(|s| s.is_over()));
+    let run = window.state().state.shown_run().expect("a run");
+    assert_eq!(run.status, RunStatus::Cancelled);
+    assert!(run.steps_done() < run.steps(), "the run was stopped too late to tell");
+    window.get_by_label("Generate");
+}
+
+#[test]
+fn keys_generate_and_cancel() {
+    let mut window = settled();
+    window.key_press_modifiers(Modifiers::CTRL, Key::Enter);
+    wait(&mut window, "the second run", |app| app.state.runs.len() == 2);
+    wait(&mut window, "its first step", |app| {
+        app.state.shown_run().is_some_and(|run| run.steps_done() >= 1)
+    });
+    window.key_press(Key::Escape);
+    wait(&mut window, "the stop", |app| shown_status(app) == Some(RunStatus::Cancelled));
+}
+
+#[test]
+fn scrubbing_moves_the_cursor_and_the_inspector_follows() {
+    let mut window = settled();
+    let steps = window.state().state.shown_run().expect("a run").steps();
+    assert_eq!(window.state().state.cursor.position, steps);
+    window.key_press(Key::Home);
+    window.step();
+    let home = window.state().state.cursor.position;
+    for _ in 0..3 {
+        window.key_press(Key::ArrowRight);
+        window.step();
+    }
+    assert_eq!(window.state().state.cursor.position, home + 3);
+    let step = window.state().state.cursor.step().expect("a step");
+    window.step();
+    assert!(
+        window.query_all_by_label_contains(&format!("Token {step}")).next().is_some(),
+        "the inspector does not show the cursor's token"
+    );
+}
+
+#[test]
+fn hovering_an_image_marks_the_token_and_a_click_pins_it() {
+    let mut window = settled();
+    let image = window.get_by_label("CFG image").rect();
+    window.hover_at(image.center());
+    for _ in 0..3 {
+        window.step();
+    }
+    let hovered = window.state().state.focus.hovered().expect("a token under the pointer");
+    assert!(window.query_all_by_label_contains(&format!("Token {hovered}")).next().is_some());
+    for pressed in [true, false] {
+        window.event(egui::Event::PointerButton {
+            pos: image.center(),
+            button: egui::PointerButton::Primary,
+            pressed,
+            modifiers: Modifiers::default(),
+        });
+        window.step();
+    }
+    assert_eq!(window.state().state.focus.pinned, Some(hovered));
+    window.key_press(Key::Escape);
+    window.step();
+    assert_eq!(window.state().state.focus.pinned, None);
+}
+
+#[test]
+fn a_live_change_decodes_again_and_history_brings_the_settings_back() {
+    let mut window = settled();
+    let before = window.state().state.settings.clone();
+    window.state_mut().state.live = true;
+    window.step();
+    window.state_mut().state.settings.guidance_scale = 6.5;
+    wait(&mut window, "the run that follows the slider", |app| {
+        app.state.runs.len() == 2 && finished(app)
+    });
+    let spec = &window.state().state.shown_run().expect("a run").record.spec;
+    assert_eq!(spec.settings.guidance_scale, 6.5);
+
+    let first = window.state().state.runs[0].record.id;
+    window.state_mut().state.live = false;
+    window.step();
+    window.state_mut().state.actions.push(softcfg_studio::ui::action::Action::ShowRun(first));
+    window.step();
+    let run = window.state().state.shown_run().expect("the first run");
+    assert_eq!(run.record.id, first);
+    assert_eq!(run.lanes[0].records.len(), run.steps(), "the trace is not whole");
+    window.get_by_label("Restore settings").click();
+    window.step();
+    window.step();
+    assert_eq!(window.state().state.settings.guidance_scale, before.guidance_scale);
+}
+
+#[test]
+fn an_unknown_word_is_named_and_nothing_is_lost() {
+    let mut window = settled();
+    window.state_mut().state.settings.condition =
+        Condition::Prompt { text: "a unicorn on blue".into(), negative: None };
+    for _ in 0..3 {
+        window.step();
+    }
+    assert!(
+        window.query_all_by_label_contains("unicorn").any(|node| {
+            node.accesskit_node().label().is_some_and(|label| label.contains("does not know"))
+        }),
+        "no message names the word"
+    );
+    window.key_press_modifiers(Modifiers::CTRL, Key::Enter);
+    for _ in 0..5 {
+        window.step();
+    }
+    let state = &window.state().state;
+    assert_eq!(state.runs.len(), 1, "a run was started with a prompt that cannot be drawn");
+    assert_eq!(shown_status(window.state()), Some(RunStatus::Finished));
+}
+
+#[test]
+fn numbers_that_make_no_sense_are_named_under_their_field() {
+    let mut window = settled();
+    window.state_mut().state.settings.guidance_scale = f32::NAN;
+    window.state_mut().state.settings.sampling.top_p = 0.0;
+    for _ in 0..3 {
+        window.step();
+    }
+    let fields: Vec<_> = window.state().state.field_errors.iter().map(|e| e.field).collect();
+    use softcfg_studio::engine::settings::Field;
+    assert!(fields.contains(&Field::GuidanceScale) && fields.contains(&Field::TopP), "{fields:?}");
+    assert!(window.query_all_by_label_contains("0 or more").next().is_some());
+}
+
+#[test]
+fn a_damaged_settings_file_gives_defaults_and_is_kept() {
+    let folder = tempdir().expect("a folder");
+    let file = folder.path().join("window.json");
+    std::fs::write(&file, "{ \"settings\": 7, ").expect("a file");
+    let stored = StoredSettings::load(file.clone());
+    let mut window = window(stored);
+    window.step();
+    assert!(
+        window.state().state.notices.iter().any(|notice| notice.message.contains(".bak")),
+        "no notice says where the old file is: {:?}",
+        window.state().state.notices
+    );
+    let kept = std::fs::read_dir(folder.path())
+        .expect("readable")
+        .map(|entry| entry.expect("an entry").path())
+        .find(|path| path.to_string_lossy().contains(".bak"))
+        .expect("the old file is kept");
+    assert_eq!(std::fs::read_to_string(kept).expect("text"), "{ \"settings\": 7, ");
+}
+
+#[test]
+fn the_window_fits_a_small_screen() {
+    let mut window = settled();
+    window.set_size(vec2(1000.0, 650.0));
+    for _ in 0..4 {
+        window.step();
+    }
+    let screen = egui::Rect::from_min_size(egui::Pos2::ZERO, vec2(1000.0, 650.0));
+    for name in ["Generate", "CFG image", "SoftCFG image", "Step cursor"] {
+        let rect = window.get_by_label(name).rect();
+        assert!(screen.contains_rect(rect), "{name} is cut off: {rect:?}");
+        assert!(rect.area() > 0.0, "{name} has no room");
+    }
+}
