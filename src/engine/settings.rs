@@ -96,7 +96,7 @@ impl Default for RunSettings {
     fn default() -> Self {
         Self {
             condition: Condition::Prompt {
-                text: "a bear left of a pizza on yellow".into(),
+                text: "a panda left of a pizza on blue".into(),
                 negative: None,
             },
             lanes: vec![LaneKind::Cfg, LaneKind::SoftCfg],
@@ -109,7 +109,7 @@ impl Default for RunSettings {
             perturb: Perturb::default(),
             cache_rule: CacheRule::default(),
             perturb_row_ends: false,
-            sampling: Sampling { temperature: 1.0, top_k: None, top_p: 1.0, seed: 9 },
+            sampling: Sampling { temperature: 1.0, top_k: None, top_p: 1.0, seed: 3 },
             // One more row: the plots are worth it, and decoding hardly notices.
             delta_context: true,
         }
