@@ -2,7 +2,7 @@
 //! whole or not at all, on a thread of its own. A damaged file is kept aside and never stops the start.
 
 use crate::engine::settings::RunSettings;
-use crate::ui::state::PanelSizes;
+use crate::ui::state::{PanelSizes, RecentModel};
 use crate::ui::theme::ThemeChoice;
 use crate::ui::view::ViewSettings;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
@@ -31,6 +31,8 @@ pub struct StoredSettings {
     pub theme: ThemeChoice,
     /// Sizes of the panels that can be dragged.
     pub panels: PanelSizes,
+    /// Models that were opened, the newest first.
+    pub recent_models: Vec<RecentModel>,
     /// There was no file: the model's defaults are decoded unasked.
     #[serde(skip)]
     pub first_start: bool,
@@ -51,6 +53,7 @@ impl Default for StoredSettings {
             view: ViewSettings::default(),
             theme: ThemeChoice::default(),
             panels: PanelSizes::default(),
+            recent_models: Vec::new(),
             first_start: true,
             file: None,
             problem: None,

@@ -224,6 +224,19 @@ impl Container {
     /// Reading fails, or the person cancels.
     pub fn sha256(&self, progress: &LoadProgress) -> Result<String, CheckpointError> {
         let mut hash = Sha256::new();
+        self.hash_into(&mut hash, progress)?;
+        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// Adds all files, one after the other, to a hash over several containers.
+    ///
+    /// # Errors
+    /// Those of [`Container::sha256`].
+    pub fn hash_into(
+        &self,
+        hash: &mut Sha256,
+        progress: &LoadProgress,
+    ) -> Result<(), CheckpointError> {
         for file in &self.sources {
             let mut position = 0;
             while position < file.length() {
@@ -234,7 +247,7 @@ impl Container {
                 progress.advance(block.len() as u64)?;
             }
         }
-        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(())
     }
 
     /// The number type that most values of the given tensors have.
