@@ -245,6 +245,20 @@ fn progress_counts_bytes_and_cancels() {
     assert!(error.to_string().contains("cancelled"), "{error}");
 }
 
+#[test]
+fn damaged_weights_are_named_with_their_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let damaged = folder.path().join("rar_damaged.safetensors");
+    std::fs::copy(golden("rar/model/config.json"), folder.path().join("config.json")).unwrap();
+    let name = "blocks.1.attn.proj.weight";
+    with_not_a_number(&golden("rar/model/weights.safetensors"), &damaged, name);
+    let mut request = OpenRequest::new([damaged]);
+    request.tokenizer = Some(golden("rar_tokenizer/weights.safetensors"));
+    let message = message(&request);
+    assert!(message.starts_with("tensor blocks.1.attn.proj.weight holds 1 value"), "{message}");
+    assert!(message.ends_with("rar_damaged.safetensors"), "{message}");
+}
+
 fn engine() -> Engine {
     Engine::start(EngineOptions { decoder_threads: Some(1), waker: Arc::new(|| ()) }).unwrap()
 }

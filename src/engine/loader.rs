@@ -93,8 +93,12 @@ pub(crate) fn survey(shared: &Shared, request: &OpenRequest) {
 }
 
 /// Opens a model and puts it in the place of the one in use.
-pub(crate) fn open(shared: &Shared, request: &OpenRequest, progress: &Arc<LoadProgress>) {
-    let mut surroundings = Surroundings::of_this_machine();
+pub(crate) fn open(
+    shared: &Shared,
+    request: &OpenRequest,
+    mut surroundings: Surroundings,
+    progress: &Arc<LoadProgress>,
+) {
     let offer = match open::survey(request, &surroundings) {
         Ok(offer) => offer,
         Err(error) => return shared.outbox.send(failure(&error)),
@@ -177,5 +181,75 @@ impl Shared {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::worker::{Engine, EngineOptions};
+    use std::path::Path;
+
+    fn engine_with_builtin() -> Engine {
+        let options = EngineOptions { decoder_threads: Some(1), waker: Arc::new(|| ()) };
+        let engine = Engine::start(options).unwrap();
+        engine.install(builtin::load().unwrap());
+        assert!(matches!(engine.next_event(), Some(Event::ModelReady(_))));
+        engine
+    }
+
+    fn rar(tokenizer: &str) -> OpenRequest {
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+        let mut request = OpenRequest::new([golden.join("rar/model/rar_tiny.bin")]);
+        request.tokenizer = Some(golden.join(tokenizer));
+        request
+    }
+
+    /// Opens with this many bytes less free than are needed.
+    fn open_short_of(engine: &Engine, request: &OpenRequest, short: u64) -> Vec<Event> {
+        let offer = open::survey(request, &Surroundings::default()).unwrap();
+        let free_memory = offer.peak(offer.precision()).map(|peak| peak - short);
+        let surroundings = Surroundings { free_memory, ..Surroundings::default() };
+        super::open(&engine.shared, request, surroundings, &Arc::default());
+        let events = std::iter::from_fn(|| engine.next_event());
+        events.filter(|event| !matches!(event, Event::LoadProgress { .. })).collect()
+    }
+
+    fn name(engine: &Engine) -> Option<String> {
+        engine.shared.state().model.as_ref().map(|model| model.card.identity.family.clone())
+    }
+
+    #[test]
+    fn the_old_model_makes_room_where_memory_does_not_hold_both() {
+        let engine = engine_with_builtin();
+        let held = engine.shared.held_bytes();
+        assert!(held > 1_000_000);
+        let events = open_short_of(&engine, &rar("rar_tokenizer/weights.safetensors"), held / 2);
+        assert!(matches!(events.as_slice(), [Event::ModelReady(_)]), "{}", events.len());
+        assert_eq!(name(&engine).as_deref(), Some("RAR"));
+    }
+
+    #[test]
+    fn a_model_that_does_not_fit_anyway_leaves_the_old_one_alone() {
+        let engine = engine_with_builtin();
+        let held = engine.shared.held_bytes();
+        let before = engine.shared.state().model.clone();
+        let events = open_short_of(&engine, &rar("rar_tokenizer/weights.safetensors"), 2 * held);
+        let [Event::ModelFailed { message }] = events.as_slice() else { panic!("no refusal") };
+        assert!(message.contains("are free"), "{message}");
+        let (before, after) = (before.unwrap(), engine.shared.state().model.clone().unwrap());
+        assert!(Arc::ptr_eq(&before, &after));
+    }
+
+    #[test]
+    fn the_built_in_model_returns_where_loading_fails_after_the_old_one_was_freed() {
+        let engine = engine_with_builtin();
+        let held = engine.shared.held_bytes();
+        let mut request = rar("rar_tokenizer/weights.safetensors");
+        // Refused by the family, after the survey has passed.
+        request.grid = Some((16, 16));
+        let events = open_short_of(&engine, &request, held / 2);
+        assert!(matches!(events.as_slice(), [Event::ModelFailed { .. }, Event::ModelReady(_)]));
+        assert_eq!(name(&engine).as_deref(), Some("SimpleAR"));
     }
 }

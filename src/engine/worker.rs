@@ -16,7 +16,7 @@ use crate::models::builtin;
 use crate::models::card::Model;
 use crate::models::checkpoint::LoadProgress;
 use crate::models::error::ModelError;
-use crate::models::open::OpenRequest;
+use crate::models::open::{OpenRequest, Surroundings};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::any::Any;
 use std::io;
@@ -109,7 +109,7 @@ impl Shared {
 
 /// Handle to the worker threads. Dropping it cancels and joins them.
 pub struct Engine {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     events: Receiver<Event>,
     previews: Receiver<Preview>,
     threads: Vec<JoinHandle<()>>,
@@ -171,7 +171,7 @@ impl Engine {
     pub fn open_model(&self, request: OpenRequest) {
         let progress: Arc<LoadProgress> = Arc::default();
         loader::start(&self.shared, progress.clone(), move |shared| {
-            loader::open(shared, &request, &progress);
+            loader::open(shared, &request, Surroundings::of_this_machine(), &progress);
         });
     }
 

@@ -49,6 +49,11 @@ impl OpenDialog {
         self.offer.request.paths.iter().cloned().chain(more).collect()
     }
 
+    /// Whether nothing is missing.
+    pub fn is_complete(&self) -> bool {
+        self.offer.missing.is_empty()
+    }
+
     /// What is opened if the person agrees.
     fn request(&self) -> OpenRequest {
         let guess = self.offer.grid.map(|grid| (grid.rows, grid.columns));

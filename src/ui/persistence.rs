@@ -234,6 +234,7 @@ impl SettingsWriter {
 mod tests {
     use super::*;
     use crate::engine::settings::LaneKind;
+    use crate::models::open::OpenRequest;
 
     fn changed(file: &Path) -> StoredSettings {
         StoredSettings {
@@ -246,6 +247,10 @@ mod tests {
             seed_locked: false,
             theme: ThemeChoice::Light,
             panels: PanelSizes { settings: 333.0, ..PanelSizes::default() },
+            recent_models: vec![RecentModel {
+                name: "RAR-L".into(),
+                request: OpenRequest::new([PathBuf::from("/models/rar_l.bin")]),
+            }],
             first_start: false,
             file: Some(file.to_owned()),
             ..StoredSettings::default()

@@ -103,6 +103,17 @@ pub fn with_codes(source: &Path, target: &Path, name: &str, codes: usize) {
     write(&tensors, target);
 }
 
+/// The same weights with one number of one tensor spoilt.
+pub fn with_not_a_number(source: &Path, target: &Path, name: &str) {
+    let mut tensors = read(source);
+    let tensor = &tensors[name];
+    let mut numbers: Vec<f32> = tensor.flatten_all().unwrap().to_vec1().unwrap();
+    numbers[3] = f32::NAN;
+    let spoilt = Tensor::from_vec(numbers, tensor.dims(), &Device::Cpu).unwrap();
+    tensors.insert(name.into(), spoilt);
+    write(&tensors, target);
+}
+
 fn copy_config(source: &Path, target: &Path, change: impl Fn(&mut serde_json::Value)) {
     let mut json = serde_json::from_slice(&fs::read(source).unwrap()).unwrap();
     change(&mut json);

@@ -276,6 +276,14 @@ impl ContainerBackend {
     }
 }
 
+impl ContainerBackend {
+    fn fail(&self, error: CheckpointError) -> candle_core::Error {
+        let text = error.to_string();
+        self.progress.fail(error);
+        candle_core::Error::msg(text)
+    }
+}
+
 impl SimpleBackend for ContainerBackend {
     fn get(
         &self,
@@ -289,7 +297,7 @@ impl SimpleBackend for ContainerBackend {
         if let Some(entry) = self.container.entry(name)
             && entry.shape != shape.dims()
         {
-            return Err(candle_core::Error::msg(CheckpointError::Shape {
+            return Err(self.fail(CheckpointError::Shape {
                 tensor: name.to_owned(),
                 found: entry.shape.clone(),
                 expected: shape.dims().to_vec(),
@@ -305,7 +313,7 @@ impl SimpleBackend for ContainerBackend {
         dtype: DType,
         device: &Device,
     ) -> candle_core::Result<Tensor> {
-        self.read(name, dtype, device).map_err(candle_core::Error::msg)
+        self.read(name, dtype, device).map_err(|error| self.fail(error))
     }
 
     fn contains_tensor(&self, name: &str) -> bool {

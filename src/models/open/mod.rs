@@ -203,8 +203,12 @@ pub fn open(
     progress: &Arc<LoadProgress>,
 ) -> Result<Model, ModelError> {
     let model = open_parts(request, surroundings, progress);
-    // The tensor library wraps the error of a cancelled read; the person only cancelled.
-    if progress.is_cancelled() { Err(CheckpointError::Cancelled.into()) } else { model }
+    // The tensor library wraps errors of reading; a person who cancelled only cancelled.
+    match (model, progress.take_failure()) {
+        (_, _) if progress.is_cancelled() => Err(CheckpointError::Cancelled.into()),
+        (Err(_), Some(failure)) => Err(failure.into()),
+        (model, _) => model,
+    }
 }
 
 fn open_parts(
