@@ -1,13 +1,14 @@
 //! The command line: the same runs without a window.
 
+pub mod model;
+
 use crate::engine::decode;
 use crate::engine::settings::{LaneKind, RunSettings};
 use crate::engine::trace::{RunRecord, RunStatus};
 use crate::engine::worker::decode_pool;
 use crate::export::{self, Staged};
 use crate::guidance::CacheRule;
-use crate::models::builtin;
-use crate::models::card::Model;
+use crate::models::card::{Conditions, Model};
 use crate::models::decoder::Condition;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, Parser, Subcommand};
@@ -36,6 +37,8 @@ pub enum Command {
     /// and step, and DIR/run.json with everything needed to repeat the run.
     #[command(after_help = EXAMPLES)]
     Generate(Box<Generate>),
+    /// Say what lies at some paths: models, companions, memory, what is missing.
+    Inspect(model::Inspect),
 }
 
 const EXAMPLES: &str = "Examples:
@@ -45,17 +48,24 @@ const EXAMPLES: &str = "Examples:
     softcfg-studio generate --prompt \"a dog on green\" --guidance-scale 8 --cosine-power 0 --out dog
   SoftCFG with and without step norm, with the context difference measured:
     softcfg-studio generate --prompt \"a fox\" --lanes softcfg,softcfg-no-step-norm --delta-context --out fox
+  A model of ImageNet classes from the authors' files:
+    softcfg-studio generate --model alitok_l.bin --tokenizer AliTok.pth --class \"golden retriever\" --out dog
 
 Exit codes: 0 done, 1 the run failed, 2 something in the call is wrong; nothing is written then.";
 
 /// Settings of `generate`; what is left out is the model's default.
 #[derive(Args)]
 pub struct Generate {
+    #[command(flatten)]
+    model: model::ModelArguments,
     /// What to draw, in the model's words.
     #[arg(long)]
-    prompt: String,
+    prompt: Option<String>,
+    /// What to draw, for models that draw classes: a number, name, synonym or synset.
+    #[arg(long, conflicts_with = "prompt")]
+    class: Option<String>,
     /// Text of the unconditional branch in place of the model's own.
-    #[arg(long)]
+    #[arg(long, requires = "prompt")]
     negative_prompt: Option<String>,
     /// Noise of the sampler; lanes share it.
     #[arg(long)]
@@ -118,7 +128,10 @@ pub struct RunFailed(String);
 /// # Errors
 /// Anything wrong in the call, before anything is written; [`RunFailed`] when the run itself fails.
 pub fn generate(arguments: &Generate) -> Result<()> {
-    let model = builtin::load()?;
+    if arguments.prompt.is_none() && arguments.class.is_none() {
+        bail!("nothing is asked for; use --prompt, or --class with a model that draws classes");
+    }
+    let model = arguments.model.load()?;
     let settings = arguments.settings(&model)?;
     let spec = settings.validate(&model.card).map_err(|errors| {
         let messages: Vec<String> = errors.iter().map(ToString::to_string).collect();
@@ -146,10 +159,7 @@ impl Generate {
     fn settings(&self, model: &Model) -> Result<RunSettings> {
         let defaults = &model.card.defaults;
         let mut settings = RunSettings {
-            condition: Condition::Prompt {
-                text: self.prompt.clone(),
-                negative: self.negative_prompt.clone(),
-            },
+            condition: self.condition(model)?,
             lanes: parse_lanes(&self.lanes)?,
             guidance_scale: self.guidance_scale.unwrap_or(defaults.guidance_scale),
             cosine_power: self.cosine_power.unwrap_or(defaults.cosine_power),
@@ -173,6 +183,21 @@ impl Generate {
             sampling.top_k = Some(usize::try_from(k).unwrap_or(0));
         }
         Ok(settings)
+    }
+
+    fn condition(&self, model: &Model) -> Result<Condition> {
+        match (&self.prompt, &self.class) {
+            (_, Some(class)) => Ok(Condition::Class(model::class(&model.card, class)?)),
+            (Some(text), None) => {
+                if matches!(model.card.conditions, Conditions::Classes(_)) {
+                    let name = &model.card.identity.name;
+                    bail!("{name} draws classes; use --class in place of --prompt");
+                }
+                let negative = self.negative_prompt.clone();
+                Ok(Condition::Prompt { text: text.clone(), negative })
+            }
+            (None, None) => bail!("nothing is asked for; use --prompt or --class"),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         None => softcfg_studio::ui::window::run(),
         Some(Command::Generate(arguments)) => cli::generate(&arguments),
+        Some(Command::Inspect(arguments)) => cli::model::inspect(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

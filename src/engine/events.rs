@@ -2,6 +2,7 @@
 
 use crate::engine::trace::RunId;
 use crate::models::card::ModelCard;
+use crate::models::open::ModelOffer;
 use image::RgbImage;
 use std::sync::Arc;
 
@@ -12,6 +13,12 @@ pub enum Event {
     ModelReady(Arc<ModelCard>),
     /// A model could not be loaded; the one before, if any, stays.
     ModelFailed { message: String },
+    /// What was found at paths that somebody wants to open.
+    ModelFound(Arc<ModelOffer>),
+    /// How far a model is loaded, 0 to 1 by bytes.
+    LoadProgress { name: String, fraction: f32 },
+    /// A model was not loaded because somebody cancelled; the one before, if any, stays.
+    LoadCancelled,
     /// The first steps of a run are there.
     RunStarted(RunId),
     /// A run is over; [`crate::engine::trace::RunRecord::status`] says how.

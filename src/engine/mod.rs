@@ -8,6 +8,7 @@
 pub mod decode;
 pub mod events;
 pub mod lane;
+pub mod loader;
 pub mod preview;
 pub mod settings;
 pub mod trace;

@@ -2,18 +2,21 @@
 //!
 //! - `decoder`: takes the newest run, decodes it on its own thread pool, never waits for anybody.
 //! - `previews`: see [`crate::engine::preview`].
-//! - `loader`: one thread per model being opened.
+//! - `loader`: one thread per model being opened, see [`crate::engine::loader`].
 //!
 //! A worker's panic ends its run with a message, and the worker goes on with the next.
 
 use crate::engine::decode;
 use crate::engine::events::{Event, Preview, PreviewRequest};
+use crate::engine::loader::{self, Loader};
 use crate::engine::preview::{self, PreviewDesk};
 use crate::engine::settings::RunSpec;
 use crate::engine::trace::{RunId, RunRecord, RunStatus};
 use crate::models::builtin;
 use crate::models::card::Model;
+use crate::models::checkpoint::LoadProgress;
 use crate::models::error::ModelError;
+use crate::models::open::{OpenRequest, Surroundings};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::any::Any;
 use std::io;
@@ -68,16 +71,17 @@ impl Outbox {
 }
 
 /// What the threads share.
-struct Shared {
-    outbox: Outbox,
-    desk: PreviewDesk,
+pub(crate) struct Shared {
+    pub(crate) outbox: Outbox,
+    pub(crate) desk: PreviewDesk,
+    pub(crate) loader: Mutex<Loader>,
     state: Mutex<WorkerState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct WorkerState {
-    model: Option<Arc<Model>>,
+pub(crate) struct WorkerState {
+    pub(crate) model: Option<Arc<Model>>,
     /// The run to decode next; a newer one replaces it.
     next: Option<Arc<RunRecord>>,
     /// The run being decoded.
@@ -86,12 +90,12 @@ struct WorkerState {
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, WorkerState> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, WorkerState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Cancels whatever decodes or waits.
-    fn cancel_all(&self, state: &mut WorkerState) {
+    pub(crate) fn cancel_all(&self, state: &mut WorkerState) {
         if let Some(waiting) = state.next.take() {
             waiting.request_cancel();
             waiting.end(RunStatus::Cancelled);
@@ -105,11 +109,10 @@ impl Shared {
 
 /// Handle to the worker threads. Dropping it cancels and joins them.
 pub struct Engine {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     events: Receiver<Event>,
     previews: Receiver<Preview>,
     threads: Vec<JoinHandle<()>>,
-    loader: Mutex<Option<JoinHandle<()>>>,
     next_run: AtomicU64,
 }
 
@@ -130,6 +133,7 @@ impl Engine {
         let shared = Arc::new(Shared {
             outbox,
             desk: PreviewDesk::default(),
+            loader: Mutex::default(),
             state: Mutex::default(),
             changed: Condvar::new(),
         });
@@ -141,14 +145,7 @@ impl Engine {
                 preview::serve(&for_previews.desk, &for_previews.outbox);
             })?,
         ];
-        Ok(Self {
-            shared,
-            events,
-            previews,
-            threads,
-            loader: Mutex::default(),
-            next_run: AtomicU64::new(1),
-        })
+        Ok(Self { shared, events, previews, threads, next_run: AtomicU64::new(1) })
     }
 
     /// Loads the built-in model in the background; ends in `ModelReady` or `ModelFailed`.
@@ -159,31 +156,28 @@ impl Engine {
     /// Loads a model in the background with `open`; ends in `ModelReady` or `ModelFailed`. The model
     /// in use stays usable until then.
     pub fn load(&self, open: impl FnOnce() -> Result<Model, ModelError> + Send + 'static) {
-        let shared = self.shared.clone();
-        let mut loader = self.loader.lock().unwrap_or_else(PoisonError::into_inner);
-        let earlier = loader.take();
-        let spawned = Builder::new().name("loader".into()).spawn(move || {
-            // One at a time, in the order asked for.
-            if let Some(earlier) = earlier {
-                let _ = earlier.join();
-            }
-            match catch_unwind(AssertUnwindSafe(open)) {
-                Ok(Ok(model)) => install(&shared, model),
-                Ok(Err(error)) => {
-                    shared.outbox.send(Event::ModelFailed { message: error.to_string() });
-                }
-                Err(panic) => {
-                    let message = panic_message(panic.as_ref());
-                    shared.outbox.send(Event::ModelFailed { message });
-                }
-            }
+        loader::start(&self.shared, Arc::default(), move |shared| loader::finish(shared, open()));
+    }
+
+    /// Looks at files in the background without reading weights; ends in `ModelFound` or
+    /// `ModelFailed`. The model in use is not touched.
+    pub fn survey_model(&self, request: OpenRequest) {
+        loader::start(&self.shared, Arc::default(), move |shared| loader::survey(shared, &request));
+    }
+
+    /// Opens a model in the background with `LoadProgress` on the way; ends in `ModelReady`,
+    /// `ModelFailed` or `LoadCancelled`. The model in use stays usable while memory holds both; where
+    /// it does not, see [`crate::engine::loader`].
+    pub fn open_model(&self, request: OpenRequest) {
+        let progress: Arc<LoadProgress> = Arc::default();
+        loader::start(&self.shared, progress.clone(), move |shared| {
+            loader::open(shared, &request, Surroundings::of_this_machine(), &progress);
         });
-        match spawned {
-            Ok(handle) => *loader = Some(handle),
-            Err(error) => self.shared.outbox.send(Event::ModelFailed {
-                message: format!("no thread could be started to load the model ({error})"),
-            }),
-        }
+    }
+
+    /// Stops a model that is being opened, within a block of bytes.
+    pub fn cancel_load(&self) {
+        loader::cancel(&self.shared);
     }
 
     /// Uses a model that is loaded already.
@@ -252,6 +246,7 @@ impl Drop for Engine {
         drop(state);
         self.shared.changed.notify_all();
         self.shared.desk.shut_down();
+        loader::cancel(&self.shared);
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
@@ -286,7 +281,7 @@ pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
     format!("internal error: {said}; please report it")
 }
 
-fn install(shared: &Shared, model: Model) {
+pub(crate) fn install(shared: &Shared, model: Model) {
     let model = Arc::new(model);
     let card = model.card.clone();
     let mut state = shared.state();

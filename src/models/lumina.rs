@@ -312,7 +312,7 @@ pub fn load_folder(folder: &Path, options: &FolderOptions) -> Result<Lumina, Mod
 }
 
 /// The tokenizer's begin token or, if it has none, its end token.
-fn begin_token(folder: &Path) -> Result<String, ModelError> {
+pub(crate) fn begin_token(folder: &Path) -> Result<String, ModelError> {
     let path = folder.join("tokenizer_config.json");
     if !path.is_file() {
         return Ok(DEFAULT_BEGIN.into());

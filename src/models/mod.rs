@@ -23,6 +23,7 @@ pub mod linear;
 pub mod llamagen;
 pub mod lumina;
 pub mod norm;
+pub mod open;
 pub mod prompt;
 pub mod qwen2;
 pub mod random_decoder;

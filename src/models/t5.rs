@@ -7,6 +7,7 @@
 use crate::models::error::ModelError;
 use crate::models::safetensors_folder::{SafetensorsFolder, read_file};
 use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
 use candle_transformers::models::t5::{Config, T5EncoderModel};
 use std::path::Path;
 use tokenizers::Tokenizer;
@@ -71,13 +72,21 @@ impl TextEncoder {
         files: SafetensorsFolder,
         dtype: DType,
     ) -> Result<Self, ModelError> {
+        Self::from_var_builder(config, files.into_var_builder_of(dtype))
+    }
+
+    /// Loads the encoder from its configuration and weights of any container.
+    ///
+    /// # Errors
+    /// Those of [`TextEncoder::from_files`].
+    pub fn from_var_builder(config: &[u8], weights: VarBuilder<'_>) -> Result<Self, ModelError> {
         let config: Config = serde_json::from_slice(config)
             .map_err(|error| ModelError::Config(format!("config.json: {error}")))?;
         // Candle would use these as divisors.
         if config.num_heads == 0 || config.d_kv == 0 || config.relative_attention_num_buckets < 4 {
             return Err(ModelError::Config("config.json: a T5 encoder without heads".into()));
         }
-        let model = T5EncoderModel::load(files.into_var_builder_of(dtype), &config)
+        let model = T5EncoderModel::load(weights, &config)
             .map_err(|error| ModelError::Weights(error.to_string()))?;
         let end = u32::try_from(config.eos_token_id)
             .map_err(|_| ModelError::Config("config.json: eos_token_id is no token".into()))?;

@@ -1,6 +1,7 @@
 //! What panels ask for. Actions are collected during a frame and carried out in one place after it.
 
 use crate::engine::trace::RunId;
+use crate::models::open::OpenRequest;
 
 /// A thing to do after the frame.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +32,10 @@ pub enum Action {
     Copy(String),
     /// Choose files of a model and open them.
     OpenModel,
+    /// Load a model that was looked at.
+    LoadModel(OpenRequest),
+    /// Stop loading.
+    CancelLoad,
     /// Go back to the built-in model.
     LoadBuiltin,
 }

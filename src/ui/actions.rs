@@ -65,7 +65,10 @@ impl StudioApp {
             Action::RequestSwatches(codes) => self.engine.request_swatches(codes),
             Action::Copy(text) => ctx.copy_text(text),
             Action::OpenModel => self.save(ctx, Job::OpenModel),
+            Action::LoadModel(request) => self.load_model(request),
+            Action::CancelLoad => self.engine.cancel_load(),
             Action::LoadBuiltin => {
+                self.opening = None;
                 self.engine.load_builtin();
             }
         }

@@ -6,10 +6,12 @@ use crate::engine::settings::RunSettings;
 use crate::engine::trace::RunStatus;
 use crate::engine::worker::Engine;
 use crate::models::card::ModelCard;
+use crate::models::open::{ModelOffer, OpenRequest};
 use crate::ui::live::{LiveDebounce, Poll};
+use crate::ui::open_dialog::OpenDialog;
 use crate::ui::persistence::{SettingsWriter, StoredSettings};
 use crate::ui::saving::Saving;
-use crate::ui::state::{ModelStatus, NoticeKind, State};
+use crate::ui::state::{ModelStatus, NoticeKind, RecentModel, State};
 use crate::ui::writers::ExportWriters;
 use crate::ui::{panels, settings_panel, theme};
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -38,6 +40,8 @@ pub struct StudioApp {
     /// Pictures of the window that were asked for.
     pub(super) screenshot: (Sender<Arc<ColorImage>>, Receiver<Arc<ColorImage>>),
     open_model: Option<ModelOpener>,
+    /// What is being loaded, to be remembered once it is there.
+    pub(super) opening: Option<OpenRequest>,
     /// Settings and model of the last check.
     checked: Option<(RunSettings, Arc<ModelCard>)>,
     writer: Option<SettingsWriter>,
@@ -64,6 +68,7 @@ impl StudioApp {
             ..State::default()
         };
         state.shell.panels = stored.panels;
+        state.shell.recent = stored.recent_models.clone();
         state.set_seed(state.settings.sampling.seed);
         if let Some(problem) = &stored.problem {
             state.notify(NoticeKind::Warning, problem.as_str());
@@ -88,6 +93,7 @@ impl StudioApp {
             saving: Saving::new(Arc::new(ExportWriters)),
             screenshot: bounded(1),
             open_model: None,
+            opening: None,
             checked: None,
             writer,
             live_choice: stored.live,
@@ -111,8 +117,30 @@ impl StudioApp {
     }
 
     pub(super) fn open_model(&mut self, files: Vec<PathBuf>) {
-        if let Some(opener) = &self.open_model {
-            opener(&self.engine, files);
+        let Some(opener) = &self.open_model else { return };
+        let dialog = self.state.shell.opening.take();
+        let files = dialog.map(|dialog| dialog.with_more(files.clone())).unwrap_or(files);
+        self.state.shell.surveying = true;
+        opener(&self.engine, files);
+    }
+
+    fn model_found(&mut self, offer: Arc<ModelOffer>) {
+        self.state.shell.surveying = false;
+        self.state.shell.opening = Some(OpenDialog::new(offer));
+    }
+
+    pub(super) fn load_model(&mut self, request: OpenRequest) {
+        self.opening = Some(request.clone());
+        self.engine.open_model(request);
+    }
+
+    /// Files and folders dropped onto the window are opened like chosen ones.
+    fn take_dropped_files(&mut self, ctx: &Context) {
+        let dropped: Vec<PathBuf> = ctx.input(|input| {
+            input.raw.dropped_files.iter().map(|file| file.path().to_path_buf()).collect()
+        });
+        if !dropped.is_empty() {
+            self.open_model(dropped);
         }
     }
 
@@ -120,6 +148,7 @@ impl StudioApp {
     pub fn update(&mut self, ctx: &Context) {
         ctx.set_theme(self.state.theme.egui());
         self.drain(ctx);
+        self.take_dropped_files(ctx);
         self.refresh_runs();
         centre_panels::advance_playback(ctx, &mut self.state);
         self.check_settings();
@@ -155,11 +184,23 @@ impl StudioApp {
         match event {
             Event::ModelReady(card) => self.model_ready(ctx, card),
             Event::ModelFailed { message } => {
+                (state.shell.loading, state.shell.surveying) = (None, false);
+                self.opening = None;
                 // The model before, if there is one, stays.
                 if state.card().is_none() {
                     state.model = ModelStatus::Failed(message.clone());
                 }
                 state.notify(NoticeKind::Error, message);
+            }
+            Event::ModelFound(offer) => self.model_found(offer),
+            Event::LoadProgress { name, fraction } => {
+                state.shell.loading = Some((name, fraction));
+            }
+            Event::LoadCancelled => {
+                state.shell.loading = None;
+                self.opening = None;
+                let message = "Loading was cancelled. The model that was open stays open.";
+                state.notify(NoticeKind::Info, message);
             }
             Event::RunStarted(_) => {}
             Event::RunEnded(id) => {
@@ -187,11 +228,18 @@ impl StudioApp {
 
     fn model_ready(&mut self, ctx: &Context, card: Arc<ModelCard>) {
         let state = &mut self.state;
+        state.shell.loading = None;
+        if let Some(request) = self.opening.take() {
+            let name = card.identity.name.clone();
+            RecentModel::remember(&mut state.shell.recent, name, request);
+        }
+        // Another model brings its own settings; the one of the start keeps those of the last sitting.
+        let switched = state.card().is_some_and(|before| before.identity != card.identity);
         settings_panel::fit_to_model(&mut state.settings, &card);
         state.live = self.live_choice.unwrap_or(card.live);
         self.live_before = state.live;
         state.swatches.clear();
-        if self.first_start {
+        if self.first_start || switched {
             let defaults = &card.defaults;
             state.settings.guidance_scale = defaults.guidance_scale;
             state.settings.cosine_power = defaults.cosine_power;
@@ -274,6 +322,7 @@ impl StudioApp {
             view: self.state.view.clone(),
             theme: self.state.theme,
             panels: self.state.shell.panels,
+            recent_models: self.state.shell.recent.clone(),
             ..self.kept.clone()
         }
     }

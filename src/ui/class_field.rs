@@ -3,6 +3,7 @@
 use crate::engine::settings::Field;
 use crate::models::card::ClassName;
 use crate::models::decoder::Condition;
+use crate::models::imagenet;
 use crate::ui::controls::{self, Hint};
 use crate::ui::prompt_field::random_seed;
 use crate::ui::state::State;
@@ -52,8 +53,10 @@ fn list(ui: &mut Ui, search: &mut String, classes: &[ClassName], chosen: u32) ->
         .desired_width(f32::INFINITY)
         .margin(egui::Margin::symmetric(8, 4));
     ui.add(field).accessible_name("Search classes").request_focus();
-    let wanted = search.trim().to_lowercase();
-    let found: Vec<&ClassName> = classes.iter().filter(|class| matches(class, &wanted)).collect();
+    let found: Vec<&ClassName> = imagenet::search(classes, search)
+        .into_iter()
+        .filter_map(|index| classes.get(index))
+        .collect();
     if found.is_empty() {
         ui.label("Nothing found.");
     }
@@ -77,34 +80,4 @@ fn list(ui: &mut Ui, search: &mut String, classes: &[ClassName], chosen: u32) ->
 
 fn label(class: &ClassName) -> String {
     format!("{}  {}", class.id, class.name)
-}
-
-/// Whether a class is meant by what was typed, in lower case: a number from its beginning, a name or
-/// a synonym from anywhere.
-fn matches(class: &ClassName, wanted: &str) -> bool {
-    wanted.is_empty()
-        || class.id.to_string().starts_with(wanted)
-        || std::iter::once(&class.name)
-            .chain(&class.synonyms)
-            .any(|name| name.to_lowercase().contains(wanted))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn classes_are_found_by_name_synonym_and_number() {
-        let class = ClassName {
-            id: 207,
-            name: "golden retriever".into(),
-            synonyms: vec!["n02099601".into(), "Goldie".into()],
-        };
-        for wanted in ["", "207", "20", "retriever", "goldie", "n0209"] {
-            assert!(matches(&class, wanted), "{wanted}");
-        }
-        for wanted in ["7", "poodle", "2070"] {
-            assert!(!matches(&class, wanted), "{wanted}");
-        }
-    }
 }

@@ -19,6 +19,7 @@ pub mod lanes_view;
 pub mod live;
 pub mod method_panel;
 pub mod notices;
+pub mod open_dialog;
 pub mod overlay;
 pub mod overlay_controls;
 pub mod panels;

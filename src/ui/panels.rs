@@ -5,7 +5,7 @@ use crate::ui::controls::{self, Hint};
 use crate::ui::state::{LowerTab, Shell, State};
 use crate::ui::theme::palette;
 use crate::ui::{
-    fonts, history, notices, scenarios, settings_panel, shortcuts, status_bar, top_bar,
+    fonts, history, notices, open_dialog, scenarios, settings_panel, shortcuts, status_bar, top_bar,
 };
 use egui::{CentralPanel, Frame, Margin, Panel, Ui};
 use egui_material_icons::icons::ICON_CLOSE;
@@ -57,8 +57,9 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     let centre = CentralPanel::default().frame(window).show(ui, |ui| centre(ui, state)).response;
 
     shortcuts::sheet(&ctx, state);
+    open_dialog::show(&ctx, state);
     notices::show(&ctx, state, centre.rect);
-    if !state.shell.shortcuts_open {
+    if !state.shell.shortcuts_open && state.shell.opening.is_none() {
         shortcuts::handle(&ctx, state, keyboard);
         if !keyboard.typing && !keyboard.popup {
             centre_panels::handle_keys(&ctx, state);

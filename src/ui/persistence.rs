@@ -2,7 +2,7 @@
 //! whole or not at all, on a thread of its own. A damaged file is kept aside and never stops the start.
 
 use crate::engine::settings::RunSettings;
-use crate::ui::state::PanelSizes;
+use crate::ui::state::{PanelSizes, RecentModel};
 use crate::ui::theme::ThemeChoice;
 use crate::ui::view::ViewSettings;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -31,6 +31,8 @@ pub struct StoredSettings {
     pub theme: ThemeChoice,
     /// Sizes of the panels that can be dragged.
     pub panels: PanelSizes,
+    /// Models that were opened, the newest first.
+    pub recent_models: Vec<RecentModel>,
     /// There was no file: the model's defaults are decoded unasked.
     #[serde(skip)]
     pub first_start: bool,
@@ -51,6 +53,7 @@ impl Default for StoredSettings {
             view: ViewSettings::default(),
             theme: ThemeChoice::default(),
             panels: PanelSizes::default(),
+            recent_models: Vec::new(),
             first_start: true,
             file: None,
             problem: None,
@@ -228,6 +231,7 @@ impl SettingsWriter {
 mod tests {
     use super::*;
     use crate::engine::settings::LaneKind;
+    use crate::models::open::OpenRequest;
 
     fn changed(file: &Path) -> StoredSettings {
         StoredSettings {
@@ -240,6 +244,10 @@ mod tests {
             seed_locked: false,
             theme: ThemeChoice::Light,
             panels: PanelSizes { settings: 333.0, ..PanelSizes::default() },
+            recent_models: vec![RecentModel {
+                name: "RAR-L".into(),
+                request: OpenRequest::new([PathBuf::from("/models/rar_l.bin")]),
+            }],
             first_start: false,
             file: Some(file.to_owned()),
             ..StoredSettings::default()

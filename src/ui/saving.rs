@@ -116,7 +116,7 @@ impl Dialogs for SystemDialogs {
     fn open(&self, title: &str) -> Option<Vec<PathBuf>> {
         rfd::FileDialog::new()
             .set_title(title)
-            .add_filter("Weights", &["safetensors", "pt", "pth", "bin", "json"])
+            .add_filter("Weights", &["safetensors", "pt", "pth", "bin", "ckpt", "jit", "json"])
             .pick_files()
     }
 }

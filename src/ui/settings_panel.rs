@@ -313,6 +313,12 @@ pub fn fit_to_model(settings: &mut RunSettings, card: &Arc<ModelCard>) {
         (Condition::Class(_), Conditions::Prompts(_)) => {
             settings.condition = RunSettings::default().condition;
         }
+        (Condition::Class(id), Conditions::Classes(classes))
+            if !classes.iter().any(|class| class.id == *id) =>
+        {
+            let first = classes.first().map_or(0, |class| class.id);
+            settings.condition = Condition::Class(first);
+        }
         _ => {}
     }
 }

@@ -4,9 +4,11 @@
 use crate::engine::settings::{Field, FieldError, RunSettings};
 use crate::engine::trace::{RunId, RunRecord, RunStatus, StepRecord};
 use crate::models::card::ModelCard;
+use crate::models::open::OpenRequest;
 use crate::ui::action::Action;
 use crate::ui::centre::CentreState;
 use crate::ui::history::Thumbnails;
+use crate::ui::open_dialog::OpenDialog;
 use crate::ui::theme::ThemeChoice;
 use crate::ui::view::{Cursor, Focus, ViewSettings};
 use image::RgbImage;
@@ -160,6 +162,32 @@ impl Default for PanelSizes {
     }
 }
 
+/// A model that was opened before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecentModel {
+    /// Name as the menu shows it.
+    pub name: String,
+    /// How to open it again.
+    pub request: OpenRequest,
+}
+
+impl RecentModel {
+    /// Models that are remembered.
+    const KEPT: usize = 8;
+
+    /// Puts a model at the front of `recent`, once. Paths that are not Unicode cannot be written to
+    /// the settings and are left out.
+    pub fn remember(recent: &mut Vec<Self>, name: String, request: OpenRequest) {
+        let mut paths = request.paths.iter().chain(&request.tokenizer);
+        if request.paths.is_empty() || !paths.all(|path| path.to_str().is_some()) {
+            return;
+        }
+        recent.retain(|other| other.request.paths != request.paths);
+        recent.insert(0, Self { name, request });
+        recent.truncate(Self::KEPT);
+    }
+}
+
 /// State of the window's frame: what is open, typed half, or measured.
 #[derive(Default)]
 pub struct Shell {
@@ -187,6 +215,14 @@ pub struct Shell {
     pub frame_milliseconds: f32,
     /// Model files can be opened.
     pub can_open_models: bool,
+    /// Files that were chosen are being looked at.
+    pub surveying: bool,
+    /// What was found, while the person decides.
+    pub opening: Option<OpenDialog>,
+    /// Name of the model that is being loaded, and how far it is, 0 to 1.
+    pub loading: Option<(String, f32)>,
+    /// Models that were opened, the newest first.
+    pub recent: Vec<RecentModel>,
     /// A file dialog is open or a file is being written.
     pub saving: bool,
     /// Where the plots were painted, to cut a picture of them out of the window.

@@ -7,12 +7,14 @@ use crate::ui::state::{ModelStatus, State};
 use crate::ui::theme::{ThemeChoice, palette};
 use crate::ui::{fonts, scenarios};
 use egui::text::{LayoutJob, TextFormat};
-use egui::{Align, Button, FontId, Layout, Popup, Response, Ui, vec2};
+use egui::{Align, Button, FontId, Layout, Popup, ProgressBar, Response, Ui, vec2};
 use egui_material_icons::icons::{
-    ICON_DARK_MODE, ICON_EXPAND_MORE, ICON_HELP, ICON_LIGHT_MODE, ICON_MEMORY, ICON_SCIENCE,
+    ICON_CLOSE, ICON_DARK_MODE, ICON_EXPAND_MORE, ICON_HELP, ICON_LIGHT_MODE, ICON_MEMORY,
+    ICON_SCIENCE,
 };
 
 const MODEL: Hint = Hint::new("The model that draws; opens the list of models.", "");
+const CANCEL: Hint = Hint::new("Stops loading; the model that is open stays open.", "");
 const SCENARIOS: Hint =
     Hint::new("Settings that show what the paper's figures show; one click decodes them.", "");
 const THEME: Hint = Hint::new("Switches between dark and light. Ctrl+T.", "");
@@ -22,6 +24,7 @@ const SHEET: Hint = Hint::new("Lists all shortcuts. ? or F1.", "");
 pub fn show(ui: &mut Ui, state: &mut State) {
     ui.horizontal_centered(|ui| {
         model_menu(ui, state);
+        loading(ui, state);
         if state.card().is_some_and(|card| draws_scenarios(card)) {
             scenario_menu(ui, state);
         }
@@ -39,6 +42,20 @@ pub fn show(ui: &mut Ui, state: &mut State) {
             }
         });
     });
+}
+
+/// How far a model is loaded, and a button to stop it.
+fn loading(ui: &mut Ui, state: &mut State) {
+    if let Some((name, fraction)) = &state.shell.loading {
+        let text = format!("{name}  {:.0} %", fraction * 100.0);
+        let bar = ProgressBar::new(*fraction).desired_width(220.0).text(fonts::number(text));
+        ui.add(bar).accessible_name("Loading");
+        if controls::icon_button(ui, ICON_CLOSE, "Cancel loading", CANCEL).clicked() {
+            state.actions.push(Action::CancelLoad);
+        }
+    } else if state.shell.surveying {
+        ui.label(egui::RichText::new("Looking at the files…").small().weak());
+    }
 }
 
 fn model_menu(ui: &mut Ui, state: &mut State) {
@@ -66,6 +83,17 @@ fn model_menu(ui: &mut Ui, state: &mut State) {
         }
         if state.shell.can_open_models && entry(ui, "Open model…").clicked() {
             state.actions.push(Action::OpenModel);
+        }
+        if state.shell.can_open_models && !state.shell.recent.is_empty() {
+            ui.separator();
+            ui.label(egui::RichText::new("Recent").small().weak());
+            for recent in &state.shell.recent {
+                let paths: Vec<String> =
+                    recent.request.paths.iter().map(|path| path.display().to_string()).collect();
+                if entry(ui, &recent.name).on_hover_text(paths.join("\n")).clicked() {
+                    state.actions.push(Action::LoadModel(recent.request.clone()));
+                }
+            }
         }
     });
 }

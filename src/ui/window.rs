@@ -1,6 +1,7 @@
 //! The real window: eframe's options and the engine behind [`StudioApp`].
 
 use crate::engine::{Engine, EngineOptions};
+use crate::models::open::OpenRequest;
 use crate::ui::app::StudioApp;
 use crate::ui::persistence::StoredSettings;
 use anyhow::{Context as _, Result, anyhow};
@@ -29,7 +30,10 @@ pub fn run() -> Result<()> {
                 .context("no threads could be started to decode with")?;
             let stored =
                 StoredSettings::default_file().map(StoredSettings::load).unwrap_or_default();
-            Ok(Box::new(StudioApp::new(&creation.egui_ctx, engine, stored)))
+            let app = StudioApp::new(&creation.egui_ctx, engine, stored);
+            Ok(Box::new(app.with_model_opener(Box::new(|engine, paths| {
+                engine.survey_model(OpenRequest::new(paths));
+            }))))
         }),
     )
     .map_err(|error| {

@@ -224,6 +224,19 @@ impl Container {
     /// Reading fails, or the person cancels.
     pub fn sha256(&self, progress: &LoadProgress) -> Result<String, CheckpointError> {
         let mut hash = Sha256::new();
+        self.hash_into(&mut hash, progress)?;
+        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// Adds all files, one after the other, to a hash over several containers.
+    ///
+    /// # Errors
+    /// Those of [`Container::sha256`].
+    pub fn hash_into(
+        &self,
+        hash: &mut Sha256,
+        progress: &LoadProgress,
+    ) -> Result<(), CheckpointError> {
         for file in &self.sources {
             let mut position = 0;
             while position < file.length() {
@@ -234,7 +247,7 @@ impl Container {
                 progress.advance(block.len() as u64)?;
             }
         }
-        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(())
     }
 
     /// The number type that most values of the given tensors have.
@@ -263,6 +276,14 @@ impl ContainerBackend {
     }
 }
 
+impl ContainerBackend {
+    fn fail(&self, error: CheckpointError) -> candle_core::Error {
+        let text = error.to_string();
+        self.progress.fail(error);
+        candle_core::Error::msg(text)
+    }
+}
+
 impl SimpleBackend for ContainerBackend {
     fn get(
         &self,
@@ -276,7 +297,7 @@ impl SimpleBackend for ContainerBackend {
         if let Some(entry) = self.container.entry(name)
             && entry.shape != shape.dims()
         {
-            return Err(candle_core::Error::msg(CheckpointError::Shape {
+            return Err(self.fail(CheckpointError::Shape {
                 tensor: name.to_owned(),
                 found: entry.shape.clone(),
                 expected: shape.dims().to_vec(),
@@ -292,7 +313,7 @@ impl SimpleBackend for ContainerBackend {
         dtype: DType,
         device: &Device,
     ) -> candle_core::Result<Tensor> {
-        self.read(name, dtype, device).map_err(candle_core::Error::msg)
+        self.read(name, dtype, device).map_err(|error| self.fail(error))
     }
 
     fn contains_tensor(&self, name: &str) -> bool {

@@ -3,6 +3,7 @@
 
 use crate::models::checkpoint::error::CheckpointError;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// How far loading is. Cancellation takes effect within one block of 1 MiB.
 #[derive(Debug, Default)]
@@ -10,6 +11,7 @@ pub struct LoadProgress {
     done: AtomicU64,
     total: AtomicU64,
     cancelled: AtomicBool,
+    failure: Mutex<Option<CheckpointError>>,
 }
 
 impl LoadProgress {
@@ -44,6 +46,16 @@ impl LoadProgress {
     /// Whether [`LoadProgress::cancel`] was called.
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Keeps why a read failed: the tensor library passes on no more than its text.
+    pub(crate) fn fail(&self, error: CheckpointError) {
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    }
+
+    /// Why the last read failed, once.
+    pub fn take_failure(&self) -> Option<CheckpointError> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Counts bytes that were read.

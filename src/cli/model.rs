@@ -1,0 +1,186 @@
+//! Which model a command works on: `--model` and what belongs to it, `inspect`, and classes by name.
+
+use crate::models::card::{ClassName, Conditions, Model, ModelCard};
+use crate::models::checkpoint::LoadProgress;
+use crate::models::open::{self, ModelOffer, OpenRequest, Surroundings};
+use crate::models::{builtin, imagenet};
+use anyhow::{Result, anyhow, bail};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Suggestions in a message.
+const SUGGESTIONS: usize = 5;
+
+/// The model of a run; the built-in one if no path is given.
+#[derive(Args)]
+pub struct ModelArguments {
+    /// Weight file or folder of a model in place of the built-in one; repeat it for parts that lie
+    /// apart.
+    #[arg(long, value_name = "PATH")]
+    model: Vec<PathBuf>,
+    /// Image tokenizer of the model, where it is not found beside it.
+    #[arg(long, value_name = "PATH", requires = "model")]
+    tokenizer: Option<PathBuf>,
+    /// How weights are held: f32, bf16 or int8. Default: as in the file.
+    #[arg(long, requires = "model")]
+    precision: Option<String>,
+    /// Token grid as ROWSxCOLUMNS, where the weights do not fix it.
+    #[arg(long, value_name = "ROWSxCOLUMNS", requires = "model")]
+    grid: Option<String>,
+    /// Weights of a training file, for example ema.
+    #[arg(long, value_name = "KEY", requires = "model")]
+    weight_set: Option<String>,
+}
+
+impl ModelArguments {
+    /// Loads the model.
+    ///
+    /// # Errors
+    /// An argument that cannot be read, or those of [`open::open`].
+    pub fn load(&self) -> Result<Model> {
+        if self.model.is_empty() {
+            return Ok(builtin::load()?);
+        }
+        let request = OpenRequest {
+            paths: self.model.clone(),
+            tokenizer: self.tokenizer.clone(),
+            precision: super::parse("--precision", self.precision.as_deref())?,
+            grid: self.grid.as_deref().map(parse_grid).transpose()?,
+            weight_set: self.weight_set.clone(),
+        };
+        let progress: Arc<LoadProgress> = Arc::default();
+        let surroundings = Surroundings::of_this_machine();
+        with_progress_bar(&progress, || Ok(open::open(&request, &surroundings, &progress)?))
+    }
+}
+
+fn parse_grid(text: &str) -> Result<(usize, usize)> {
+    let wrong = || anyhow!("--grid “{text}” is no grid; write rows and columns, for example 16x16");
+    let (rows, columns) = text.split_once(['x', 'X', '×']).ok_or_else(wrong)?;
+    let number = |text: &str| text.trim().parse::<usize>().map_err(|_| wrong());
+    Ok((number(rows)?, number(columns)?))
+}
+
+/// Shows bytes read while `work` goes on, if stderr is a terminal.
+fn with_progress_bar<T>(progress: &LoadProgress, work: impl FnOnce() -> T) -> T {
+    let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+    if bar.is_hidden() {
+        return work();
+    }
+    let template = "loading {bar:32} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    let (done, wait) = crossbeam_channel::bounded::<()>(0);
+    let result = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let timeout = Duration::from_millis(100);
+            while wait.recv_timeout(timeout).is_err_and(|error| error.is_timeout()) {
+                bar.set_length(progress.total());
+                bar.set_position(progress.done().min(progress.total()));
+            }
+        });
+        let _done = done;
+        work()
+    });
+    bar.finish_and_clear();
+    result
+}
+
+/// Says what lies at some paths.
+#[derive(Args)]
+pub struct Inspect {
+    /// Weight files or folders.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+}
+
+/// Runs `inspect`.
+///
+/// # Errors
+/// A path that cannot be read or identified.
+pub fn inspect(arguments: &Inspect) -> Result<()> {
+    let request = OpenRequest::new(arguments.paths.clone());
+    let offer = open::survey(&request, &Surroundings::of_this_machine())?;
+    print!("{}", describe(&offer));
+    Ok(())
+}
+
+fn describe(offer: &ModelOffer) -> String {
+    let mut lines = offer.found.clone();
+    if let Some(grid) = offer.grid {
+        lines.push(format!("grid {} × {} from {}", grid.rows, grid.columns, grid.source));
+    }
+    for choice in &offer.precisions {
+        let fits = if choice.fits == Some(false) { "; does not fit in free memory" } else { "" };
+        lines.push(format!("{}: {}{fits}", choice.precision, choice.cost()));
+    }
+    lines.extend(offer.notes.iter().map(|note| format!("note: {note}")));
+    lines.extend(offer.missing.iter().map(|missing| format!("missing: {missing}")));
+    lines.into_iter().map(|line| line + "\n").collect()
+}
+
+/// The class that a number, name, synonym or synset means.
+///
+/// # Errors
+/// A model that draws prompts, no such class, or several; with suggestions.
+pub fn class(card: &ModelCard, query: &str) -> Result<u32> {
+    let Conditions::Classes(classes) = &card.conditions else {
+        bail!("{} draws prompts; use --prompt in place of --class", card.identity.name);
+    };
+    let query = query.trim();
+    if let Ok(id) = query.parse::<u32>() {
+        return match classes.iter().find(|class| class.id == id) {
+            Some(class) => Ok(class.id),
+            None => bail!(
+                "there is no class {id}; {} knows the classes 0 to {}",
+                card.identity.name,
+                classes.len().saturating_sub(1)
+            ),
+        };
+    }
+    let found = found(classes, query);
+    let exact = |names: fn(&ClassName, &str) -> bool| {
+        let mut same = found.iter().filter(|class| names(class, query));
+        same.next().filter(|_| same.next().is_none())
+    };
+    let by_name = exact(|class, query| class.name.eq_ignore_ascii_case(query));
+    let by_synonym =
+        || exact(|class, query| class.synonyms.iter().any(|name| name.eq_ignore_ascii_case(query)));
+    if let Some(class) = by_name.or_else(by_synonym) {
+        return Ok(class.id);
+    }
+    match found.as_slice() {
+        [class] => Ok(class.id),
+        [] => {
+            // What begins alike may be what was meant.
+            let letters: Vec<char> = query.chars().collect();
+            let alike = (3..letters.len()).rev().find_map(|length| {
+                let start: String = letters.iter().take(length).collect();
+                Some(self::found(classes, &start)).filter(|found| !found.is_empty())
+            });
+            match alike {
+                Some(alike) => bail!("no class is called “{query}”; close are {}", list(&alike)),
+                None => bail!("no class is called “{query}”; use a name or a number"),
+            }
+        }
+        several => bail!("“{query}” may be {}; use one of the numbers", list(several)),
+    }
+}
+
+fn found<'a>(classes: &'a [ClassName], query: &str) -> Vec<&'a ClassName> {
+    imagenet::search(classes, query).into_iter().filter_map(|index| classes.get(index)).collect()
+}
+
+fn list(classes: &[&ClassName]) -> String {
+    let names = classes.iter().take(SUGGESTIONS);
+    let names: Vec<String> = names.map(|class| format!("{} {}", class.id, class.name)).collect();
+    let more = classes.len().saturating_sub(SUGGESTIONS);
+    match more {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names.join(", ")),
+    }
+}

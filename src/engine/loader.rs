@@ -1,0 +1,255 @@
+//! Opening models on the loader thread: looking at files, progress by bytes, cancelling, and which
+//! model is in memory meanwhile.
+//!
+//! The model in use stays usable while another is looked at and while it loads, as long as memory holds
+//! both. Where it does not, the old one is freed first, after everything that can be checked without
+//! weights has passed; if loading then fails, the built-in model takes its place.
+
+use crate::engine::events::Event;
+use crate::engine::worker::{Shared, install, panic_message};
+use crate::models::builtin;
+use crate::models::card::Model;
+use crate::models::checkpoint::{CheckpointError, LoadProgress};
+use crate::models::error::ModelError;
+use crate::models::open::{self, ModelOffer, OpenRequest, Surroundings};
+use crossbeam_channel::{RecvTimeoutError, bounded};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, PoisonError};
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// Time between two events of progress.
+const REPORT_INTERVAL: Duration = Duration::from_millis(50);
+/// Longest wait for a run to let go of the model that is being freed; it stops within one step.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The thread that loads, and how to stop it.
+#[derive(Default)]
+pub(crate) struct Loader {
+    thread: Option<JoinHandle<()>>,
+    progress: Option<Arc<LoadProgress>>,
+}
+
+/// Starts `work` on a thread of its own, after the one before, which is asked to stop.
+pub(crate) fn start(
+    shared: &Arc<Shared>,
+    progress: Arc<LoadProgress>,
+    work: impl FnOnce(&Shared) + Send + 'static,
+) {
+    let mut loader = shared.loader.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(earlier) = loader.progress.replace(progress) {
+        earlier.cancel();
+    }
+    let earlier = loader.thread.take();
+    let for_thread = shared.clone();
+    let spawned = Builder::new().name("loader".into()).spawn(move || {
+        // One at a time, in the order asked for.
+        if let Some(earlier) = earlier {
+            let _ = earlier.join();
+        }
+        let work = AssertUnwindSafe(|| work(&for_thread));
+        if let Err(panic) = catch_unwind(work) {
+            let message = panic_message(panic.as_ref());
+            for_thread.outbox.send(Event::ModelFailed { message });
+        }
+    });
+    match spawned {
+        Ok(handle) => loader.thread = Some(handle),
+        Err(error) => shared.outbox.send(Event::ModelFailed {
+            message: format!("no thread could be started to load the model ({error})"),
+        }),
+    }
+}
+
+/// Asks the loading thread to stop.
+pub(crate) fn cancel(shared: &Shared) {
+    let loader = shared.loader.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(progress) = &loader.progress {
+        progress.cancel();
+    }
+}
+
+/// Ends in the event that fits: the model, a cancellation, or a message.
+pub(crate) fn finish(shared: &Shared, outcome: Result<Model, ModelError>) {
+    match outcome {
+        Ok(model) => install(shared, model),
+        Err(error) => shared.outbox.send(failure(&error)),
+    }
+}
+
+fn failure(error: &ModelError) -> Event {
+    match error {
+        ModelError::Checkpoint(CheckpointError::Cancelled) => Event::LoadCancelled,
+        error => Event::ModelFailed { message: error.to_string() },
+    }
+}
+
+/// Says what lies at the paths of a request.
+pub(crate) fn survey(shared: &Shared, request: &OpenRequest) {
+    match open::survey(request, &Surroundings::of_this_machine()) {
+        Ok(offer) => shared.outbox.send(Event::ModelFound(Arc::new(offer))),
+        Err(error) => shared.outbox.send(Event::ModelFailed { message: error.to_string() }),
+    }
+}
+
+/// Opens a model and puts it in the place of the one in use.
+pub(crate) fn open(
+    shared: &Shared,
+    request: &OpenRequest,
+    mut surroundings: Surroundings,
+    progress: &Arc<LoadProgress>,
+) {
+    let offer = match open::survey(request, &surroundings) {
+        Ok(offer) => offer,
+        Err(error) => return shared.outbox.send(failure(&error)),
+    };
+    let freed = make_room(shared, &offer, &mut surroundings);
+    let outcome =
+        reporting(shared, &offer.name, progress, || open::open(request, &surroundings, progress));
+    let failed = outcome.is_err();
+    finish(shared, outcome);
+    if failed && freed {
+        finish(shared, builtin::load());
+    }
+}
+
+/// Frees the model in use if the new one fits only without it; whether it did.
+fn make_room(shared: &Shared, offer: &ModelOffer, surroundings: &mut Surroundings) -> bool {
+    let (Some(free), Some(peak)) = (surroundings.free_memory, offer.peak(offer.precision())) else {
+        return false;
+    };
+    if !offer.missing.is_empty() || peak <= free {
+        return false;
+    }
+    let held = shared.held_bytes();
+    if peak > free.saturating_add(held) {
+        return false;
+    }
+    shared.release_model(RELEASE_TIMEOUT);
+    surroundings.free_memory = Some(free.saturating_add(held));
+    true
+}
+
+/// Sends progress while `work` goes on, at most twenty times a second and only when it has moved.
+fn reporting<T>(
+    shared: &Shared,
+    name: &str,
+    progress: &LoadProgress,
+    work: impl FnOnce() -> T,
+) -> T {
+    let (done, wait) = bounded::<()>(0);
+    let report = |fraction: f32| {
+        shared.outbox.send(Event::LoadProgress { name: name.to_owned(), fraction });
+    };
+    report(0.0);
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut last = 0.0;
+            while let Err(RecvTimeoutError::Timeout) = wait.recv_timeout(REPORT_INTERVAL) {
+                let fraction = progress.fraction();
+                if (fraction - last).abs() >= 0.005 {
+                    report(fraction);
+                    last = fraction;
+                }
+            }
+        });
+        // Dropped when the work ends, also by a panic: the reporter hears it at once.
+        let _done = done;
+        work()
+    })
+}
+
+impl Shared {
+    /// About what the model in use takes: packed weights, and its image tokenizer in f32.
+    fn held_bytes(&self) -> u64 {
+        self.state().model.as_ref().map_or(0, |model| {
+            model.card.decoder.step_weight_bytes + 4 * model.card.tokenizer.parameters
+        })
+    }
+
+    /// Takes the model out of use and waits until nothing reads it any more.
+    fn release_model(&self, timeout: Duration) {
+        let mut state = self.state();
+        self.cancel_all(&mut state);
+        let model = state.model.take().map(|model| Arc::downgrade(&model));
+        drop(state);
+        self.desk.set_model(None);
+        let deadline = Instant::now() + timeout;
+        while model.as_ref().is_some_and(|model| model.strong_count() > 0) {
+            if Instant::now() > deadline {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::worker::{Engine, EngineOptions};
+    use std::path::Path;
+
+    fn engine_with_builtin() -> Engine {
+        let options = EngineOptions { decoder_threads: Some(1), waker: Arc::new(|| ()) };
+        let engine = Engine::start(options).unwrap();
+        engine.install(builtin::load().unwrap());
+        assert!(matches!(engine.next_event(), Some(Event::ModelReady(_))));
+        engine
+    }
+
+    fn rar(tokenizer: &str) -> OpenRequest {
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+        let mut request = OpenRequest::new([golden.join("rar/model/rar_tiny.bin")]);
+        request.tokenizer = Some(golden.join(tokenizer));
+        request
+    }
+
+    /// Opens with this many bytes less free than are needed.
+    fn open_short_of(engine: &Engine, request: &OpenRequest, short: u64) -> Vec<Event> {
+        let offer = open::survey(request, &Surroundings::default()).unwrap();
+        let free_memory = offer.peak(offer.precision()).map(|peak| peak - short);
+        let surroundings = Surroundings { free_memory, ..Surroundings::default() };
+        super::open(&engine.shared, request, surroundings, &Arc::default());
+        let events = std::iter::from_fn(|| engine.next_event());
+        events.filter(|event| !matches!(event, Event::LoadProgress { .. })).collect()
+    }
+
+    fn name(engine: &Engine) -> Option<String> {
+        engine.shared.state().model.as_ref().map(|model| model.card.identity.family.clone())
+    }
+
+    #[test]
+    fn the_old_model_makes_room_where_memory_does_not_hold_both() {
+        let engine = engine_with_builtin();
+        let held = engine.shared.held_bytes();
+        assert!(held > 1_000_000);
+        let events = open_short_of(&engine, &rar("rar_tokenizer/weights.safetensors"), held / 2);
+        assert!(matches!(events.as_slice(), [Event::ModelReady(_)]), "{}", events.len());
+        assert_eq!(name(&engine).as_deref(), Some("RAR"));
+    }
+
+    #[test]
+    fn a_model_that_does_not_fit_anyway_leaves_the_old_one_alone() {
+        let engine = engine_with_builtin();
+        let held = engine.shared.held_bytes();
+        let before = engine.shared.state().model.clone();
+        let events = open_short_of(&engine, &rar("rar_tokenizer/weights.safetensors"), 2 * held);
+        let [Event::ModelFailed { message }] = events.as_slice() else { panic!("no refusal") };
+        assert!(message.contains("are free"), "{message}");
+        let (before, after) = (before.unwrap(), engine.shared.state().model.clone().unwrap());
+        assert!(Arc::ptr_eq(&before, &after));
+    }
+
+    #[test]
+    fn the_built_in_model_returns_where_loading_fails_after_the_old_one_was_freed() {
+        let engine = engine_with_builtin();
+        let held = engine.shared.held_bytes();
+        let mut request = rar("rar_tokenizer/weights.safetensors");
+        // Refused by the family, after the survey has passed.
+        request.grid = Some((16, 16));
+        let events = open_short_of(&engine, &request, held / 2);
+        assert!(matches!(events.as_slice(), [Event::ModelFailed { .. }, Event::ModelReady(_)]));
+        assert_eq!(name(&engine).as_deref(), Some("SimpleAR"));
+    }
+}

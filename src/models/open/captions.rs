@@ -1,0 +1,89 @@
+//! Captions of LlamaGen's text models: cleaned, encoded by T5, remembered for the sitting.
+//!
+//! The encoder is larger than the decoder, so it is opened for a new prompt and freed as soon as that is
+//! encoded (reference/checkpoints/llamagen.md section 6).
+
+use crate::models::caption;
+use crate::models::checkpoint::{LoadProgress, Opened};
+use crate::models::error::ModelError;
+use crate::models::llamagen::CaptionEncoder;
+use crate::models::prompt::{PromptBook, PromptTemplate};
+use crate::models::safetensors_folder::read_file;
+use crate::models::t5::{TextEncoder, caption_ids};
+use candle_core::Tensor;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokenizers::Tokenizer;
+
+/// Encoded prompts that are kept; the published form takes 1 MB each.
+const KEPT: usize = 256;
+
+/// Prompts to caption rows.
+pub(super) struct Captions {
+    /// The encoder's weight file, or its first shard.
+    weights: PathBuf,
+    config: Vec<u8>,
+    tokenizer_json: Vec<u8>,
+    tokenizer: Tokenizer,
+    /// Most rows of a caption.
+    positions: usize,
+    encoded: Mutex<HashMap<String, Tensor>>,
+}
+
+impl Captions {
+    /// Captions by the encoder that was found; its weights are not read yet.
+    ///
+    /// # Errors
+    /// `config.json` or `tokenizer.json` beside the encoder is missing or damaged.
+    pub(super) fn new(encoder: &Opened, positions: usize) -> Result<Self, ModelError> {
+        let tokenizer_json = read_file(&encoder.folder.join("tokenizer.json"))?;
+        let tokenizer = Tokenizer::from_bytes(&tokenizer_json).map_err(|error| {
+            ModelError::Config(format!("tokenizer.json of the text encoder: {error}"))
+        })?;
+        Ok(Self {
+            weights: encoder.container.path().to_path_buf(),
+            config: read_file(&encoder.folder.join("config.json"))?,
+            tokenizer_json,
+            tokenizer,
+            positions,
+            encoded: Mutex::default(),
+        })
+    }
+
+    /// The same tokenizer for the prompt field: what a prompt takes, and that it fits.
+    ///
+    /// # Errors
+    /// A damaged tokenizer.
+    pub(super) fn prompts(&self) -> Result<Arc<PromptBook>, ModelError> {
+        let template = PromptTemplate::markers("", "");
+        // The end token takes one position.
+        let limit = self.positions.saturating_sub(1);
+        Ok(Arc::new(PromptBook::new(&self.tokenizer_json, template, limit, None)?))
+    }
+
+    fn encode_cleaned(&self, text: &str) -> Result<Tensor, ModelError> {
+        let opened = Opened::open(&self.weights, None)?;
+        let builder = opened.into_var_builder(&Arc::new(LoadProgress::default()));
+        let mut encoder = TextEncoder::from_var_builder(&self.config, builder)?;
+        let ids = caption_ids(&self.tokenizer, text, encoder.end(), self.positions)?;
+        encoder.encode(&ids.ids)
+    }
+}
+
+impl CaptionEncoder for Captions {
+    fn encode(&self, text: &str) -> Result<Tensor, ModelError> {
+        let text = caption::clean(text);
+        // Held while encoding: two threads shall not load the encoder twice.
+        let mut encoded = self.encoded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(rows) = encoded.get(&text) {
+            return Ok(rows.clone());
+        }
+        let rows = self.encode_cleaned(&text)?;
+        if encoded.len() >= KEPT {
+            encoded.clear();
+        }
+        encoded.insert(text, rows.clone());
+        Ok(rows)
+    }
+}

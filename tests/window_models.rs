@@ -1,0 +1,164 @@
+//! Opening a model in the window: what was found, what is missing, loading, drawing with it, recent
+//! models, and files that are none.
+
+use egui::{Key, Modifiers, vec2};
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable;
+use image::RgbImage;
+use softcfg_studio::engine::trace::{RunRecord, RunStatus};
+use softcfg_studio::engine::{Engine, EngineOptions};
+use softcfg_studio::models::decoder::Condition;
+use softcfg_studio::models::open::OpenRequest;
+use softcfg_studio::ui::app::StudioApp;
+use softcfg_studio::ui::persistence::StoredSettings;
+use softcfg_studio::ui::saving::{Dialogs, ImageJob, Saving, Writers};
+use softcfg_studio::ui::state::NoticeKind;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+type Window = Harness<'static, StudioApp>;
+
+/// Answers the dialogs with these files, one after the other.
+struct Answers(Mutex<Vec<PathBuf>>);
+
+impl Dialogs for Answers {
+    fn save(&self, _: &str, _: &str, _: &[(&str, &str)]) -> Option<PathBuf> {
+        None
+    }
+    fn open(&self, _: &str) -> Option<Vec<PathBuf>> {
+        let mut answers = self.0.lock().expect("no panic");
+        (!answers.is_empty()).then(|| vec![answers.remove(0)])
+    }
+}
+
+struct NoWriters;
+
+impl Writers for NoWriters {
+    fn image(&self, _: &ImageJob, _: &Path) -> Result<(), String> {
+        Err("not here".into())
+    }
+    fn trace(&self, _: &RunRecord, _: &Path) -> Result<(), String> {
+        Err("not here".into())
+    }
+    fn text(&self, _: &str, _: &Path) -> Result<(), String> {
+        Err("not here".into())
+    }
+    fn picture(&self, _: &RgbImage, _: &Path) -> Result<(), String> {
+        Err("not here".into())
+    }
+}
+
+fn golden(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(path)
+}
+
+/// A window whose built-in model is there, and whose file dialog gives these files.
+fn window(files: &[&str]) -> Window {
+    let answers = Answers(Mutex::new(files.iter().map(|file| golden(file)).collect()));
+    let dialogs = Arc::new(answers);
+    let stored =
+        StoredSettings { live: Some(false), first_start: false, ..StoredSettings::default() };
+    let mut window = Harness::builder()
+        .with_size(vec2(1400.0, 900.0))
+        .with_max_steps(30)
+        .build_eframe(move |creation| {
+            let ctx = creation.egui_ctx.clone();
+            let waker = Arc::new(move || ctx.request_repaint());
+            let options = EngineOptions { decoder_threads: Some(1), waker };
+            let engine = Engine::start(options).expect("threads");
+            StudioApp::new(&creation.egui_ctx, engine, stored.clone())
+                .with_saving(Saving::with_dialogs(Arc::new(NoWriters), dialogs.clone()))
+                .with_model_opener(Box::new(|engine, paths| {
+                    engine.survey_model(OpenRequest::new(paths));
+                }))
+        });
+    wait(&mut window, "the built-in model", |app| app.state.model_is_ready());
+    window
+}
+
+fn wait(window: &mut Window, what: &str, mut done: impl FnMut(&StudioApp) -> bool) {
+    let begun = Instant::now();
+    while !done(window.state()) {
+        assert!(begun.elapsed() < PATIENCE, "{what} did not happen in {PATIENCE:?}");
+        window.step();
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    window.step();
+    window.step();
+}
+
+fn name(app: &StudioApp) -> String {
+    app.state.card().map(|card| card.identity.name.clone()).unwrap_or_default()
+}
+
+#[test]
+fn a_model_is_found_completed_opened_and_drawn_with() {
+    let mut window = window(&["rar/model/rar_tiny.bin", "rar_tokenizer/maskgit_vqgan_tiny.bin"]);
+    let before = name(window.state());
+    window.key_press_modifiers(Modifiers::CTRL, Key::O);
+    wait(&mut window, "the dialog", |app| app.state.shell.opening.is_some());
+    assert!(
+        window.query_all_by_label_contains("RAR (width 32, 3 layers) decoder").next().is_some()
+    );
+    let missing = "maskgit-vqgan-imagenet-f16-256.bin";
+    assert!(window.query_all_by_label_contains(missing).next().is_some());
+    assert_eq!(name(window.state()), before, "nothing was loaded");
+
+    window.get_by_label("Choose the missing file…").click();
+    wait(&mut window, "the pair", |app| {
+        app.state.shell.opening.as_ref().is_some_and(|dialog| dialog.is_complete())
+    });
+    assert!(window.query_by_label("Choose the missing file…").is_none());
+    assert!(window.query_all_by_label_contains("MaskGIT-VQGAN image tokenizer").next().is_some());
+    assert!(window.query_all_by_label_contains("bf16: ").next().is_some());
+    window.get_by_label("Open").click();
+    wait(&mut window, "the model", |app| name(app) != before);
+
+    let app = window.state();
+    assert!(name(app).starts_with("RAR"), "{}", name(app));
+    assert!(app.state.shell.loading.is_none() && app.state.shell.opening.is_none());
+    assert_eq!(app.state.shell.recent.len(), 1);
+    assert_eq!(app.state.settings.condition, Condition::Class(0));
+    let defaults = &app.state.card().expect("a model").defaults;
+    assert_eq!(app.state.settings.guidance_scale, defaults.guidance_scale);
+    window.get_by_label("Generate").click();
+    wait(&mut window, "the run", |app| {
+        app.state.shown_run().is_some_and(|run| run.status == RunStatus::Finished)
+    });
+    let run = window.state().state.shown_run().expect("a run");
+    assert_eq!(run.steps_done(), 64);
+    wait(&mut window, "the pixels", |app| {
+        let run = app.state.shown_run().expect("a run");
+        run.lanes.iter().all(|lane| lane.newest.as_ref().is_some_and(|(steps, _)| *steps == 64))
+    });
+}
+
+#[test]
+fn a_file_that_is_no_model_leaves_everything_as_it_was() {
+    let mut window = window(&["rar/model/config.json"]);
+    let before = name(window.state());
+    window.key_press_modifiers(Modifiers::CTRL, Key::O);
+    wait(&mut window, "the refusal", |app| !app.state.notices.is_empty());
+    let app = window.state();
+    assert_eq!(app.state.notices[0].kind, NoticeKind::Error);
+    assert!(app.state.notices[0].message.contains("config.json"));
+    assert_eq!(name(app), before);
+    assert!(!app.state.shell.surveying && app.state.shell.opening.is_none());
+    window.get_by_label("Generate").click();
+    wait(&mut window, "a run", |app| app.state.runs.len() == 1);
+}
+
+#[test]
+fn the_dialog_can_be_left_and_nothing_is_loaded() {
+    let mut window = window(&["alitok/model/alitok_tiny.bin"]);
+    let before = name(window.state());
+    window.key_press_modifiers(Modifiers::CTRL, Key::O);
+    wait(&mut window, "the dialog", |app| app.state.shell.opening.is_some());
+    window.get_by_label("Cancel").click();
+    wait(&mut window, "the end of the dialog", |app| app.state.shell.opening.is_none());
+    assert_eq!(name(window.state()), before);
+    assert!(window.state().state.shell.recent.is_empty());
+}
