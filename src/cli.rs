@@ -137,10 +137,10 @@ pub fn generate(arguments: &Generate) -> Result<()> {
         let messages: Vec<String> = errors.iter().map(ToString::to_string).collect();
         anyhow!(messages.join("\n"))
     })?;
-    export::prepare_folder(&arguments.out)?;
     if arguments.threads == Some(0) {
         bail!("--threads is 0; use 1 or more, or leave it out");
     }
+    export::prepare_folder(&arguments.out)?;
     let record = RunRecord::new(1, spec, model.card.layout.clone());
     let bar = progress_bar(record.spec.steps);
     decode_pool(arguments.threads)

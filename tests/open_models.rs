@@ -196,7 +196,7 @@ fn what_is_missing_is_named_with_its_source() {
         let request = OpenRequest::new([golden(path)]);
         let message = message(&request);
         let offer = open::survey(&request, &Surroundings::default()).unwrap();
-        assert_eq!(offer.missing, [message.clone()]);
+        assert_eq!(offer.missing, std::slice::from_ref(&message));
         for name in names {
             assert!(message.contains(name), "{path}: {message}");
         }
