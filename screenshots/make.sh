@@ -21,10 +21,12 @@ stop_screen() { kill "$server"; wait "$server" 2>/dev/null || true; }
 start_app() { target/release/softcfg-studio & app=$!; wait_for_window; }
 wait_for_window() {
   for _ in $(seq 100); do
-    window=$(xdotool search --name '^SoftCFG Studio$' 2>/dev/null | head -n 1) && [ -n "$window" ] && break
+    window=$(xdotool search --onlyvisible --name '^SoftCFG Studio$' 2>/dev/null | head -n 1) && [ -n "$window" ] && break
     sleep 0.1
   done
-  xdotool windowsize "$window" "${size%x*}" "${size#*x}" windowmove "$window" 0 0 windowfocus "$window"
+  xdotool windowsize "$window" "${size%x*}" "${size#*x}" windowmove "$window" 0 0
+  # A window that has just been mapped may not take the focus yet.
+  for _ in $(seq 20); do xdotool windowfocus "$window" 2>/dev/null && break; sleep 0.1; done
   xdotool mousemove 2 2
 }
 stop_app() { kill "$app"; wait "$app" 2>/dev/null || true; }

@@ -3,7 +3,7 @@
 
 use crate::engine::settings::{LaneKind, RunSettings};
 use crate::models::decoder::Condition;
-use crate::ui::view::{Overlay, ViewSettings};
+use crate::ui::view::{Overlay, PlotTab, ViewSettings};
 
 /// One scenario.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,6 +21,7 @@ pub struct Scenario {
     lanes: &'static [LaneKind],
     delta_context: bool,
     overlay: Overlay,
+    plot_tab: PlotTab,
 }
 
 /// All of them, in the order of the menu.
@@ -34,7 +35,7 @@ static SCENARIOS: [Scenario; 4] = [
         name: "Guidance diminishing",
         figure: "Fig. 3",
         look_at: [
-            "‖Δ‖ plot and the shaded entropy gap, CFG: the branches are far apart in the first rows and close in on each other.",
+            "‖Δ‖, CFG: the branches are far apart in the first rows and close in on each other; so does the entropy gap.",
             "‖Δ‖ falls to less than half with every seed tried. SoftCFG opens it only a little again in this small model.",
         ],
         prompt: "a bus and a house on yellow",
@@ -44,6 +45,7 @@ static SCENARIOS: [Scenario; 4] = [
         lanes: &[LaneKind::Cfg, LaneKind::SoftCfg],
         delta_context: true,
         overlay: Overlay::Delta,
+        plot_tab: PlotTab::Delta,
     },
     Scenario {
         name: "Over-guidance",
@@ -59,12 +61,13 @@ static SCENARIOS: [Scenario; 4] = [
         lanes: &[LaneKind::None, LaneKind::Cfg, LaneKind::SoftCfg],
         delta_context: true,
         overlay: Overlay::Off,
+        plot_tab: PlotTab::Entropy,
     },
     Scenario {
         name: "Explosion without step norm",
         figure: "Fig. 7",
         look_at: [
-            "‖Δ‖ plot: without step norm the branches end about six times as far apart, and the unconditional entropy jumps.",
+            "Thin ‖z_c − z_ũ‖ curves: without step norm the branches end about six times as far apart.",
             "The budget plot says why: Σ(1−w) grows with every token; with step norm it stays at one token's worth.",
         ],
         prompt: "a bus and a house on yellow",
@@ -73,7 +76,8 @@ static SCENARIOS: [Scenario; 4] = [
         cosine_power: 1.4,
         lanes: &[LaneKind::SoftCfg, LaneKind::SoftCfgNoStepNorm],
         delta_context: true,
-        overlay: Overlay::Delta,
+        overlay: Overlay::Off,
+        plot_tab: PlotTab::Delta,
     },
     Scenario {
         name: "Attribute binding",
@@ -89,6 +93,7 @@ static SCENARIOS: [Scenario; 4] = [
         lanes: &[LaneKind::Cfg, LaneKind::SoftCfg],
         delta_context: true,
         overlay: Overlay::Weight,
+        plot_tab: PlotTab::Entropy,
     },
 ];
 
@@ -105,6 +110,7 @@ impl Scenario {
         };
         settings.sampling.seed = self.seed;
         view.overlay = self.overlay;
+        view.plot_tab = self.plot_tab;
     }
 }
 
