@@ -1,5 +1,7 @@
 //! The command line: the same runs without a window.
 
+pub mod bench;
+
 use crate::engine::decode;
 use crate::engine::settings::{LaneKind, RunSettings};
 use crate::engine::trace::{RunRecord, RunStatus};
@@ -36,6 +38,8 @@ pub enum Command {
     /// and step, and DIR/run.json with everything needed to repeat the run.
     #[command(after_help = EXAMPLES)]
     Generate(Box<Generate>),
+    #[command(about = bench::ABOUT, long_about = bench::LONG_ABOUT)]
+    Bench(bench::Bench),
 }
 
 const EXAMPLES: &str = "Examples:

@@ -8,6 +8,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         None => softcfg_studio::ui::window::run(),
         Some(Command::Generate(arguments)) => cli::generate(&arguments),
+        Some(Command::Bench(arguments)) => cli::bench::run(&arguments, &["bench"]),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
