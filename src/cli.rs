@@ -1,6 +1,7 @@
 //! The command line: the same runs without a window.
 
 pub mod model;
+pub mod bench;
 
 use crate::engine::decode;
 use crate::engine::settings::{LaneKind, RunSettings};
@@ -39,6 +40,8 @@ pub enum Command {
     Generate(Box<Generate>),
     /// Say what lies at some paths: models, companions, memory, what is missing.
     Inspect(model::Inspect),
+    #[command(about = bench::ABOUT, long_about = bench::LONG_ABOUT)]
+    Bench(bench::Bench),
 }
 
 const EXAMPLES: &str = "Examples:

@@ -9,6 +9,7 @@ fn main() -> ExitCode {
         None => softcfg_studio::ui::window::run(),
         Some(Command::Generate(arguments)) => cli::generate(&arguments),
         Some(Command::Inspect(arguments)) => cli::model::inspect(&arguments),
+        Some(Command::Bench(arguments)) => cli::bench::run(&arguments, &["bench"]),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -17,6 +17,7 @@ use crate::models::card::Model;
 use crate::models::checkpoint::LoadProgress;
 use crate::models::error::ModelError;
 use crate::models::open::{OpenRequest, Surroundings};
+use crate::models::linear::default_decoder_threads;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::any::Any;
 use std::io;
@@ -263,12 +264,6 @@ pub fn decode_pool(threads: Option<usize>) -> io::Result<rayon::ThreadPool> {
         .thread_name(|index| format!("decode-{index}"))
         .build()
         .map_err(io::Error::other)
-}
-
-/// One core is left to the window.
-fn default_decoder_threads() -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    cores.saturating_sub(1).max(1)
 }
 
 /// What a panic said.

@@ -23,6 +23,7 @@ use std::sync::Arc;
     Deserialize,
     strum::Display,
     strum::EnumString,
+    strum::IntoStaticStr,
     strum::VariantArray,
 )]
 #[serde(rename_all = "kebab-case")]

@@ -44,15 +44,6 @@ pub const SIMPLEAR_HALF_B: DecoderSize = DecoderSize {
     vocabulary: 64000,
 };
 
-/// The size of the built-in model.
-pub const BUILT_IN: DecoderSize = DecoderSize {
-    layers: 8,
-    width: 256,
-    feed_forward: 704,
-    heads: AttentionShape { heads: 4, kv_heads: 4, head_dim: 64 },
-    vocabulary: 2651,
-};
-
 /// Who multiplies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Products {

@@ -85,9 +85,12 @@ impl Kernel {
 
     /// The kernel that [`KERNEL_VARIABLE`] names, else the fastest of this machine.
     pub fn detect() -> Self {
-        std::env::var(KERNEL_VARIABLE)
-            .ok()
-            .and_then(|name| Self::by_name(&name))
+        Self::named_or_fastest(std::env::var(KERNEL_VARIABLE).ok().as_deref())
+    }
+
+    /// The kernel called `name`; the fastest of this machine if there is no name, or none like it.
+    fn named_or_fastest(name: Option<&str>) -> Self {
+        name.and_then(Self::by_name)
             .or_else(|| Self::available().first().copied())
             .unwrap_or(Self(Isa::Portable))
     }

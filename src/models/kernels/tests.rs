@@ -307,3 +307,14 @@ fn silu_equals_its_definition() {
         }
     }
 }
+
+#[test]
+fn the_variable_names_a_kernel_of_this_machine_or_nothing() {
+    let available = Kernel::available();
+    for kernel in &available {
+        assert_eq!(Kernel::named_or_fastest(Some(kernel.name())), *kernel);
+    }
+    for other in [None, Some(""), Some("AVX"), Some("avx512 "), Some("sse")] {
+        assert_eq!(Kernel::named_or_fastest(other), available[0], "{other:?}");
+    }
+}

@@ -1,0 +1,81 @@
+//! How fast a decoder decodes, against how fast this machine reads memory: the measurements of
+//! `cargo bench --bench decode` and of the `bench` subcommand.
+//!
+//! Variants that are compared run in turn, round after round, in another order each round. Before
+//! each step a buffer larger than the caches is read and timed: it measures the roof at the same
+//! moment, and drives out what the variant before has left in the last-level cache. Ratios are
+//! medians of the ratios within a round. A share above 1 means that the roof was measured too low;
+//! the table says so, and such a share proves nothing.
+
+mod built_in;
+mod random;
+mod report;
+mod subject;
+
+pub use report::{Measurement, Report};
+
+use crate::models::error::ModelError;
+use crate::models::random_decoder::DecoderSize;
+use std::time::Duration;
+
+/// What to measure, and how long.
+#[derive(Debug, Clone)]
+pub struct BenchOptions {
+    /// Rounds; each variant runs once a round. Slow machines do fewer: a part of the bench that has
+    /// used up its time ends after the round it is in.
+    pub rounds: usize,
+    /// Threads that decode.
+    pub threads: usize,
+    /// Program and arguments that keep one core busy until their standard input ends; none leaves
+    /// that row out.
+    pub busy: Option<(std::path::PathBuf, Vec<String>)>,
+    /// Decoders of two blocks in place of the real sizes: shows that everything runs, and nothing
+    /// about speed.
+    pub quick: bool,
+}
+
+impl BenchOptions {
+    /// Blocks of a decoder in the quick mode.
+    const QUICK_LAYERS: usize = 2;
+    /// Entries of the output head in the quick mode.
+    const QUICK_VOCABULARY: usize = 1024;
+    /// Larger than the last-level caches of large machines.
+    const ROOF_BYTES: usize = 640 << 20;
+    /// Enough to run through the code.
+    const QUICK_ROOF_BYTES: usize = 8 << 20;
+
+    fn size(&self, full: DecoderSize) -> DecoderSize {
+        let (layers, vocabulary) = (Self::QUICK_LAYERS, Self::QUICK_VOCABULARY);
+        if self.quick { DecoderSize { layers, vocabulary, ..full } } else { full }
+    }
+
+    fn roof_bytes(&self) -> usize {
+        if self.quick { Self::QUICK_ROOF_BYTES } else { Self::ROOF_BYTES }
+    }
+}
+
+/// Longest time for the variants of AliTok-B's size; with the two below, and with what loading and
+/// the paired run take, less than two minutes.
+const ALITOK_TIME: Duration = Duration::from_secs(45);
+/// Longest time for the two lengths.
+const LENGTHS_TIME: Duration = Duration::from_secs(15);
+/// Longest time for the built-in model.
+const BUILT_IN_TIME: Duration = Duration::from_secs(10);
+
+/// Measures everything, in a pool of `options.threads` threads.
+///
+/// # Errors
+/// No memory, or the busy process cannot be started.
+pub fn measure(options: &BenchOptions) -> Result<Report, ModelError> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(options.threads)
+        .build()
+        .map_err(|error| ModelError::Config(format!("no threads for the bench: {error}")))?;
+    pool.install(|| {
+        let mut report = Report { threads: options.threads, ..Report::default() };
+        random::measure_alitok(options, &mut report)?;
+        random::measure_lengths(options, &mut report)?;
+        built_in::measure_built_in(options, &mut report)?;
+        Ok(report)
+    })
+}

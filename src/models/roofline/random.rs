@@ -1,0 +1,191 @@
+//! Random decoders of AliTok-B's and SimpleAR-0.5B's size, read from memory at every step.
+
+use crate::models::error::ModelError;
+use crate::models::kernels::Kernel;
+use crate::models::kv_cache::KvCache;
+use crate::models::linear::Precision;
+use crate::models::random_decoder::{ALITOK_B, Products, RandomDecoder, SIMPLEAR_HALF_B};
+use crate::models::roofline::report::{Measurement, Report};
+use crate::models::roofline::subject::{Roof, Steps, Subject, interleave, median, ratio};
+use crate::models::roofline::{ALITOK_TIME, BenchOptions, LENGTHS_TIME};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// A random decoder that decodes the same position again and again.
+struct RandomSteps<'a> {
+    decoder: &'a RandomDecoder,
+    caches: Vec<KvCache>,
+    position: usize,
+    /// Of every second row, if it is perturbed.
+    weights: Option<Vec<f32>>,
+}
+
+impl<'a> RandomSteps<'a> {
+    fn new(decoder: &'a RandomDecoder, rows: usize, position: usize) -> Self {
+        let caches = (0..rows).map(|_| decoder.cache()).collect();
+        Self { decoder, caches, position, weights: None }
+    }
+
+    fn with_weights(mut self) -> Self {
+        self.weights = Some((0..=self.position).map(|i| 0.5 + (i % 7) as f32 / 16.0).collect());
+        self
+    }
+
+    /// Writes every position: memory that was never written is not really there.
+    fn filled(mut self) -> Self {
+        for layer in self.caches.iter_mut().flat_map(|cache| &mut cache.layers) {
+            layer.keys.fill(0.01);
+            layer.values.fill(0.01);
+        }
+        self
+    }
+}
+
+impl Steps for RandomSteps<'_> {
+    fn rows(&self) -> usize {
+        self.caches.len()
+    }
+
+    fn weight_bytes(&self) -> u64 {
+        self.decoder.weight_bytes()
+    }
+
+    fn cache_bytes(&self) -> u64 {
+        self.decoder.cache_bytes(self.position) * self.caches.len() as u64
+    }
+
+    fn step(&mut self) -> Result<(), ModelError> {
+        let weights = self.weights.as_deref();
+        std::hint::black_box(self.decoder.step(self.position, weights, &mut self.caches)?);
+        Ok(())
+    }
+}
+
+const CFG: &str = "AliTok-B, CFG";
+const SOFTCFG: &str = "AliTok-B, SoftCFG";
+const CANDLE: &str = "AliTok-B, candle's linear layers";
+const OTHER_KERNEL: &str = "AliTok-B, AVX2 forced";
+
+/// The image token that the variants decode; half of an image stands before it.
+const POSITION: usize = 128;
+
+/// Rows, precisions, SoftCFG, candle's layers and kernels compared.
+pub(super) fn measure_alitok(
+    options: &BenchOptions,
+    report: &mut Report,
+) -> Result<(), ModelError> {
+    let decoder = |products| RandomDecoder::new(options.size(ALITOK_B), 257, products);
+    let bf16 = decoder(Products::Packed(Precision::Bf16))?;
+    let int8 = decoder(Products::Packed(Precision::Int8))?;
+    let f32 = decoder(Products::Packed(Precision::F32))?;
+    let candle = decoder(Products::Candle)?;
+    let mut roof = Roof::new(options.roof_bytes())?;
+    let cfg = |decoder, rows| RandomSteps::new(decoder, rows, POSITION);
+    let mut subjects: Vec<Subject> =
+        [1, 2, 4, 5, 8].map(|rows| Subject::new(CFG, "bf16", cfg(&bf16, rows))).into();
+    subjects.push(Subject::new(SOFTCFG, "bf16", cfg(&bf16, 2).with_weights()));
+    for rows in [1, 2, 4, 5] {
+        subjects.push(Subject::new(CFG, "f32", cfg(&f32, rows)));
+    }
+    for rows in [2, 4] {
+        subjects.push(Subject::new(CFG, "int8", cfg(&int8, rows)));
+        subjects.push(Subject::new(CANDLE, "f32", cfg(&candle, rows)));
+    }
+    let other = Kernel::by_name("avx2").filter(|_| Kernel::current().name() == "avx512");
+    if let Some(kernel) = other {
+        for (decoder, precision) in [(&bf16, "bf16"), (&f32, "f32")] {
+            let subject = Subject::new(OTHER_KERNEL, precision, cfg(decoder, 2));
+            subjects.push(subject.with_kernel(kernel));
+        }
+    }
+    interleave(options.rounds, ALITOK_TIME, &mut subjects, Some(&mut roof))?;
+    report.read_bandwidth = roof.bandwidth();
+    report.measurements.extend(subjects.iter().map(|subject| subject.measurement(true)));
+    let find = |name, rows, precision| {
+        let same = |s: &&Subject| s.name == name && s.rows() == rows && s.precision == precision;
+        subjects.iter().find(same).ok_or(ModelError::Internal("the bench lost a variant"))
+    };
+    let two = find(CFG, 2, "bf16")?;
+    let candle = find(CANDLE, 2, "f32")?;
+    let share = two.measurement(true).gigabytes_per_second() / report.read_bandwidth;
+    let mut figures = vec![
+        ("bandwidth_share_bf16_2_rows", share),
+        ("ratio_4_rows_to_2", ratio(find(CFG, 4, "bf16")?, two)),
+        ("ratio_5_rows_to_2", ratio(find(CFG, 5, "bf16")?, two)),
+        ("softcfg_to_cfg", ratio(find(SOFTCFG, 2, "bf16")?, two)),
+        ("candle_f32_to_ours_f32", ratio(candle, find(CFG, 2, "f32")?)),
+        ("candle_f32_to_ours_bf16", ratio(candle, two)),
+    ];
+    if other.is_some() {
+        figures.push(("ratio_avx2_to_avx512", ratio(find(OTHER_KERNEL, 2, "bf16")?, two)));
+    }
+    report.figures.extend(figures);
+    measure_busy(options, Subject::new(BUSY, "bf16", cfg(&bf16, 2)), report)
+}
+
+const BUSY: &str = "AliTok-B, another busy process";
+
+/// Steps with another process busy on one core, in turn with steps alone.
+fn measure_busy(
+    options: &BenchOptions,
+    mut subject: Subject<'_>,
+    report: &mut Report,
+) -> Result<(), ModelError> {
+    let Some((program, arguments)) = &options.busy else { return Ok(()) };
+    let (mut alone, mut busy) = (Vec::new(), Vec::new());
+    subject.run()?;
+    for _ in 0..3 {
+        for _ in 0..options.rounds {
+            alone.push(subject.run()?);
+        }
+        let child = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .spawn()
+            .map_err(|cause| ModelError::Read { cause, path: program.clone() })?;
+        let _busy = Busy(child);
+        // The scheduler takes a moment to spread the load.
+        std::thread::sleep(Duration::from_millis(100));
+        for _ in 0..options.rounds {
+            busy.push(subject.run()?);
+        }
+    }
+    report.figures.insert("ratio_busy_to_alone", median(&busy) / median(&alone));
+    subject.times = busy;
+    report.measurements.push(subject.measurement(true));
+    Ok(())
+}
+
+/// Ends the process it holds. Should this program be killed first, the process sees its standard
+/// input end.
+struct Busy(Child);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A step at token 4000 against one at token 100, each without the time its keys and values take to
+/// read.
+pub(super) fn measure_lengths(
+    options: &BenchOptions,
+    report: &mut Report,
+) -> Result<(), ModelError> {
+    let products = Products::Packed(Precision::Bf16);
+    let decoder = RandomDecoder::new(options.size(SIMPLEAR_HALF_B), 4097, products)?;
+    let mut roof = Roof::new(options.roof_bytes())?;
+    let at = |name, position| {
+        Subject::new(name, "bf16", RandomSteps::new(&decoder, 2, position).filled())
+    };
+    let mut subjects = [at("SimpleAR-0.5B, token 100", 100), at("SimpleAR-0.5B, token 4000", 4000)];
+    interleave(options.rounds, LENGTHS_TIME, &mut subjects, Some(&mut roof))?;
+    let bandwidth = roof.bandwidth();
+    let lines = subjects.each_ref().map(|subject| subject.measurement(true));
+    let rest = |line: &Measurement| line.milliseconds - line.cache_bytes as f64 / bandwidth / 1e6;
+    let [short, long] = lines.each_ref().map(rest);
+    report.figures.insert("ratio_token_4000_to_100", long / short);
+    report.measurements.extend(lines);
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! How variants are timed: in turn, after a read of memory that measures the roof.
+
+use crate::models::error::ModelError;
+use crate::models::kernels::Kernel;
+use crate::models::kernels::read::{Prefetch, ReadBuffer};
+use crate::models::roofline::report::Measurement;
+use std::time::{Duration, Instant};
+
+/// Rounds that are always run, whatever they take.
+const LEAST_ROUNDS: usize = 3;
+
+/// Something that decodes one step at a time.
+pub(super) trait Steps {
+    /// Rows of a step.
+    fn rows(&self) -> usize;
+
+    /// Bytes of weights that a step reads.
+    fn weight_bytes(&self) -> u64;
+
+    /// Bytes of keys and values that the step before has read.
+    fn cache_bytes(&self) -> u64;
+
+    /// What has to be done before a step and is no part of it.
+    fn prepare(&mut self) {}
+
+    /// One forward pass of all rows.
+    fn step(&mut self) -> Result<(), ModelError>;
+}
+
+/// A variant and what was measured on it.
+pub(super) struct Subject<'a> {
+    pub(super) name: &'static str,
+    pub(super) precision: &'static str,
+    pub(super) times: Vec<f64>,
+    kernel: Kernel,
+    cache_bytes: Vec<f64>,
+    steps: Box<dyn Steps + 'a>,
+}
+
+impl<'a> Subject<'a> {
+    pub(super) fn new(name: &'static str, precision: &'static str, steps: impl Steps + 'a) -> Self {
+        let kernel = Kernel::current();
+        let steps = Box::new(steps);
+        Self { name, precision, times: vec![], kernel, cache_bytes: vec![], steps }
+    }
+
+    pub(super) fn with_kernel(mut self, kernel: Kernel) -> Self {
+        self.kernel = kernel;
+        self
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.steps.rows()
+    }
+
+    /// Milliseconds of one step.
+    pub(super) fn run(&mut self) -> Result<f64, ModelError> {
+        self.steps.prepare();
+        let before = Kernel::current();
+        self.kernel.make_current();
+        let start = Instant::now();
+        let outcome = self.steps.step();
+        let time = start.elapsed();
+        before.make_current();
+        outcome?;
+        self.cache_bytes.push(self.steps.cache_bytes() as f64);
+        Ok(time.as_secs_f64() * 1e3)
+    }
+
+    pub(super) fn measurement(&self, from_memory: bool) -> Measurement {
+        Measurement {
+            name: self.name.to_owned(),
+            rows: self.rows(),
+            precision: self.precision.to_owned(),
+            kernel: self.kernel.name(),
+            milliseconds: median(&self.times),
+            weight_bytes: self.steps.weight_bytes(),
+            cache_bytes: median(&self.cache_bytes) as u64,
+            from_memory,
+        }
+    }
+}
+
+/// The middle value, NaN of nothing.
+pub(super) fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Median over the rounds of the first subject's time divided by the second's.
+pub(super) fn ratio(first: &Subject<'_>, second: &Subject<'_>) -> f64 {
+    let ratios = first.times.iter().zip(&second.times).map(|(first, second)| first / second);
+    median(&ratios.collect::<Vec<_>>())
+}
+
+/// Reads of memory, by the way they were done.
+pub(super) struct Roof {
+    memory: ReadBuffer,
+    ways: [(Prefetch, Vec<f64>); 3],
+    reads: usize,
+}
+
+impl Roof {
+    pub(super) fn new(bytes: usize) -> Result<Self, ModelError> {
+        let ways = [Prefetch::Hardware, Prefetch::Near, Prefetch::FarAndNear];
+        let memory = ReadBuffer::new(bytes)?;
+        Ok(Self { memory, ways: ways.map(|way| (way, Vec::new())), reads: 0 })
+    }
+
+    fn read(&mut self) {
+        let count = self.ways.len();
+        let (way, speeds) = &mut self.ways[self.reads % count];
+        let start = Instant::now();
+        std::hint::black_box(self.memory.read(Kernel::current(), *way));
+        speeds.push(self.memory.length() as f64 / start.elapsed().as_secs_f64() / 1e9);
+        self.reads += 1;
+    }
+
+    /// Median of the fastest way of reading, in 10⁹ bytes a second.
+    pub(super) fn bandwidth(&self) -> f64 {
+        self.ways.iter().map(|(_, speeds)| median(speeds)).fold(0.0, f64::max)
+    }
+}
+
+/// Runs all subjects once a round; after a read of all of the roof's memory each, if there is one.
+/// Ends after the round in which `time` is over.
+pub(super) fn interleave(
+    rounds: usize,
+    time: Duration,
+    subjects: &mut [Subject<'_>],
+    mut roof: Option<&mut Roof>,
+) -> Result<(), ModelError> {
+    let begun = Instant::now();
+    let count = subjects.len();
+    for round in 0..=rounds {
+        if round > LEAST_ROUNDS && begun.elapsed() > time {
+            break;
+        }
+        for turn in 0..count {
+            // Forwards and backwards, from another subject each time: no one has a fixed place.
+            let place = (turn + round / 2) % count;
+            let place = if round % 2 == 0 { place } else { count - 1 - place };
+            if let Some(roof) = roof.as_deref_mut() {
+                roof.read();
+            }
+            let Some(subject) = subjects.get_mut(place) else { continue };
+            let time = subject.run()?;
+            // The first round fills caches and pages.
+            if round > 0 {
+                subject.times.push(time);
+            }
+        }
+    }
+    Ok(())
+}
