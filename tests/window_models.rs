@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 type Window = Harness<'static, StudioApp>;
 
@@ -98,7 +98,7 @@ fn name(app: &StudioApp) -> String {
 fn a_model_is_found_completed_opened_and_drawn_with() {
     let mut window = window(&["rar/model/rar_tiny.bin", "rar_tokenizer/maskgit_vqgan_tiny.bin"]);
     let before = name(window.state());
-    window.key_press_modifiers(Modifiers::CTRL, Key::O);
+    window.key_press_modifiers(Modifiers::COMMAND, Key::O);
     wait(&mut window, "the dialog", |app| app.state.shell.opening.is_some());
     assert!(
         window.query_all_by_label_contains("RAR (width 32, 3 layers) decoder").next().is_some()
@@ -140,7 +140,7 @@ fn a_model_is_found_completed_opened_and_drawn_with() {
 fn a_file_that_is_no_model_leaves_everything_as_it_was() {
     let mut window = window(&["rar/model/config.json"]);
     let before = name(window.state());
-    window.key_press_modifiers(Modifiers::CTRL, Key::O);
+    window.key_press_modifiers(Modifiers::COMMAND, Key::O);
     wait(&mut window, "the refusal", |app| !app.state.notices.is_empty());
     let app = window.state();
     assert_eq!(app.state.notices[0].kind, NoticeKind::Error);
@@ -155,7 +155,7 @@ fn a_file_that_is_no_model_leaves_everything_as_it_was() {
 fn the_dialog_can_be_left_and_nothing_is_loaded() {
     let mut window = window(&["alitok/model/alitok_tiny.bin"]);
     let before = name(window.state());
-    window.key_press_modifiers(Modifiers::CTRL, Key::O);
+    window.key_press_modifiers(Modifiers::COMMAND, Key::O);
     wait(&mut window, "the dialog", |app| app.state.shell.opening.is_some());
     window.get_by_label("Cancel").click();
     wait(&mut window, "the end of the dialog", |app| app.state.shell.opening.is_none());
