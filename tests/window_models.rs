@@ -12,12 +12,12 @@ use softcfg_studio::models::open::OpenRequest;
 use softcfg_studio::ui::app::StudioApp;
 use softcfg_studio::ui::persistence::StoredSettings;
 use softcfg_studio::ui::saving::{Dialogs, ImageJob, Saving, Writers};
-use softcfg_studio::ui::state::NoticeKind;
+use softcfg_studio::ui::state::{NoticeKind, RecentModel};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 type Window = Harness<'static, StudioApp>;
 
@@ -98,7 +98,7 @@ fn name(app: &StudioApp) -> String {
 fn a_model_is_found_completed_opened_and_drawn_with() {
     let mut window = window(&["rar/model/rar_tiny.bin", "rar_tokenizer/maskgit_vqgan_tiny.bin"]);
     let before = name(window.state());
-    window.key_press_modifiers(Modifiers::CTRL, Key::O);
+    window.key_press_modifiers(Modifiers::COMMAND, Key::O);
     wait(&mut window, "the dialog", |app| app.state.shell.opening.is_some());
     assert!(
         window.query_all_by_label_contains("RAR (width 32, 3 layers) decoder").next().is_some()
@@ -140,7 +140,7 @@ fn a_model_is_found_completed_opened_and_drawn_with() {
 fn a_file_that_is_no_model_leaves_everything_as_it_was() {
     let mut window = window(&["rar/model/config.json"]);
     let before = name(window.state());
-    window.key_press_modifiers(Modifiers::CTRL, Key::O);
+    window.key_press_modifiers(Modifiers::COMMAND, Key::O);
     wait(&mut window, "the refusal", |app| !app.state.notices.is_empty());
     let app = window.state();
     assert_eq!(app.state.notices[0].kind, NoticeKind::Error);
@@ -155,10 +155,55 @@ fn a_file_that_is_no_model_leaves_everything_as_it_was() {
 fn the_dialog_can_be_left_and_nothing_is_loaded() {
     let mut window = window(&["alitok/model/alitok_tiny.bin"]);
     let before = name(window.state());
-    window.key_press_modifiers(Modifiers::CTRL, Key::O);
+    window.key_press_modifiers(Modifiers::COMMAND, Key::O);
     wait(&mut window, "the dialog", |app| app.state.shell.opening.is_some());
     window.get_by_label("Cancel").click();
     wait(&mut window, "the end of the dialog", |app| app.state.shell.opening.is_none());
     assert_eq!(name(window.state()), before);
     assert!(window.state().state.shell.recent.is_empty());
+}
+
+/// A file manager's gift.
+#[derive(Debug)]
+struct Dropped(PathBuf);
+
+impl egui::DroppedFile for Dropped {
+    fn path(&self) -> &Path {
+        &self.0
+    }
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        Err("only the path is read".into())
+    }
+}
+
+#[test]
+fn a_folder_dropped_onto_the_window_is_looked_at() {
+    let mut window = window(&[]);
+    window.input_mut().dropped_files.push(Arc::new(Dropped(golden("lumina/tiny"))));
+    wait(&mut window, "the dialog", |app| app.state.shell.opening.is_some());
+    assert!(window.query_all_by_label_contains("Lumina-mGPT").next().is_some());
+    assert!(window.query_all_by_label_contains("movqgan_270M.ckpt").next().is_some());
+    // The grid is a guess here, so it can be changed.
+    window.get_by_label("Rows");
+    window.key_press(Key::Escape);
+    wait(&mut window, "the end of the dialog", |app| app.state.shell.opening.is_none());
+}
+
+#[test]
+fn a_recent_model_is_opened_from_the_menu() {
+    let mut window = window(&[]);
+    let before = name(window.state());
+    let mut request = OpenRequest::new([golden("llamagen/c2i_tiny/c2i_tiny.pt")]);
+    request.tokenizer = Some(golden("llamagen/vq16_tiny/vq16_tiny.pt"));
+    let recent = &mut window.state_mut().state.shell.recent;
+    RecentModel::remember(recent, "My LlamaGen".into(), request);
+    window.get_by_label("Model").click();
+    wait(&mut window, "the menu", |_| true);
+    window.get_by_label("My LlamaGen").click();
+    wait(&mut window, "the model", |app| name(app) != before);
+    assert!(name(window.state()).starts_with("LlamaGen"));
+    // Remembered once, under the name it has now.
+    let recent = &window.state().state.shell.recent;
+    assert_eq!(recent.len(), 1);
+    assert_eq!(recent[0].name, name(window.state()));
 }

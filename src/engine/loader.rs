@@ -69,6 +69,12 @@ pub(crate) fn cancel(shared: &Shared) {
     }
 }
 
+/// Whether nothing else was asked for since.
+fn is_newest(shared: &Shared, progress: &Arc<LoadProgress>) -> bool {
+    let loader = shared.loader.lock().unwrap_or_else(PoisonError::into_inner);
+    loader.progress.as_ref().is_some_and(|newest| Arc::ptr_eq(newest, progress))
+}
+
 /// Ends in the event that fits: the model, a cancellation, or a message.
 pub(crate) fn finish(shared: &Shared, outcome: Result<Model, ModelError>) {
     match outcome {
@@ -107,7 +113,10 @@ pub(crate) fn open(
     let outcome =
         reporting(shared, &offer.name, progress, || open::open(request, &surroundings, progress));
     let failed = outcome.is_err();
-    finish(shared, outcome);
+    // Whoever asked for another model meanwhile wants to hear of that one alone.
+    if is_newest(shared, progress) || !progress.is_cancelled() {
+        finish(shared, outcome);
+    }
     if failed && freed {
         finish(shared, builtin::load());
     }

@@ -167,7 +167,7 @@ impl Engine {
     }
 
     /// Opens a model in the background with `LoadProgress` on the way; ends in `ModelReady`,
-    /// `ModelFailed` or `LoadCancelled`. The model in use stays usable while memory holds both; where
+    /// `ModelFailed` or `LoadCancelled`; in none of them if another is asked for meanwhile. The model in use stays usable while memory holds both; where
     /// it does not, see [`crate::engine::loader`].
     pub fn open_model(&self, request: OpenRequest) {
         let progress: Arc<LoadProgress> = Arc::default();

@@ -68,7 +68,7 @@ impl StudioApp {
             Action::LoadModel(request) => self.load_model(request),
             Action::CancelLoad => self.engine.cancel_load(),
             Action::LoadBuiltin => {
-                self.opening = None;
+                self.forget_loading();
                 self.engine.load_builtin();
             }
         }

@@ -117,11 +117,17 @@ impl StudioApp {
     }
 
     pub(super) fn open_model(&mut self, files: Vec<PathBuf>) {
-        let Some(opener) = &self.open_model else { return };
+        if self.open_model.is_none() {
+            return;
+        }
         let dialog = self.state.shell.opening.take();
         let files = dialog.map(|dialog| dialog.with_more(files.clone())).unwrap_or(files);
+        // Looking at other files stops a model that is being loaded.
+        self.forget_loading();
         self.state.shell.surveying = true;
-        opener(&self.engine, files);
+        if let Some(opener) = &self.open_model {
+            opener(&self.engine, files);
+        }
     }
 
     fn model_found(&mut self, offer: Arc<ModelOffer>) {
@@ -130,8 +136,14 @@ impl StudioApp {
     }
 
     pub(super) fn load_model(&mut self, request: OpenRequest) {
+        self.forget_loading();
         self.opening = Some(request.clone());
         self.engine.open_model(request);
+    }
+
+    pub(super) fn forget_loading(&mut self) {
+        self.opening = None;
+        self.state.shell.loading = None;
     }
 
     /// Files and folders dropped onto the window are opened like chosen ones.
