@@ -1,7 +1,7 @@
 //! The command line: the same runs without a window.
 
-pub mod model;
 pub mod bench;
+pub mod model;
 
 use crate::engine::decode;
 use crate::engine::settings::{LaneKind, RunSettings};
