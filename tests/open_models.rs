@@ -302,3 +302,19 @@ fn the_engine_opens_and_keeps_the_old_model_when_it_cannot() {
     }
     assert_eq!(record.steps_done(), 64);
 }
+
+#[test]
+fn a_load_that_is_cancelled_says_so_and_loads_nothing() {
+    let engine = engine();
+    // The second waits for the first: it is cancelled before it begins.
+    engine.load(|| {
+        std::thread::sleep(Duration::from_millis(200));
+        builtin::load()
+    });
+    engine.open_model(request("rar/model/rar_tiny.bin", "rar_tokenizer/weights.safetensors"));
+    engine.cancel_load();
+    assert!(matches!(until_end(&engine).last(), Some(Event::ModelReady(_))));
+    assert!(matches!(until_end(&engine).last(), Some(Event::LoadCancelled)));
+    // The one that is open draws on; nothing else was told.
+    assert!(engine.wait(Duration::from_millis(100)).is_none());
+}
