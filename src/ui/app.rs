@@ -6,9 +6,8 @@ use crate::engine::settings::RunSettings;
 use crate::engine::trace::RunStatus;
 use crate::engine::worker::Engine;
 use crate::models::card::ModelCard;
-use crate::models::open::{ModelOffer, OpenRequest};
+use crate::models::open::OpenRequest;
 use crate::ui::live::{LiveDebounce, Poll};
-use crate::ui::open_dialog::OpenDialog;
 use crate::ui::persistence::{SettingsWriter, StoredSettings};
 use crate::ui::saving::Saving;
 use crate::ui::state::{ModelStatus, NoticeKind, RecentModel, State};
@@ -39,7 +38,7 @@ pub struct StudioApp {
     pub(super) saving: Saving,
     /// Pictures of the window that were asked for.
     pub(super) screenshot: (Sender<Arc<ColorImage>>, Receiver<Arc<ColorImage>>),
-    open_model: Option<ModelOpener>,
+    pub(super) open_model: Option<ModelOpener>,
     /// What is being loaded, to be remembered once it is there.
     pub(super) opening: Option<OpenRequest>,
     /// Settings and model of the last check.
@@ -114,46 +113,6 @@ impl StudioApp {
     pub fn with_saving(mut self, saving: Saving) -> Self {
         self.saving = saving;
         self
-    }
-
-    pub(super) fn open_model(&mut self, files: Vec<PathBuf>) {
-        if self.open_model.is_none() {
-            return;
-        }
-        let dialog = self.state.shell.opening.take();
-        let files = dialog.map(|dialog| dialog.with_more(files.clone())).unwrap_or(files);
-        // Looking at other files stops a model that is being loaded.
-        self.forget_loading();
-        self.state.shell.surveying = true;
-        if let Some(opener) = &self.open_model {
-            opener(&self.engine, files);
-        }
-    }
-
-    fn model_found(&mut self, offer: Arc<ModelOffer>) {
-        self.state.shell.surveying = false;
-        self.state.shell.opening = Some(OpenDialog::new(offer));
-    }
-
-    pub(super) fn load_model(&mut self, request: OpenRequest) {
-        self.forget_loading();
-        self.opening = Some(request.clone());
-        self.engine.open_model(request);
-    }
-
-    pub(super) fn forget_loading(&mut self) {
-        self.opening = None;
-        self.state.shell.loading = None;
-    }
-
-    /// Files and folders dropped onto the window are opened like chosen ones.
-    fn take_dropped_files(&mut self, ctx: &Context) {
-        let dropped: Vec<PathBuf> = ctx.input(|input| {
-            input.raw.dropped_files.iter().map(|file| file.path().to_path_buf()).collect()
-        });
-        if !dropped.is_empty() {
-            self.open_model(dropped);
-        }
     }
 
     /// Everything of a frame but the painting.

@@ -20,6 +20,7 @@ pub mod live;
 pub mod method_panel;
 pub mod notices;
 pub mod open_dialog;
+mod opening;
 pub mod overlay;
 pub mod overlay_controls;
 pub mod panels;

@@ -168,6 +168,14 @@ pub fn survey(
         default_precision: decoder.map_or(Precision::F32, default_precision),
         grid: decoder.and_then(|decoder| decoder.grid),
     };
+    if let Some(opened) = inspection.decoder.as_ref()
+        && let others @ [_, ..] = opened.container.alternatives()
+    {
+        offer.notes.push(format!(
+            "the file holds other weights too ({}); --weight-set takes them",
+            others.join(", ")
+        ));
+    }
     if let Some(decoder) = decoder {
         let plan = plan(&inspection, decoder, request, surroundings);
         offer.precisions = plan
