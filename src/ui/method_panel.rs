@@ -145,8 +145,8 @@ pub fn method(ui: &mut Ui, state: &mut State, card: Option<&ModelCard>) {
             released_code(ui, &mut settings.released_code, error.as_deref());
         }
         choice(ui, "Confidence", CONFIDENCE, &mut settings.confidence, |one| match one {
-            Confidence::ConditionalMax => "Conditional max",
-            Confidence::UnconditionalMax => "Unconditional max",
+            Confidence::ConditionalMax => "Cond. max",
+            Confidence::UnconditionalMax => "Uncond. max",
             Confidence::GuidedMax => "Guided max",
             Confidence::SampledProbability => "Token drawn",
             Confidence::OneMinusEntropy => "1 − entropy",
