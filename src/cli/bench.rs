@@ -150,8 +150,8 @@ fn stage(path: &Path, report: &Report) -> Result<Staged, ExportError> {
     })
 }
 
-/// Paired runs that are timed; one before them warms up.
-const PAIRED_RUNS: usize = 5;
+/// Paired runs; the first warms up.
+const PAIRED_RUNS: usize = 6;
 
 /// Longest wait for the engine before it counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -182,7 +182,7 @@ fn paired_run_seconds(threads: usize, runs: usize) -> Result<f64> {
         anyhow::anyhow!(messages.join("\n"))
     })?;
     let mut seconds = Vec::new();
-    for _ in 0..=runs {
+    for _ in 0..runs {
         let begun = Instant::now();
         let record = engine.generate(spec.clone());
         let mut whole = vec![false; settings.lanes.len()];
@@ -204,7 +204,8 @@ fn paired_run_seconds(threads: usize, runs: usize) -> Result<f64> {
         }
         seconds.push(begun.elapsed().as_secs_f64());
     }
-    let mut timed = seconds.split_off(1);
+    let warm_up = usize::from(runs > 1);
+    let mut timed = seconds.split_off(warm_up);
     timed.sort_by(f64::total_cmp);
     timed.get(timed.len() / 2).copied().context("no paired run was timed")
 }
