@@ -64,15 +64,22 @@ fn assemble(decoder: Qwen2, tokenizer: ConvFsq, sha256: String) -> Result<Model,
         tokenizer: tokenizer.info().clone(),
         layout: TokenLayout::raster(side, side),
         conditions: Conditions::Prompts(decoder.prompts().clone()),
-        defaults: ModelDefaults {
-            guidance_scale: 4.0,
-            cosine_power: 1.4,
-            sampling: Sampling { temperature: 1.0, top_k: None, top_p: 1.0, seed: 3 },
-            source: "γ 4 shows what guidance does; the model's README suggests γ 2 for the cleanest pictures.".into(),
-        },
+        defaults: defaults(),
         live: true,
     };
     Ok(Model { card: Arc::new(card), decoder: Box::new(decoder), tokenizer: Box::new(tokenizer) })
+}
+
+/// Settings that the window starts with, for the model inside the program and for its files on disk.
+pub fn defaults() -> ModelDefaults {
+    ModelDefaults {
+        guidance_scale: 4.0,
+        cosine_power: 1.4,
+        sampling: Sampling { temperature: 1.0, top_k: None, top_p: 1.0, seed: 3 },
+        source: "γ 4 shows what guidance does; the model's README suggests γ 2 for the cleanest \
+                 pictures."
+            .into(),
+    }
 }
 
 /// Loads only the decoder, with a head and a precision of choice; golden tests compare the whole

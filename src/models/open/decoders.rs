@@ -1,6 +1,7 @@
 //! The table of decoders: family to loader. A family adds its function and its line in [`load`].
 
 use crate::models::alitok::{AlitokConfig, AlitokDecoder};
+use crate::models::builtin;
 use crate::models::card::{Conditions, ModelDefaults};
 use crate::models::checkpoint::{Family, Identified, Opened};
 use crate::models::decoder::Decoder;
@@ -139,9 +140,7 @@ fn simple_ar(part: DecoderPart<'_>) -> Result<LoadedDecoder, ModelError> {
             serde_json::from_slice(&text)
                 .map_err(|error| ModelError::Config(format!("grammar.json: {error}")))
         });
-        let source = "Those of the model inside the program, whose files have this form.";
-        let defaults = prompt_defaults(2.0, 1.4, None, source);
-        (PromptTemplate::markers("<|t2i|>", "<|soi|>"), grammar.transpose()?, defaults)
+        (PromptTemplate::markers("<|t2i|>", "<|soi|>"), grammar.transpose()?, builtin::defaults())
     } else {
         let source = "SimpleAR's generator (constant scale); its top-k of 64 000 keeps every code.";
         (simple_ar_template(), None, prompt_defaults(6.0, 0.0, None, source))
