@@ -4,13 +4,14 @@ mod golden_models;
 
 use golden_models::*;
 use sha2::{Digest, Sha256};
+use softcfg_studio::models::checkpoint::{Container, LoadProgress};
 use softcfg_studio::models::layout::TokenLayout;
 use softcfg_studio::models::linear::Precision;
-use softcfg_studio::models::safetensors_folder::SafetensorsFolder;
 use softcfg_studio::models::tokenizer::ImageTokenizer;
 use softcfg_studio::models::tokenizer::cosmos::CosmosDecoder;
 use softcfg_studio::models::tokenizer::fsq::FiniteScalarQuantizer;
 use softcfg_studio::models::weights::Weights;
+use std::sync::Arc;
 
 fn quantizer(golden: &Golden) -> FiniteScalarQuantizer {
     FiniteScalarQuantizer::new(&golden.ids("levels")).unwrap()
@@ -76,8 +77,9 @@ fn the_whole_table_has_the_golden_hash() {
 fn the_decoder_matches_module_by_module() {
     for folder in cases("simplear", "tiny_decoder.safetensors") {
         let golden = Golden::read(&folder.join("tiny_decoder.golden.safetensors"));
-        let files = SafetensorsFolder::open_files(&[folder.join("tiny_decoder.safetensors")]);
-        let weights = Weights::new(files.unwrap().into_var_builder(), Precision::F32);
+        let file = Container::open(&folder.join("tiny_decoder.safetensors")).unwrap();
+        let builder = file.into_var_builder(Arc::new(LoadProgress::default()));
+        let weights = Weights::new(builder, Precision::F32);
         let decoder = CosmosDecoder::load(&weights).unwrap();
         let (rows, columns) = (golden.shape("indices")[0], golden.shape("indices")[1]);
         let codes = golden.ids("indices");

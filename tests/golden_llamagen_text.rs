@@ -3,11 +3,12 @@
 
 mod golden_models;
 
-use candle_core::DType;
 use golden_models::*;
 use softcfg_studio::models::caption::{clean, clean_once};
-use softcfg_studio::models::safetensors_folder::{SafetensorsFolder, read_file};
+use softcfg_studio::models::checkpoint::{Container, LoadProgress};
+use softcfg_studio::models::read_file::read_file;
 use softcfg_studio::models::t5::TextEncoder;
+use std::sync::Arc;
 
 #[test]
 fn captions_are_cleaned_alike() {
@@ -39,8 +40,9 @@ fn the_encoder_matches_at_all_lengths() {
         encoders += 1;
         let golden = Golden::read(&folder.join("expected.safetensors"));
         let config = read_file(&config).unwrap();
-        let files = SafetensorsFolder::open_files(&[folder.join("weights.safetensors")]).unwrap();
-        let mut encoder = TextEncoder::from_files(&config, files, DType::F32).unwrap();
+        let file = Container::open(&folder.join("weights.safetensors")).unwrap();
+        let weights = file.into_var_builder(Arc::new(LoadProgress::default()));
+        let mut encoder = TextEncoder::from_var_builder(&config, weights).unwrap();
         let width = encoder.width();
         for kind in ["", "long_"] {
             let name = |name: &str| format!("{kind}{name}");

@@ -3,19 +3,21 @@
 mod golden_models;
 
 use golden_models::*;
+use softcfg_studio::models::checkpoint::{Container, LoadProgress};
 use softcfg_studio::models::layout::TokenLayout;
 use softcfg_studio::models::linear::Precision;
-use softcfg_studio::models::safetensors_folder::SafetensorsFolder;
 use softcfg_studio::models::tokenizer::ImageTokenizer;
 use softcfg_studio::models::tokenizer::movq::MovqDecoder;
 use softcfg_studio::models::weights::Weights;
+use std::sync::Arc;
 
 #[test]
 fn the_decoder_matches_module_by_module() {
     for folder in cases("lumina", "decoder.safetensors") {
         let golden = Golden::read(&folder.join("decoder.golden.safetensors"));
-        let files = SafetensorsFolder::open_files(&[folder.join("decoder.safetensors")]).unwrap();
-        let weights = Weights::new(files.into_var_builder(), Precision::F32);
+        let file = Container::open(&folder.join("decoder.safetensors")).unwrap();
+        let builder = file.into_var_builder(Arc::new(LoadProgress::default()));
+        let weights = Weights::new(builder, Precision::F32);
         let decoder = MovqDecoder::load(&weights).unwrap();
         let json = json(&folder.join("decoder.json"));
         assert_eq!(decoder.info().codebook_size, size(&json, "n_embed"));

@@ -7,13 +7,14 @@
 //! checkpoint was at hand.
 
 use crate::models::attention::AttentionShape;
+use crate::models::checkpoint::{Container, LoadProgress};
 use crate::models::decoder::{Condition, Decoder, DecoderInfo, Logits, Prefix, Prefixes, Row};
 use crate::models::error::ModelError;
 use crate::models::kv_cache::KvCache;
 use crate::models::layout::TokenLayout;
 use crate::models::linear::Precision;
 use crate::models::prompt::{PromptBook, PromptTemplate};
-use crate::models::safetensors_folder::{SafetensorsFolder, read_file};
+use crate::models::read_file::read_file;
 use crate::models::transformer::{CodeRange, QueryKeyNorm, Transformer, TransformerOptions};
 use crate::models::weights::{HeadRows, Weights};
 use serde::Deserialize;
@@ -306,8 +307,8 @@ pub fn load_folder(folder: &Path, options: &FolderOptions) -> Result<Lumina, Mod
     let tokenizer = read_file(&folder.join("tokenizer.json"))?;
     let template = size.template(&begin_token(folder)?);
     let prompts = Arc::new(PromptBook::new(&tokenizer, template, limit, None)?);
-    let files = SafetensorsFolder::open(folder)?;
-    let weights = Weights::new(files.into_var_builder(), precision);
+    let builder = Container::open(folder)?.into_var_builder(Arc::new(LoadProgress::default()));
+    let weights = Weights::new(builder, precision);
     Lumina::load(&config, codes, size, head_rows, &weights, prompts)
 }
 

@@ -6,12 +6,13 @@
 //! the public layout and on the built-in model; no public checkpoint was at hand.
 
 use crate::models::attention::AttentionShape;
+use crate::models::checkpoint::{Container, LoadProgress};
 use crate::models::decoder::{Condition, Decoder, DecoderInfo, Logits, Prefix, Prefixes, Row};
 use crate::models::error::ModelError;
 use crate::models::kv_cache::KvCache;
 use crate::models::linear::Precision;
 use crate::models::prompt::{PromptBook, PromptTemplate};
-use crate::models::safetensors_folder::{SafetensorsFolder, read_file};
+use crate::models::read_file::read_file;
 use crate::models::transformer::{CodeRange, Transformer, TransformerOptions};
 use crate::models::weights::{HeadRows, Weights};
 use serde::Deserialize;
@@ -230,7 +231,7 @@ pub fn load_folder(folder: &Path, options: &FolderOptions) -> Result<Qwen2, Mode
     let limit = config.max_position_embeddings.saturating_sub(options.image_tokens);
     let tokenizer = read_file(&folder.join("tokenizer.json"))?;
     let prompts = PromptBook::new(&tokenizer, options.template.clone(), limit, None)?;
-    let files = SafetensorsFolder::open(folder)?;
-    let weights = Weights::new(files.into_var_builder(), options.precision);
+    let builder = Container::open(folder)?.into_var_builder(Arc::new(LoadProgress::default()));
+    let weights = Weights::new(builder, options.precision);
     Qwen2::load(&config, options.codebook_size, options.head_rows, &weights, Arc::new(prompts))
 }

@@ -5,11 +5,9 @@
 //! gives the same valid rows. Verified on a miniature; the real weights were not at hand.
 
 use crate::models::error::ModelError;
-use crate::models::safetensors_folder::{SafetensorsFolder, read_file};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::t5::{Config, T5EncoderModel};
-use std::path::Path;
 use tokenizers::Tokenizer;
 
 /// Caption positions of LlamaGen's text-to-image models.
@@ -53,32 +51,10 @@ pub struct TextEncoder {
 }
 
 impl TextEncoder {
-    /// Loads `shared.weight` and `encoder.*` of a folder with `config.json` and the weights, whole or in
-    /// shards, as `dtype`: f32, or bf16 at half the memory (f16 overflows).
-    ///
-    /// # Errors
-    /// A file that is missing or damaged, or tensors that do not fit the configuration.
-    pub fn load(folder: &Path, dtype: DType) -> Result<Self, ModelError> {
-        let config = read_file(&folder.join("config.json"))?;
-        Self::from_files(&config, SafetensorsFolder::open(folder)?, dtype)
-    }
-
-    /// Loads the encoder from its configuration and weights.
-    ///
-    /// # Errors
-    /// A damaged configuration, or tensors that do not fit it.
-    pub fn from_files(
-        config: &[u8],
-        files: SafetensorsFolder,
-        dtype: DType,
-    ) -> Result<Self, ModelError> {
-        Self::from_var_builder(config, files.into_var_builder_of(dtype))
-    }
-
     /// Loads the encoder from its configuration and weights of any container.
     ///
     /// # Errors
-    /// Those of [`TextEncoder::from_files`].
+    /// A damaged configuration, or tensors that do not fit it.
     pub fn from_var_builder(config: &[u8], weights: VarBuilder<'_>) -> Result<Self, ModelError> {
         let config: Config = serde_json::from_slice(config)
             .map_err(|error| ModelError::Config(format!("config.json: {error}")))?;

@@ -8,7 +8,7 @@ use crate::models::checkpoint::{LoadProgress, Opened};
 use crate::models::error::ModelError;
 use crate::models::llamagen::CaptionEncoder;
 use crate::models::prompt::{PromptBook, PromptTemplate};
-use crate::models::safetensors_folder::read_file;
+use crate::models::read_file::read_file;
 use crate::models::t5::{TextEncoder, caption_ids};
 use candle_core::Tensor;
 use std::collections::HashMap;

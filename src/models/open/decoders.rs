@@ -15,7 +15,7 @@ use crate::models::open::captions::Captions;
 use crate::models::prompt::{PromptBook, PromptTemplate};
 use crate::models::qwen2::{Qwen2, Qwen2Config, simple_ar_template};
 use crate::models::rar::{RarConfig, RarDecoder};
-use crate::models::safetensors_folder::read_file;
+use crate::models::read_file::read_file;
 use crate::models::shapes::TensorShapes;
 use crate::models::tokenizer::TokenizerInfo;
 use crate::models::transformer::CodeRange;

@@ -5,7 +5,7 @@ use crate::models::error::ModelError;
 use crate::models::linear::Precision;
 use crate::models::open::decoders::sizes;
 use crate::models::open::shapes_of;
-use crate::models::safetensors_folder::read_file;
+use crate::models::read_file::read_file;
 use crate::models::tokenizer::ImageTokenizer;
 use crate::models::tokenizer::alitok::{AlitokTokenizer, AlitokTokenizerConfig};
 use crate::models::tokenizer::conv_fsq::{ConvFsq, ConvFsqConfig};
