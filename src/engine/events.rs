@@ -44,20 +44,6 @@ pub struct Preview {
     pub image: Arc<RgbImage>,
 }
 
-/// Asks for the pixels of a grid as it stood after `steps` tokens (scrubbing, history). A newer
-/// request for the same lane replaces an older one that has not been served.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PreviewRequest {
-    /// The run.
-    pub run: RunId,
-    /// Index of the lane within the run.
-    pub lane: usize,
-    /// Tokens the picture shall hold.
-    pub steps: usize,
-    /// One entry per step of the layout.
-    pub tokens: Vec<Option<u32>>,
-}
-
 /// The picture of one code.
 #[derive(Clone)]
 pub struct Swatch {

@@ -14,5 +14,5 @@ pub mod settings;
 pub mod trace;
 pub mod worker;
 
-pub use events::{Event, Preview, PreviewRequest, Swatch};
+pub use events::{Event, Preview, Swatch};
 pub use worker::{Engine, EngineOptions};

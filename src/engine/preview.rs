@@ -1,7 +1,7 @@
 //! The second thread: partial grids and single codes become pixels, always the newest first, so that
 //! previews never slow the tokens down. What is superseded before its turn is never decoded.
 
-use crate::engine::events::{Event, Preview, PreviewRequest, Swatch};
+use crate::engine::events::{Event, Preview, Swatch};
 use crate::engine::trace::RunRecord;
 use crate::engine::worker::{Outbox, panic_message};
 use crate::models::card::Model;
@@ -18,8 +18,8 @@ struct Wanted {
     model: Option<Arc<Model>>,
     /// The run whose newest grid is wanted, as long as it decodes.
     live: Option<Arc<RunRecord>>,
-    /// Grids at given steps; the layout comes with the record.
-    grids: Vec<(Arc<RunRecord>, PreviewRequest)>,
+    /// Grids at given steps, newest last, one a lane.
+    grids: Vec<GridRequest>,
     /// Codes, newest request only.
     codes: Vec<u32>,
     shutdown: bool,
@@ -32,10 +32,17 @@ pub(crate) struct PreviewDesk {
     changed: Condvar,
 }
 
+/// A grid as it stood after `steps` tokens.
+struct GridRequest {
+    record: Arc<RunRecord>,
+    lane: usize,
+    steps: usize,
+}
+
 /// One thing to decode.
 enum Job {
     Live { record: Arc<RunRecord> },
-    Grid { record: Arc<RunRecord>, request: PreviewRequest },
+    Grid(GridRequest),
     Codes(Vec<u32>),
 }
 
@@ -62,10 +69,10 @@ impl PreviewDesk {
         self.changed.notify_one();
     }
 
-    pub(crate) fn request_grid(&self, record: Arc<RunRecord>, request: PreviewRequest) {
+    pub(crate) fn request_grid(&self, record: Arc<RunRecord>, lane: usize, steps: usize) {
         let mut wanted = self.wanted();
-        wanted.grids.retain(|(_, old)| (old.run, old.lane) != (request.run, request.lane));
-        wanted.grids.push((record, request));
+        wanted.grids.retain(|old| (old.record.id, old.lane) != (record.id, lane));
+        wanted.grids.push(GridRequest { record, lane, steps });
         drop(wanted);
         self.changed.notify_one();
     }
@@ -88,8 +95,8 @@ impl PreviewDesk {
                 return None;
             }
             if let Some(model) = wanted.model.clone() {
-                if let Some((record, request)) = wanted.grids.pop() {
-                    return Some((model, Job::Grid { record, request }));
+                if let Some(request) = wanted.grids.pop() {
+                    return Some((model, Job::Grid(request)));
                 }
                 if !wanted.codes.is_empty() {
                     return Some((model, Job::Codes(std::mem::take(&mut wanted.codes))));
@@ -181,10 +188,10 @@ fn work(model: &Model, job: &Job, outbox: &Outbox) -> Result<(), crate::models::
                 outbox.offer_preview(Preview { run: record.id, lane, steps, image });
             }
         }
-        Job::Grid { record, request } => {
-            let image = Arc::new(model.tokenizer.decode(&request.tokens, &record.layout)?);
-            let &PreviewRequest { run, lane, steps, .. } = request;
-            outbox.offer_preview(Preview { run, lane, steps, image });
+        Job::Grid(GridRequest { record, lane, steps }) => {
+            let tokens = record.tokens(*lane, *steps);
+            let image = Arc::new(model.tokenizer.decode(&tokens, &record.layout)?);
+            outbox.offer_preview(Preview { run: record.id, lane: *lane, steps: *steps, image });
         }
         Job::Codes(codes) => {
             let images = model.tokenizer.swatches(codes)?;

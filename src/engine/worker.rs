@@ -7,7 +7,7 @@
 //! A worker's panic ends its run with a message, and the worker goes on with the next.
 
 use crate::engine::decode;
-use crate::engine::events::{Event, Preview, PreviewRequest};
+use crate::engine::events::{Event, Preview};
 use crate::engine::loader::{self, Loader};
 use crate::engine::preview::{self, PreviewDesk};
 use crate::engine::settings::RunSpec;
@@ -218,9 +218,7 @@ impl Engine {
     /// Asks for the pixels of a run's grid as it stood after `steps` tokens. A newer request for the
     /// same lane replaces one that has not been served.
     pub fn request_preview(&self, record: &Arc<RunRecord>, lane: usize, steps: usize) {
-        let tokens = record.tokens(lane, steps);
-        let request = PreviewRequest { run: record.id, lane, steps, tokens };
-        self.shared.desk.request_grid(record.clone(), request);
+        self.shared.desk.request_grid(record.clone(), lane, steps);
     }
 
     /// Asks for pictures of codes; replaces an earlier request that has not been served.
