@@ -106,11 +106,15 @@ impl Batch {
             let (wants_unconditional, wants_clean) = Lane::wants(kind, spec);
             let copy = unconditional.as_ref();
             let caches = LaneCaches {
-                conditional: batch.add_cache(&conditional.0),
+                conditional: batch.add_cache(&conditional.0)?,
                 unconditional: copy
                     .filter(|_| wants_unconditional)
-                    .map(|(cache, _)| batch.add_cache(cache)),
-                clean: copy.filter(|_| wants_clean).map(|(cache, _)| batch.add_cache(cache)),
+                    .map(|(cache, _)| batch.add_cache(cache))
+                    .transpose()?,
+                clean: copy
+                    .filter(|_| wants_clean)
+                    .map(|(cache, _)| batch.add_cache(cache))
+                    .transpose()?,
             };
             let lane = Lane::new(kind, caches, spec);
             batch.logits.push(conditional.1.row(0).to_vec());
@@ -122,9 +126,9 @@ impl Batch {
         Ok(batch)
     }
 
-    fn add_cache(&mut self, cache: &KvCache) -> usize {
-        self.caches.push(cache.clone());
-        self.caches.len() - 1
+    fn add_cache(&mut self, cache: &KvCache) -> Result<usize, EngineError> {
+        self.caches.push(cache.copy()?);
+        Ok(self.caches.len() - 1)
     }
 
     /// Feeds every lane's newest token to all its branches. One pass unless the rows are more than

@@ -95,7 +95,7 @@ fn check_plan(
     }
     for row in &plan.rows {
         let cache = caches.get(row.cache).ok_or(ModelError::Internal("no such cache"))?;
-        if cache.layers.len() <= layer {
+        if cache.layers() <= layer {
             return Err(ModelError::Internal("no such layer in a cache"));
         }
         if cache.kv_heads() != shape.kv_heads || cache.head_dim() != shape.head_dim {
@@ -132,22 +132,14 @@ fn append(
     plan: &BatchPlan<'_>,
     caches: &mut [KvCache],
 ) -> Result<(), ModelError> {
-    let dim = shape.head_dim;
-    let width = shape.kv_heads * dim;
+    let width = shape.kv_heads * shape.head_dim;
     let rows = plan.rows.iter().zip(keys.chunks_exact(width).zip(values.chunks_exact(width)));
     for (row, (keys, values)) in rows.filter(|(row, _)| row.append) {
         let cache = caches.get_mut(row.cache).ok_or(ModelError::Internal("no such cache"))?;
-        let capacity = cache.capacity();
-        let layer = cache.layers.get_mut(layer).ok_or(ModelError::Internal("no such layer"))?;
-        let heads = keys.chunks_exact(dim).zip(values.chunks_exact(dim));
-        for (head, (key, value)) in heads.enumerate() {
-            let to = (head * capacity + row.position) * dim;
-            let lost = ModelError::Internal("a cache lies on another device than its rows");
-            let places = layer.keys.get_mut(to..to + dim).zip(layer.values.get_mut(to..to + dim));
-            let (key_place, value_place) = places.ok_or(lost)?;
-            key_place.copy_from_slice(key);
-            value_place.copy_from_slice(value);
+        if cache.device.get(layer).is_some_and(Option::is_some) {
+            return Err(ModelError::Internal("a cache lies on another device than its rows"));
         }
+        cache.write(layer, row.position, keys, values)?;
     }
     Ok(())
 }
@@ -195,21 +187,15 @@ fn head_job<'a>(
     row: &PlannedRow<'a>,
     cache: &'a KvCache,
 ) -> Result<HeadJob<'a>, ModelError> {
-    let dim = shape.head_dim;
-    let layer = cache.layers.get(layer).ok_or(ModelError::Internal("no such layer"))?;
-    let from = head * cache.capacity() * dim;
-    let range = from..from + row.visible() * dim;
-    let (keys, values) = layer
-        .keys
-        .get(range.clone())
-        .zip(layer.values.get(range))
-        .ok_or(ModelError::Internal("a cache lies on another device than its rows"))?;
+    let (keys, values) = cache
+        .visible(layer, head, row.visible())
+        .ok_or(ModelError::Internal("a row lies beyond its cache"))?;
     let (key_weights, value_weights) = factors(row.perturbation);
     Ok(HeadJob {
         queries,
         keys,
         values,
-        dim,
+        dim: shape.head_dim,
         scale: shape.scale(),
         first_image: row.first_image,
         key_weights,
@@ -226,7 +212,7 @@ mod tests {
     const SHAPE: AttentionShape = AttentionShape { heads: 4, kv_heads: 2, head_dim: 64 };
 
     fn cache(capacity: usize) -> KvCache {
-        KvCache::new(2, 2, 64, Prefix::Class(0), 0, capacity)
+        KvCache::new(2, 2, 64, Prefix::Class(0), 0, capacity).unwrap()
     }
 
     fn rows(seed: usize, rows: usize, width: usize) -> Tensor {

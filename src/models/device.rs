@@ -122,16 +122,13 @@ impl DeviceCache {
             || Tensor::zeros((shape.kv_heads, capacity, shape.head_dim), DType::F32, device);
         Ok(Self { keys: zeros()?, values: zeros()? })
     }
-}
 
-impl Clone for DeviceCache {
-    /// Copies the numbers: a cloned tensor would share them with the original.
+    /// A copy of the numbers: a cloned tensor would share them with the original.
     ///
-    /// # Panics
-    /// The device has no memory left, as a vector's clone does.
-    fn clone(&self) -> Self {
-        let copy = |tensor: &Tensor| tensor.copy().expect("the device has no memory for a cache");
-        Self { keys: copy(&self.keys), values: copy(&self.values) }
+    /// # Errors
+    /// The device has no memory left.
+    pub(crate) fn copy(&self) -> Result<Self, ModelError> {
+        Ok(Self { keys: self.keys.copy()?, values: self.values.copy()? })
     }
 }
 
@@ -149,12 +146,11 @@ pub(crate) fn attend(
     for (index, row) in plan.rows.iter().enumerate().filter(|(_, row)| row.append) {
         let cache = caches.get_mut(row.cache).ok_or(ModelError::Internal("no such cache"))?;
         let capacity = cache.capacity();
-        let layer = cache.layers.get_mut(layer).ok_or(ModelError::Internal("no such layer"))?;
-        if layer.device.is_none() {
-            layer.device = Some(DeviceCache::new(shape, capacity, queries.device())?);
-            (layer.keys, layer.values) = (Vec::new(), Vec::new());
+        let place = cache.device.get_mut(layer).ok_or(ModelError::Internal("no such layer"))?;
+        if place.is_none() {
+            *place = Some(DeviceCache::new(shape, capacity, queries.device())?);
         }
-        if let Some(cache) = &layer.device {
+        if let Some(cache) = place {
             let part = |rows: &Tensor| rows.narrow(0, index, 1)?.reshape(parts)?.contiguous();
             cache.keys.slice_set(&part(keys)?, 1, row.position)?;
             cache.values.slice_set(&part(values)?, 1, row.position)?;
@@ -163,7 +159,7 @@ pub(crate) fn attend(
     let rows = plan.rows.iter().enumerate().map(|(index, row)| {
         let cache = caches
             .get(row.cache)
-            .and_then(|cache| cache.layers.get(layer)?.device.as_ref())
+            .and_then(|cache| cache.device.get(layer)?.as_ref())
             .ok_or(ModelError::Internal("a cache lies on another device than its rows"))?;
         attend_row(shape, &queries.narrow(0, index, 1)?, row, cache)
     });
@@ -260,9 +256,9 @@ mod tests {
     #[test]
     fn attention_agrees_with_prefixes_groups_and_every_perturbation() {
         let shape = AttentionShape { heads: 6, kv_heads: 2, head_dim: 20 };
-        let cache = |prefix| KvCache::new(1, 2, 20, Prefix::Class(0), prefix, 8);
+        let cache = |prefix| KvCache::new(1, 2, 20, Prefix::Class(0), prefix, 8).unwrap();
         let mut host = vec![cache(2), cache(4)];
-        let mut device = host.clone();
+        let mut device = vec![cache(2), cache(4)];
         let weights = [0.5, 0.25, 0.9, 0.1, 0.7, 0.3];
         for position in 0..8 {
             let on = [Perturb::Value, Perturb::Key, Perturb::KeyValue][position % 3];
@@ -287,7 +283,7 @@ mod tests {
             let on_device = attend(shape, 0, &q, &k, &v, &plan, &mut device).unwrap();
             assert_close(&on_device, &on_host, 2e-6);
         }
-        let copy = device.clone();
+        let copy: Vec<_> = device.iter().map(|cache| cache.copy().unwrap()).collect();
         let plan = BatchPlan {
             rows: vec![PlannedRow {
                 cache: 0,
@@ -300,12 +296,12 @@ mod tests {
         let (q, kv) = (matrix(1, 1, 120), matrix(50, 1, 40));
         let before = keys_of(&copy);
         attend(shape, 0, &q, &kv, &kv, &plan, &mut device).unwrap();
-        assert_eq!(keys_of(&copy), before, "a clone does not share its numbers");
+        assert_eq!(keys_of(&copy), before, "a copy does not share its numbers");
         assert_ne!(keys_of(&device), before);
     }
 
     fn keys_of(caches: &[KvCache]) -> Vec<f32> {
-        let keys = &caches[0].layers[0].device.as_ref().unwrap().keys;
+        let keys = &caches[0].device[0].as_ref().unwrap().keys;
         keys.flatten_all().unwrap().to_vec1().unwrap()
     }
 }

@@ -7,27 +7,18 @@
 use crate::models::decoder::{Perturbation, Prefix, Row};
 use crate::models::device::DeviceCache;
 use crate::models::error::ModelError;
-
-/// Keys and values of one layer, `[kv_heads][capacity][head_dim]` each.
-#[derive(Debug, Clone)]
-pub struct LayerCache {
-    pub(crate) keys: Vec<f32>,
-    pub(crate) values: Vec<f32>,
-    /// In place of the above once a row on another device than the CPU was appended.
-    pub(crate) device: Option<DeviceCache>,
-}
-
-impl LayerCache {
-    /// Zeros that take no memory until they are written.
-    fn new(size: usize) -> Self {
-        Self { keys: vec![0.0; size], values: vec![0.0; size], device: None }
-    }
-}
+use crate::models::kernels::storage::AlignedNumbers;
 
 /// The cache of one sequence.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct KvCache {
-    pub(crate) layers: Vec<LayerCache>,
+    /// `[layers][keys, values][kv_heads][capacity][head_dim]`: of a layer, all that a head reads
+    /// stands in two runs.
+    numbers: AlignedNumbers,
+    /// In place of the above, layer by layer, once a row on another device than the CPU was
+    /// appended.
+    pub(crate) device: Vec<Option<DeviceCache>>,
+    layers: usize,
     kv_heads: usize,
     head_dim: usize,
     capacity: usize,
@@ -36,8 +27,18 @@ pub struct KvCache {
     prefix_len: usize,
 }
 
+/// Keys or values, the place of a run in its layer.
+#[derive(Clone, Copy)]
+enum Part {
+    Keys = 0,
+    Values = 1,
+}
+
 impl KvCache {
     /// An empty cache with room for `prefix_len + image_tokens` positions.
+    ///
+    /// # Errors
+    /// No memory.
     pub fn new(
         layers: usize,
         kv_heads: usize,
@@ -45,18 +46,45 @@ impl KvCache {
         prefix: Prefix,
         prefix_len: usize,
         image_tokens: usize,
-    ) -> Self {
-        let capacity = prefix_len + image_tokens;
-        let size = kv_heads * capacity * head_dim;
-        Self {
-            layers: (0..layers).map(|_| LayerCache::new(size)).collect(),
+    ) -> Result<Self, ModelError> {
+        let capacity = prefix_len.saturating_add(image_tokens);
+        let sizes = [2, layers, kv_heads, head_dim];
+        let count = sizes.into_iter().fold(capacity, usize::saturating_mul);
+        Ok(Self {
+            numbers: AlignedNumbers::zeroed(count)?,
+            device: (0..layers).map(|_| None).collect(),
+            layers,
             kv_heads,
             head_dim,
             capacity,
             length: 0,
             prefix,
             prefix_len,
+        })
+    }
+
+    /// A copy with numbers of its own; only what is filled is copied.
+    ///
+    /// # Errors
+    /// No memory.
+    pub fn copy(&self) -> Result<Self, ModelError> {
+        let image_tokens = self.capacity - self.prefix_len;
+        let (prefix, prefix_len) = (self.prefix.clone(), self.prefix_len);
+        let mut copy =
+            Self::new(self.layers, self.kv_heads, self.head_dim, prefix, prefix_len, image_tokens)?;
+        for run in 0..self.layers * 2 * self.kv_heads {
+            let start = run * self.capacity * self.head_dim;
+            let filled = start..start + self.length * self.head_dim;
+            let places = copy.numbers.get_mut(filled.clone()).zip(self.numbers.get(filled));
+            if let Some((to, from)) = places {
+                to.copy_from_slice(from);
+            }
         }
+        for (to, from) in copy.device.iter_mut().zip(&self.device) {
+            *to = from.as_ref().map(DeviceCache::copy).transpose()?;
+        }
+        copy.length = self.length;
+        Ok(copy)
     }
 
     /// What stands before the image tokens.
@@ -89,26 +117,85 @@ impl KvCache {
         self.head_dim
     }
 
+    /// Layers.
+    pub fn layers(&self) -> usize {
+        self.layers
+    }
+
     /// Bytes the keys and values take.
     pub fn bytes(&self) -> u64 {
-        (self.layers.len() * 2 * self.kv_heads * self.capacity * self.head_dim * 4) as u64
+        size_of_val::<[f32]>(&self.numbers) as u64
     }
 
     /// Keys of `layer` and kv head `head`, `[length, head_dim]`; for tests,
-    /// empty where the cache lies on another device.
+    /// zeros where the cache lies on another device.
     pub fn keys(&self, layer: usize, head: usize) -> &[f32] {
-        self.layers.get(layer).map_or(&[], |cache| self.filled(&cache.keys, head))
+        self.run(Part::Keys, layer, head, self.length).unwrap_or(&[])
     }
 
     /// Raw values of `layer` and kv head `head`, `[length, head_dim]`; for tests,
-    /// empty where the cache lies on another device.
+    /// zeros where the cache lies on another device.
     pub fn values(&self, layer: usize, head: usize) -> &[f32] {
-        self.layers.get(layer).map_or(&[], |cache| self.filled(&cache.values, head))
+        self.run(Part::Values, layer, head, self.length).unwrap_or(&[])
     }
 
-    fn filled<'a>(&self, data: &'a [f32], head: usize) -> &'a [f32] {
-        let start = head * self.capacity * self.head_dim;
-        data.get(start..start + self.length * self.head_dim).unwrap_or(&[])
+    /// Keys and values of `layer` and kv head `head` at the first positions, `[positions,
+    /// head_dim]` each; none where there is no such layer, head or position.
+    pub(crate) fn visible(
+        &self,
+        layer: usize,
+        head: usize,
+        positions: usize,
+    ) -> Option<(&[f32], &[f32])> {
+        let run = |part| self.run(part, layer, head, positions);
+        run(Part::Keys).zip(run(Part::Values))
+    }
+
+    /// Writes the keys and values of all kv heads, `[kv_heads * head_dim]` each, at `position`.
+    ///
+    /// # Errors
+    /// No such layer or position, or rows of another width.
+    pub(crate) fn write(
+        &mut self,
+        layer: usize,
+        position: usize,
+        keys: &[f32],
+        values: &[f32],
+    ) -> Result<(), ModelError> {
+        let dim = self.head_dim;
+        for (part, heads) in [(Part::Keys, keys), (Part::Values, values)] {
+            for (head, numbers) in heads.chunks_exact(dim).enumerate() {
+                let place = self
+                    .start(part, layer, head, position + 1)
+                    .map(|start| start + position * dim)
+                    .and_then(|at| self.numbers.get_mut(at..at + dim))
+                    .ok_or(ModelError::Internal("a row lies beyond its cache"))?;
+                place.copy_from_slice(numbers);
+            }
+        }
+        Ok(())
+    }
+
+    fn run(&self, part: Part, layer: usize, head: usize, positions: usize) -> Option<&[f32]> {
+        let start = self.start(part, layer, head, positions)?;
+        self.numbers.get(start..start + positions * self.head_dim)
+    }
+
+    /// Where a head's run starts, if it has as many positions.
+    fn start(&self, part: Part, layer: usize, head: usize, positions: usize) -> Option<usize> {
+        let fits = layer < self.layers && head < self.kv_heads && positions <= self.capacity;
+        let run = (layer * 2 + part as usize) * self.kv_heads + head;
+        fits.then(|| run * self.capacity * self.head_dim)
+    }
+
+    /// Fills every position with one number: memory that was never written is not really there.
+    pub(crate) fn fill(&mut self, number: f32) {
+        self.numbers.fill(number);
+    }
+
+    /// Forgets the image tokens.
+    pub(crate) fn rewind(&mut self) {
+        self.length = self.length.min(self.prefix_len);
     }
 
     pub(crate) fn set_length(&mut self, length: usize) {

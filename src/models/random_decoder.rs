@@ -163,7 +163,10 @@ impl RandomDecoder {
     }
 
     /// An empty cache.
-    pub fn cache(&self) -> KvCache {
+    ///
+    /// # Errors
+    /// No memory.
+    pub fn cache(&self) -> Result<KvCache, ModelError> {
         let DecoderSize { layers, heads, .. } = self.size;
         KvCache::new(layers, heads.kv_heads, heads.head_dim, Prefix::Class(0), 0, self.positions)
     }
@@ -238,7 +241,7 @@ mod tests {
 
     fn logits(products: Products, weights: Option<&[f32]>) -> Vec<f32> {
         let decoder = RandomDecoder::new(SMALL, 8, products).unwrap();
-        let mut caches = vec![decoder.cache(), decoder.cache()];
+        let mut caches = [decoder.cache().unwrap(), decoder.cache().unwrap()];
         let mut last = Vec::new();
         for position in 0..8 {
             let weights = weights.map(|weights| &weights[..=position]);

@@ -395,7 +395,7 @@ impl Decoder for RarDecoder {
             return Err(ModelError::Internal("a sequence is longer than the model's positions"));
         }
         let (layers, head_dim) = (self.blocks.len(), self.shape.head_dim);
-        Ok(KvCache::new(layers, self.shape.kv_heads, head_dim, prefix, PREFIX_LEN, image_tokens))
+        KvCache::new(layers, self.shape.kv_heads, head_dim, prefix, PREFIX_LEN, image_tokens)
     }
 
     fn forward(&self, rows: &[Row<'_>], caches: &mut [KvCache]) -> Result<Logits, ModelError> {

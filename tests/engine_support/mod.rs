@@ -90,7 +90,7 @@ impl Decoder for TestDecoder {
             return Err(ModelError::Internal("tokens only"));
         };
         let length = tokens.len();
-        Ok(KvCache::new(1, SHAPE.kv_heads, SHAPE.head_dim, prefix, length, image_tokens))
+        KvCache::new(1, SHAPE.kv_heads, SHAPE.head_dim, prefix, length, image_tokens)
     }
 
     fn forward(&self, rows: &[Row<'_>], caches: &mut [KvCache]) -> Result<Logits, ModelError> {

@@ -1,23 +1,23 @@
 //! Attention of the query heads that share one key/value head, over the cache of one sequence.
 //!
-//! Keys and values are read once, block by block, for all query heads of the group. Every number is
-//! a sum in one fixed order: 16 lanes over the width of a head for scores, position after position
-//! for outputs.
+//! Keys and values are read once, block by block, for all query heads of the group, and asked for
+//! ahead of their use at the pace of the arithmetic ([`Ahead`]). Every number is a sum in one fixed
+//! order: 16 lanes over the width of a head for scores, position after position for outputs.
 
+use super::ahead::{Ahead, LINE_BYTES};
 use super::lanes::{LANES, Lanes};
 use super::rows::exp;
 use super::{Kernel, Task};
 
-/// Positions whose keys or values stay in the first-level cache between passes.
-const BLOCK: usize = 32;
+/// Positions whose values stay in the first-level cache while every head reads them.
+const VALUE_BLOCK: usize = 32;
 
-/// Numbers of a cache line.
-const LINE: usize = 16;
+/// Positions whose scores are computed together, so that their sums over lanes become one vector:
+/// one by one, these sums would take twice the time of the products.
+const SCORE_BLOCK: usize = LANES;
 
-/// Blocks between a cache line's request in the second-level cache and its use.
-const FAR_BLOCKS: usize = 3;
-
-/// Query heads whose sums are kept in registers together.
+/// Vectors of an output that are kept in registers together: independent sums hide the delay of an
+/// addition.
 const TOGETHER: usize = 4;
 
 /// What one group of query heads attends to.
@@ -62,224 +62,243 @@ pub(crate) fn attend_head(
     let (group, visible) = (job.group(), job.visible());
     assert!(job.queries.len() == group * job.dim && out.len() == job.queries.len());
     assert!(job.keys.len() == visible * job.dim && job.values.len() == job.keys.len());
-    if scores.len() < group * visible {
-        scores.resize(group * visible, 0.0);
+    let padded = visible.next_multiple_of(LANES);
+    if scores.len() < group * padded {
+        scores.resize(group * padded, 0.0);
     }
-    let scores = &mut scores[..group * visible];
-    kernel.run(Scores { job, scores });
-    for (scores, out) in scores.chunks_mut(visible).zip(out.chunks_mut(job.dim)) {
-        multiply_image_part(scores, job.first_image, job.key_weights);
-        let sum = kernel.run(Exponentials { scores });
-        scores.iter_mut().for_each(|score| *score /= sum);
-        multiply_image_part(scores, job.first_image, job.value_weights);
-        out.fill(0.0);
-    }
-    kernel.run(Outputs { job, scores, out });
+    kernel.run(AttendHead { job, scores, padded, out });
 }
 
+struct AttendHead<'a> {
+    job: HeadJob<'a>,
+    /// `[group][padded]`.
+    scores: &'a mut [f32],
+    /// Positions with room for a whole vector at the end.
+    padded: usize,
+    out: &'a mut [f32],
+}
+
+impl Task for AttendHead<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let Self { job, scores, padded, out } = self;
+        let (group, visible) = (job.group(), job.visible());
+        // SAFETY: `attend_head` has checked the lengths of all slices; blocks end at `visible`.
+        unsafe {
+            let mut ahead = Ahead::new::<L>(job.keys, job.values);
+            for from in (0..visible).step_by(SCORE_BLOCK) {
+                let count = SCORE_BLOCK.min(visible - from);
+                ahead.allow(count * job.dim * size_of::<f32>());
+                for head in 0..group {
+                    let scores = scores.as_mut_ptr().add(head * padded + from);
+                    if count == SCORE_BLOCK {
+                        job.block_scores::<L>(head, from, scores, &mut ahead);
+                    } else {
+                        job.last_scores::<L>(head, from, count, scores);
+                    }
+                }
+            }
+            for (scores, out) in scores.chunks_mut(padded).zip(out.chunks_mut(job.dim)) {
+                let scores = &mut scores[..visible];
+                multiply_image_part(scores, job.first_image, job.key_weights);
+                let sum = replace_by_exponentials::<L>(scores);
+                multiply_image_part(scores, job.first_image, job.value_weights);
+                scores.iter_mut().for_each(|score| *score /= sum);
+                out.fill(0.0);
+            }
+            for from in (0..visible).step_by(VALUE_BLOCK) {
+                let count = VALUE_BLOCK.min(visible - from);
+                ahead.allow(count * job.dim * size_of::<f32>());
+                for head in 0..group {
+                    let probabilities = scores.as_ptr().add(head * padded + from);
+                    let out = out.as_mut_ptr().add(head * job.dim);
+                    job.add_values::<L>(from, count, probabilities, out, &mut ahead);
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
 fn multiply_image_part(scores: &mut [f32], first_image: usize, weights: Option<&[f32]>) {
     if let (Some(weights), Some(scores)) = (weights, scores.get_mut(first_image..)) {
         scores.iter_mut().zip(weights).for_each(|(score, weight)| *score *= weight);
     }
 }
 
-/// Runs `$function::<L, G>` for every G heads of a group, in slices of [`TOGETHER`].
-macro_rules! for_slices_of_heads {
-    ($group:expr, |$first:ident| $job:ident.$function:ident($($argument:expr),*)) => {
-        for $first in (0..$group).step_by(TOGETHER) {
-            match $group - $first {
-                1 => $job.$function::<L, 1>($($argument),*),
-                2 => $job.$function::<L, 2>($($argument),*),
-                3 => $job.$function::<L, 3>($($argument),*),
-                _ => $job.$function::<L, TOGETHER>($($argument),*),
-            }
-        }
-    };
-}
-
-struct Scores<'a> {
-    job: HeadJob<'a>,
-    scores: &'a mut [f32],
-}
-
-impl Task for Scores<'_> {
-    type Output = ();
-
+impl HeadJob<'_> {
+    /// Scores of one head at positions `from..from + SCORE_BLOCK`.
     #[inline(always)]
-    unsafe fn run<L: Lanes>(mut self) {
-        let (group, visible) = (self.job.group(), self.job.visible());
-        for from in (0..visible).step_by(BLOCK) {
-            let to = visible.min(from + BLOCK);
-            // SAFETY: `attend_head` has checked queries, keys and scores.
-            unsafe { for_slices_of_heads!(group, |first| self.block(first, from, to)) }
-        }
-    }
-}
-
-impl Scores<'_> {
-    /// Asks for the keys that come, and while the first keys are read for the first values. Nothing
-    /// beyond the filled part of the cache is asked for: at small lengths it would cost more than
-    /// all that is needed.
-    #[inline(always)]
-    unsafe fn prefetch<L: Lanes>(&self, position: usize) {
-        let HeadJob { keys, values, dim, .. } = self.job;
-        let (near, far) = (position + BLOCK / 4, position + BLOCK * FAR_BLOCKS / 2);
-        // SAFETY: prefetches may point anywhere; the instruction set is the caller's.
-        unsafe {
-            for channel in (0..dim).step_by(LINE) {
-                if let Some(line) = keys.get(near * dim + channel) {
-                    L::prefetch(std::ptr::from_ref(line).cast());
-                }
-                if let Some(line) = keys.get(far * dim + channel) {
-                    L::prefetch_far(std::ptr::from_ref(line).cast());
-                }
-                if position < BLOCK * FAR_BLOCKS
-                    && let Some(line) = values.get(position * dim + channel)
-                {
-                    L::prefetch_far(std::ptr::from_ref(line).cast());
-                }
-            }
-        }
-    }
-
-    /// Scores of heads `first..first + G` at positions `from..to`.
-    #[inline(always)]
-    unsafe fn block<L: Lanes, const G: usize>(&mut self, first: usize, from: usize, to: usize) {
-        let HeadJob { queries, keys, dim, scale, .. } = self.job;
-        let visible = self.job.visible();
+    unsafe fn block_scores<L: Lanes>(
+        &self,
+        head: usize,
+        from: usize,
+        scores: *mut f32,
+        ahead: &mut Ahead,
+    ) {
+        let dim = self.dim;
         let whole = dim - dim % LANES;
-        // SAFETY: `to <= visible`, `first + G <= group`, and reads stay below `dim` of each row.
+        let lines = SCORE_BLOCK.div_ceil(self.group());
+        // SAFETY: the caller's block lies within keys and scores; `head` within queries.
         unsafe {
-            let queries = queries.as_ptr().add(first * dim);
-            let scores = self.scores.as_mut_ptr().add(first * visible);
-            for position in from..to {
-                let key = keys.as_ptr().add(position * dim);
-                let mut sums = [L::splat(0.0); G];
-                if first == 0 {
-                    self.prefetch::<L>(position);
+            let query = self.queries.as_ptr().add(head * dim);
+            let keys = self.keys.as_ptr().add(from * dim);
+            let mut sums = [L::splat(0.0); SCORE_BLOCK];
+            for channel in (0..whole).step_by(LANES) {
+                let query = L::load(query.add(channel));
+                for (position, sum) in sums.iter_mut().enumerate() {
+                    *sum = query.mul_add(L::load(keys.add(position * dim + channel)), *sum);
                 }
-                for channel in (0..whole).step_by(LANES) {
-                    let key = L::load(key.add(channel));
-                    for (head, sum) in sums.iter_mut().enumerate() {
-                        *sum = L::load(queries.add(head * dim + channel)).mul_add(key, *sum);
-                    }
-                }
-                for (head, sum) in sums.iter().enumerate() {
-                    let mut sum = sum.sum();
+                ahead.ask::<L>(lines);
+            }
+            let mut sums = L::sums(&sums);
+            if whole < dim {
+                let mut rest = [0f32; SCORE_BLOCK];
+                sums.store(rest.as_mut_ptr());
+                for (position, sum) in rest.iter_mut().enumerate() {
                     for channel in whole..dim {
-                        let query = *queries.add(head * dim + channel);
-                        sum = L::scalar_mul_add(query, *key.add(channel), sum);
+                        let key = *keys.add(position * dim + channel);
+                        *sum = L::scalar_mul_add(*query.add(channel), key, *sum);
                     }
-                    *scores.add(head * visible + position) = sum * scale;
                 }
+                sums = L::load(rest.as_ptr());
+            }
+            sums.mul(L::splat(self.scale)).store(scores);
+        }
+    }
+
+    /// Scores of one head at the last positions, `from..from + count`, one by one.
+    #[inline(always)]
+    unsafe fn last_scores<L: Lanes>(
+        &self,
+        head: usize,
+        from: usize,
+        count: usize,
+        scores: *mut f32,
+    ) {
+        let dim = self.dim;
+        let whole = dim - dim % LANES;
+        // SAFETY: as above.
+        unsafe {
+            let query = self.queries.as_ptr().add(head * dim);
+            for position in 0..count {
+                let key = self.keys.as_ptr().add((from + position) * dim);
+                let mut sum = L::splat(0.0);
+                for channel in (0..whole).step_by(LANES) {
+                    sum = L::load(query.add(channel)).mul_add(L::load(key.add(channel)), sum);
+                }
+                let mut sum = sum.sum();
+                for channel in whole..dim {
+                    sum = L::scalar_mul_add(*query.add(channel), *key.add(channel), sum);
+                }
+                *scores.add(position) = sum * self.scale;
+            }
+        }
+    }
+
+    /// Adds positions `from..from + count` to the output of one head.
+    #[inline(always)]
+    unsafe fn add_values<L: Lanes>(
+        &self,
+        from: usize,
+        count: usize,
+        probabilities: *const f32,
+        out: *mut f32,
+        ahead: &mut Ahead,
+    ) {
+        let dim = self.dim;
+        let whole = dim - dim % LANES;
+        // SAFETY: the caller's block lies within values and probabilities; `out` has `dim` numbers.
+        unsafe {
+            let values = self.values.as_ptr().add(from * dim);
+            for channel in (0..whole).step_by(LANES * TOGETHER) {
+                let block = ValueBlock {
+                    values: values.add(channel),
+                    dim,
+                    count,
+                    probabilities,
+                    lines: (dim * size_of::<f32>()).div_ceil(LINE_BYTES * self.group()),
+                };
+                let out = out.add(channel);
+                match (whole - channel) / LANES {
+                    1 => block.add::<L, 1>(out, ahead),
+                    2 => block.add::<L, 2>(out, ahead),
+                    3 => block.add::<L, 3>(out, ahead),
+                    _ => block.add::<L, TOGETHER>(out, ahead),
+                }
+            }
+            for position in 0..count {
+                for channel in whole..dim {
+                    let value = *values.add(position * dim + channel);
+                    let out = out.add(channel);
+                    *out = L::scalar_mul_add(*probabilities.add(position), value, *out);
+                }
+            }
+        }
+    }
+}
+
+/// `count` positions of some channels of the values.
+struct ValueBlock {
+    values: *const f32,
+    dim: usize,
+    count: usize,
+    probabilities: *const f32,
+    /// Cache lines to ask for at every position.
+    lines: usize,
+}
+
+impl ValueBlock {
+    /// Adds the products of C vectors of channels to `out`.
+    #[inline(always)]
+    unsafe fn add<L: Lanes, const C: usize>(&self, out: *mut f32, ahead: &mut Ahead) {
+        // SAFETY: `HeadJob::add_values` has C vectors left at `values` and `out`.
+        unsafe {
+            let mut sums = [L::splat(0.0); C];
+            for (c, sum) in sums.iter_mut().enumerate() {
+                *sum = L::load(out.add(c * LANES));
+            }
+            for position in 0..self.count {
+                let probability = L::splat(*self.probabilities.add(position));
+                let values = self.values.add(position * self.dim);
+                for (c, sum) in sums.iter_mut().enumerate() {
+                    *sum = probability.mul_add(L::load(values.add(c * LANES)), *sum);
+                }
+                ahead.ask::<L>(self.lines);
+            }
+            for (c, sum) in sums.into_iter().enumerate() {
+                sum.store(out.add(c * LANES));
             }
         }
     }
 }
 
 /// Replaces scores by exp(score - largest) and returns their sum.
-struct Exponentials<'a> {
-    scores: &'a mut [f32],
-}
-
-impl Task for Exponentials<'_> {
-    type Output = f32;
-
-    #[inline(always)]
-    unsafe fn run<L: Lanes>(self) -> f32 {
-        let (chunks, tail) = self.scores.as_chunks_mut::<LANES>();
-        // SAFETY: loads and stores are of arrays of 16.
-        unsafe {
-            let mut largest = [f32::NEG_INFINITY; LANES];
-            let mut lanes = L::splat(f32::NEG_INFINITY);
-            for chunk in chunks.iter() {
-                lanes = L::load(chunk.as_ptr()).max(lanes);
-            }
-            lanes.store(largest.as_mut_ptr());
-            let largest = largest.iter().chain(tail.iter()).copied().fold(f32::NAN, f32::max);
-            let offset = L::splat(largest);
-            let mut sum = L::splat(0.0);
-            for chunk in chunks.iter_mut() {
-                let power = exp(L::load(chunk.as_ptr()).sub(offset));
-                power.store(chunk.as_mut_ptr());
-                sum = sum.add(power);
-            }
-            let mut rest = [0.0; LANES];
-            rest[..tail.len()].copy_from_slice(tail);
-            exp(L::load(rest.as_ptr()).sub(offset)).store(rest.as_mut_ptr());
-            tail.copy_from_slice(&rest[..tail.len()]);
-            tail.iter().fold(sum.sum(), |sum, power| sum + power)
+#[inline(always)]
+unsafe fn replace_by_exponentials<L: Lanes>(scores: &mut [f32]) -> f32 {
+    let (chunks, tail) = scores.as_chunks_mut::<LANES>();
+    // SAFETY: loads and stores are of arrays of 16.
+    unsafe {
+        let mut largest = [f32::NEG_INFINITY; LANES];
+        let mut lanes = L::splat(f32::NEG_INFINITY);
+        for chunk in chunks.iter() {
+            lanes = L::load(chunk.as_ptr()).max(lanes);
         }
-    }
-}
-
-struct Outputs<'a> {
-    job: HeadJob<'a>,
-    /// Probabilities `[group][visible]`.
-    scores: &'a [f32],
-    out: &'a mut [f32],
-}
-
-impl Task for Outputs<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<L: Lanes>(mut self) {
-        let (group, visible) = (self.job.group(), self.job.visible());
-        for from in (0..visible).step_by(BLOCK) {
-            let to = visible.min(from + BLOCK);
-            // SAFETY: `attend_head` has checked values, scores and out.
-            unsafe { for_slices_of_heads!(group, |first| self.block(first, from, to)) }
+        lanes.store(largest.as_mut_ptr());
+        let largest = largest.iter().chain(tail.iter()).copied().fold(f32::NAN, f32::max);
+        let offset = L::splat(largest);
+        let mut sum = L::splat(0.0);
+        for chunk in chunks.iter_mut() {
+            let power = exp(L::load(chunk.as_ptr()).sub(offset));
+            power.store(chunk.as_mut_ptr());
+            sum = sum.add(power);
         }
-    }
-}
-
-impl Outputs<'_> {
-    /// Adds positions `from..to` to the outputs of heads `first..first + G`.
-    #[inline(always)]
-    unsafe fn block<L: Lanes, const G: usize>(&mut self, first: usize, from: usize, to: usize) {
-        let HeadJob { values, dim, .. } = self.job;
-        let visible = self.job.visible();
-        let whole = dim - dim % LANES;
-        // SAFETY: `to <= visible`, `first + G <= group`, and accesses stay below `dim` of each row.
-        unsafe {
-            let probabilities = self.scores.as_ptr().add(first * visible);
-            let out = self.out.as_mut_ptr().add(first * dim);
-            for channel in (0..whole).step_by(LANES) {
-                let mut sums = [L::splat(0.0); G];
-                for (head, sum) in sums.iter_mut().enumerate() {
-                    *sum = L::load(out.add(head * dim + channel));
-                }
-                for position in from..to {
-                    let value = values.as_ptr().add(position * dim + channel);
-                    if first == 0 {
-                        if position + BLOCK < visible {
-                            L::prefetch(value.wrapping_add(BLOCK * dim).cast());
-                        }
-                        if position + FAR_BLOCKS * BLOCK < visible {
-                            L::prefetch_far(value.wrapping_add(FAR_BLOCKS * BLOCK * dim).cast());
-                        }
-                    }
-                    let value = L::load(value);
-                    for (head, sum) in sums.iter_mut().enumerate() {
-                        let probability = L::splat(*probabilities.add(head * visible + position));
-                        *sum = probability.mul_add(value, *sum);
-                    }
-                }
-                for (head, sum) in sums.iter().enumerate() {
-                    sum.store(out.add(head * dim + channel));
-                }
-            }
-            for position in from..to {
-                let value = values.as_ptr().add(position * dim);
-                for channel in whole..dim {
-                    for head in 0..G {
-                        let probability = *probabilities.add(head * visible + position);
-                        let out = out.add(head * dim + channel);
-                        *out = L::scalar_mul_add(probability, *value.add(channel), *out);
-                    }
-                }
-            }
-        }
+        let mut rest = [0.0; LANES];
+        rest[..tail.len()].copy_from_slice(tail);
+        exp(L::load(rest.as_ptr()).sub(offset)).store(rest.as_mut_ptr());
+        tail.copy_from_slice(&rest[..tail.len()]);
+        tail.iter().fold(sum.sum(), |sum, power| sum + power)
     }
 }

@@ -12,11 +12,13 @@
 //! 3. Every task checks its slices with assertions before it takes a pointer, and the checks imply
 //!    every access that follows. They run once a task, not once an element.
 //!
-//! Layout, threads and packing are safe code in [`packed`] and [`storage`].
+//! Layout, threads and packing are safe code in [`packed`]. [`storage`] hands out memory, with reasons
+//! of its own.
 
 #![allow(unsafe_code)]
 
 pub(crate) mod activation;
+mod ahead;
 pub(crate) mod head;
 mod lanes;
 #[cfg(target_arch = "aarch64")]
@@ -27,8 +29,7 @@ mod panel;
 mod portable;
 pub(crate) mod read;
 pub(crate) mod rows;
-#[deny(unsafe_code)]
-mod storage;
+pub(crate) mod storage;
 #[cfg(test)]
 mod tests;
 #[cfg(target_arch = "x86_64")]

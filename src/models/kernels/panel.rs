@@ -20,7 +20,7 @@ const BLOCK: usize = 32;
 /// How far ahead of its use a weight is asked for, in bytes: first in the second-level cache, which
 /// waits for many more lines at once than the first level does, then in the first.
 pub(super) const FAR_AHEAD: usize = 10 << 10;
-pub(super) const AHEAD: usize = 2 << 10;
+pub(super) const AHEAD: usize = 4 << 10;
 
 /// One panel of packed weights, in storage order.
 #[derive(Clone, Copy)]

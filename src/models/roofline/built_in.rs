@@ -43,8 +43,6 @@ const STEPS_PER_ROUND: usize = 20;
 struct BuiltInSteps<'a> {
     decoder: &'a dyn Decoder,
     branches: &'static [Branch],
-    /// The caches after prefill.
-    start: Vec<KvCache>,
     caches: Vec<KvCache>,
     /// One for every image token.
     weights: Vec<f32>,
@@ -58,16 +56,15 @@ impl<'a> BuiltInSteps<'a> {
         branches: &'static [Branch],
         prefilled: &[KvCache; 2],
         image_tokens: usize,
-    ) -> Self {
+    ) -> Result<Self, ModelError> {
         let [conditional, unconditional] = prefilled;
         let cache = |&branch: &Branch| match branch {
-            Conditional => conditional.clone(),
-            Unconditional | Perturbed => unconditional.clone(),
+            Conditional => conditional.copy(),
+            Unconditional | Perturbed => unconditional.copy(),
         };
-        let start: Vec<KvCache> = branches.iter().map(cache).collect();
-        let caches = start.clone();
+        let caches = branches.iter().map(cache).collect::<Result<_, _>>()?;
         let weights = (0..image_tokens).map(|i| 0.5 + (i % 7) as f32 / 16.0).collect();
-        Self { decoder, branches, start, caches, weights, index: 0 }
+        Ok(Self { decoder, branches, caches, weights, index: 0 })
     }
 }
 
@@ -89,7 +86,7 @@ impl Steps for BuiltInSteps<'_> {
 
     fn prepare(&mut self) {
         if self.index == self.weights.len() {
-            self.caches.clone_from(&self.start);
+            self.caches.iter_mut().for_each(KvCache::rewind);
             self.index = 0;
         }
     }
@@ -136,10 +133,11 @@ pub(super) fn measure_built_in(
     for cache in 0..prefilled.len() {
         prefill(decoder, &mut prefilled, cache)?;
     }
-    let mut subjects = VARIANTS.map(|(name, _, branches)| {
-        let steps = BuiltInSteps::new(decoder, branches, &prefilled, image_tokens);
-        Subject::new(name, builtin::PRECISION.into(), steps)
-    });
+    let mut subjects = Vec::new();
+    for (name, _, branches) in VARIANTS {
+        let steps = BuiltInSteps::new(decoder, branches, &prefilled, image_tokens)?;
+        subjects.push(Subject::new(name, builtin::PRECISION.into(), steps));
+    }
     // Small enough for the last-level cache, where a person's run keeps it too: no roof of memory.
     interleave(options.rounds * STEPS_PER_ROUND, BUILT_IN_TIME, &mut subjects, None)?;
     for (subject, (_, key, _)) in subjects.iter().zip(VARIANTS) {

@@ -21,9 +21,9 @@ struct RandomSteps<'a> {
 }
 
 impl<'a> RandomSteps<'a> {
-    fn new(decoder: &'a RandomDecoder, rows: usize, position: usize) -> Self {
-        let caches = (0..rows).map(|_| decoder.cache()).collect();
-        Self { decoder, caches, position, weights: None }
+    fn new(decoder: &'a RandomDecoder, rows: usize, position: usize) -> Result<Self, ModelError> {
+        let caches = (0..rows).map(|_| decoder.cache()).collect::<Result<_, _>>()?;
+        Ok(Self { decoder, caches, position, weights: None })
     }
 
     fn with_weights(mut self) -> Self {
@@ -33,10 +33,7 @@ impl<'a> RandomSteps<'a> {
 
     /// Writes every position: memory that was never written is not really there.
     fn filled(mut self) -> Self {
-        for layer in self.caches.iter_mut().flat_map(|cache| &mut cache.layers) {
-            layer.keys.fill(0.01);
-            layer.values.fill(0.01);
-        }
+        self.caches.iter_mut().for_each(|cache| cache.fill(0.01));
         self
     }
 }
@@ -81,20 +78,22 @@ pub(super) fn measure_alitok(
     let candle = decoder(Products::Candle)?;
     let mut roof = Roof::new(options.roof_bytes())?;
     let cfg = |decoder, rows| RandomSteps::new(decoder, rows, POSITION);
-    let mut subjects: Vec<Subject> =
-        [1, 2, 4, 5, 8].map(|rows| Subject::new(CFG, "bf16", cfg(&bf16, rows))).into();
-    subjects.push(Subject::new(SOFTCFG, "bf16", cfg(&bf16, 2).with_weights()));
+    let mut subjects = Vec::new();
+    for rows in [1, 2, 4, 5, 8] {
+        subjects.push(Subject::new(CFG, "bf16", cfg(&bf16, rows)?));
+    }
+    subjects.push(Subject::new(SOFTCFG, "bf16", cfg(&bf16, 2)?.with_weights()));
     for rows in [1, 2, 4, 5] {
-        subjects.push(Subject::new(CFG, "f32", cfg(&f32, rows)));
+        subjects.push(Subject::new(CFG, "f32", cfg(&f32, rows)?));
     }
     for rows in [2, 4] {
-        subjects.push(Subject::new(CFG, "int8", cfg(&int8, rows)));
-        subjects.push(Subject::new(CANDLE, "f32", cfg(&candle, rows)));
+        subjects.push(Subject::new(CFG, "int8", cfg(&int8, rows)?));
+        subjects.push(Subject::new(CANDLE, "f32", cfg(&candle, rows)?));
     }
     let other = Kernel::by_name("avx2").filter(|_| Kernel::current().name() == "avx512");
     if let Some(kernel) = other {
         for (decoder, precision) in [(&bf16, "bf16"), (&f32, "f32")] {
-            let subject = Subject::new(OTHER_KERNEL, precision, cfg(decoder, 2));
+            let subject = Subject::new(OTHER_KERNEL, precision, cfg(decoder, 2)?);
             subjects.push(subject.with_kernel(kernel));
         }
     }
@@ -120,7 +119,7 @@ pub(super) fn measure_alitok(
         figures.push(("ratio_avx2_to_avx512", ratio(find(OTHER_KERNEL, 2, "bf16")?, two)));
     }
     report.figures.extend(figures);
-    measure_busy(options, Subject::new(BUSY, "bf16", cfg(&bf16, 2)), report)
+    measure_busy(options, Subject::new(BUSY, "bf16", cfg(&bf16, 2)?), report)
 }
 
 const BUSY: &str = "AliTok-B, another busy process";
@@ -177,9 +176,11 @@ pub(super) fn measure_lengths(
     let decoder = RandomDecoder::new(options.size(SIMPLEAR_HALF_B), 4097, products)?;
     let mut roof = Roof::new(options.roof_bytes())?;
     let at = |name, position| {
-        Subject::new(name, "bf16", RandomSteps::new(&decoder, 2, position).filled())
+        let steps = RandomSteps::new(&decoder, 2, position)?.filled();
+        Ok::<_, ModelError>(Subject::new(name, "bf16", steps))
     };
-    let mut subjects = [at("SimpleAR-0.5B, token 100", 100), at("SimpleAR-0.5B, token 4000", 4000)];
+    let mut subjects =
+        [at("SimpleAR-0.5B, token 100", 100)?, at("SimpleAR-0.5B, token 4000", 4000)?];
     interleave(options.rounds, LENGTHS_TIME, &mut subjects, Some(&mut roof))?;
     let bandwidth = roof.bandwidth();
     let lines = subjects.each_ref().map(|subject| subject.measurement(true));

@@ -116,7 +116,7 @@ impl Transformer {
             )));
         }
         let AttentionShape { kv_heads, head_dim, .. } = self.options.attention;
-        Ok(KvCache::new(self.options.layers, kv_heads, head_dim, prefix, length, image_tokens))
+        KvCache::new(self.options.layers, kv_heads, head_dim, prefix, length, image_tokens)
     }
 
     /// One pass. `image_token_id` gives the vocabulary id of image token `index` with the code or
