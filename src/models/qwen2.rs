@@ -11,7 +11,7 @@ use crate::models::decoder::{Condition, Decoder, DecoderInfo, Logits, Prefix, Pr
 use crate::models::error::ModelError;
 use crate::models::kv_cache::KvCache;
 use crate::models::linear::Precision;
-use crate::models::prompt::{PromptBook, PromptTemplate};
+use crate::models::prompt::{AlternativePrompt, PromptBook, PromptTemplate};
 use crate::models::read_file::read_file;
 use crate::models::transformer::{CodeRange, Transformer, TransformerOptions};
 use crate::models::weights::{HeadRows, Weights};
@@ -139,8 +139,14 @@ pub fn simple_ar_template() -> PromptTemplate {
         before: format!("{begin}A highly realistic image of "),
         after: end.into(),
         unconditional: format!("{begin}{negative}{end}"),
-        alternative_unconditional: Some(format!("{begin}{end}")),
+        unconditional_shown: negative.into(),
+        // What training leaves where it drops the caption: nothing between the markers.
+        alternative_unconditional: Some(AlternativePrompt {
+            text: String::new(),
+            name: "None, as in training".into(),
+        }),
         before_negative: begin.into(),
+        ..PromptTemplate::default()
     }
 }
 

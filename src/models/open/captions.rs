@@ -51,14 +51,12 @@ impl Captions {
         })
     }
 
-    /// The same tokenizer for the prompt field: what a prompt takes, and that it fits.
+    /// The same tokenizer for the prompt field: what a prompt takes, and what is cut off its end.
     ///
     /// # Errors
     /// A damaged tokenizer.
     pub(super) fn prompts(&self) -> Result<Arc<PromptBook>, ModelError> {
-        let template = PromptTemplate::markers("", "");
-        // The end token takes one position.
-        let limit = self.positions.saturating_sub(1);
+        let (template, limit) = (PromptTemplate::caption(), self.positions);
         Ok(Arc::new(PromptBook::new(&self.tokenizer_json, template, limit, None)?))
     }
 
