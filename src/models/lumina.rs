@@ -3,8 +3,13 @@
 //!
 //! The sequence is `bos, prompt, start, height, width`, then for every row of the grid its codes and a
 //! forced row end. The unconditional branch begins at `start`. The program forces what the original
-//! samples: start, size and row ends. Verified on miniatures in the public layout; no public
-//! checkpoint was at hand.
+//! samples: start, size and row ends.
+//!
+//! Verified on miniatures in the public layout (`tests/golden_lumina.rs`): prefixes, logits of both
+//! branches in every mode with row ends left alone and taken literally, weights, caches, the original's
+//! scales. Not verified, because no public checkpoint was at hand: the real vocabulary and tokenizer
+//! (size tokens and row ends are looked up by name), sequences of thousands of tokens, and pictures.
+//! Speculative Jacobi decoding, a sampler of its own, is left out.
 
 use crate::guidance::schedule::ScaleRule;
 use crate::models::attention::AttentionShape;

@@ -160,7 +160,7 @@ impl MemoryPlan {
         let least = self.choices.iter().map(|choice| choice.need.peak).min().unwrap_or_default();
         let advice = if smaller.is_empty() {
             format!(
-                "even the smallest precision needs {}; free that much, decode fewer lanes, or choose a smaller model",
+                "even the smallest precision needs {}; free that much, or choose a smaller model",
                 bytes_text(least)
             )
         } else {

@@ -265,6 +265,10 @@ impl LlamagenVq {
         }
         Ok(self.conv_out.forward(&self.norm_out.forward(&x)?.silu()?)?)
     }
+
+    fn picture(&self, vectors: &Tensor) -> Result<RgbImage, ModelError> {
+        rgb_image(&self.decode_vectors(vectors, &mut |_| ())?.squeeze(0)?, signed_byte)
+    }
 }
 
 impl ImageTokenizer for LlamagenVq {
@@ -273,20 +277,12 @@ impl ImageTokenizer for LlamagenVq {
     }
 
     fn decode(&self, tokens: &[Option<u32>], layout: &TokenLayout) -> Result<RgbImage, ModelError> {
-        let vectors = partial::grid_vectors(&self.codebook, tokens, layout)?;
-        let pixels = self.decode_vectors(&vectors, &mut |_| ())?;
-        rgb_image(&pixels.squeeze(0)?, signed_byte)
+        self.picture(&partial::grid_vectors(&self.codebook, tokens, layout)?)
     }
 
     fn swatches(&self, codes: &[u32]) -> Result<Vec<RgbImage>, ModelError> {
-        partial::convolutional_swatches(
-            &self.codebook,
-            codes,
-            self.info.pixels_per_token,
-            |vectors| {
-                rgb_image(&self.decode_vectors(vectors, &mut |_| ())?.squeeze(0)?, signed_byte)
-            },
-        )
+        let side = self.info.pixels_per_token;
+        partial::convolutional_swatches(&self.codebook, codes, side, |code| self.picture(code))
     }
 }
 
