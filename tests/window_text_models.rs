@@ -3,6 +3,7 @@
 
 mod open_support;
 
+use egui::accesskit::Role;
 use egui::{Key, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
@@ -101,6 +102,20 @@ fn run(window: &mut Window) {
     });
 }
 
+fn choose(window: &mut Window, list: &str, choice: &str) {
+    window.get_by_role_and_label(Role::ComboBox, list).click();
+    settle(window);
+    window.get_by_label(choice).click();
+    settle(window);
+}
+
+/// A few frames: popups open in the frame after the one that was clicked in.
+fn settle(window: &mut Window) {
+    for _ in 0..4 {
+        window.step();
+    }
+}
+
 fn says(window: &Window, text: &str) -> bool {
     window.query_all_by_label_contains(text).next().is_some()
 }
@@ -110,10 +125,7 @@ fn the_authors_schedule_is_chosen_recorded_and_restored() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut window = window(simple_ar(folder.path()), vec2(1400.0, 900.0));
     type_prompt(&mut window, "a red cat");
-    window.get_by_label("Schedule").click();
-    window.step();
-    window.get_by_label("As the authors' code").click();
-    window.step();
+    choose(&mut window, "Schedule", "As the authors' code");
     assert_eq!(window.state().state.settings.schedule, Schedule::Authors);
     window.step();
     // k has no effect now, and says so by being off.
@@ -140,17 +152,10 @@ fn the_unconditional_prompt_is_chosen_and_typed() {
         window.step();
     }
     assert!(says(&window, "bad hands, bad teeth"), "the authors' text is shown");
-    let choose = |window: &mut Window, choice: &str| {
-        window.get_by_label("Unconditional prompt").click();
-        window.step();
-        window.get_by_label(choice).click();
-        window.step();
-        window.step();
-    };
-    choose(&mut window, "None, as in training");
+    choose(&mut window, "Unconditional prompt", "None, as in training");
     assert_eq!(negative(&window).as_deref(), Some(""));
     assert!(!says(&window, "bad hands"));
-    choose(&mut window, "Own text");
+    choose(&mut window, "Unconditional prompt", "Own text");
     // One's own begins with what the authors write.
     assert!(negative(&window).is_some_and(|text| text.starts_with("An image of aerial view")));
     let field = window.get_by_label("Own unconditional prompt");
@@ -195,7 +200,7 @@ fn a_hundred_thousand_characters_are_cut_to_what_the_field_holds() {
     let mut window = window(simple_ar(folder.path()), vec2(1000.0, 650.0));
     type_prompt(&mut window, "");
     let generate = window.get_by_label("Generate").rect();
-    window.get_by_label("Prompt").focus();
+    window.get_by_role_and_label(Role::MultilineTextInput, "Prompt").focus();
     window.step();
     window.event(egui::Event::Paste("red cat ".repeat(12_500)));
     window.step();

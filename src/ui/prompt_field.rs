@@ -120,12 +120,13 @@ fn paste_note(ui: &mut Ui, text: &str, changed: bool) {
             });
             texts.sum()
         });
-        // A text as long as the field holds, after one that may be longer was pasted.
-        let full = text.len() >= MAX_PROMPT_CHARACTERS
-            && text.chars().count() >= MAX_PROMPT_CHARACTERS;
-        ui.data_mut(|data| data.insert_temp(id, full && pasted > 0));
+        ui.data_mut(|data| data.insert_temp(id, pasted > 0));
     }
-    if ui.data(|data| data.get_temp(id)).unwrap_or(false) {
+    // As long as the field holds, after something was pasted that may have been longer.
+    let full = || {
+        text.len() >= MAX_PROMPT_CHARACTERS && text.chars().count() >= MAX_PROMPT_CHARACTERS
+    };
+    if ui.data(|data| data.get_temp(id)).unwrap_or(false) && full() {
         let colour = palette(ui.ctx()).warning;
         let message = format!(
             "The field holds {MAX_PROMPT_CHARACTERS} characters. The rest of what was pasted is left out."
