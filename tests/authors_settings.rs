@@ -12,6 +12,7 @@ use softcfg_studio::guidance::schedule::{ScaleRule, Schedule};
 use softcfg_studio::models::builtin;
 use softcfg_studio::models::card::{Conditions, Model};
 use softcfg_studio::models::decoder::Condition;
+use softcfg_studio::models::linear::Precision;
 use softcfg_studio::models::open::OpenRequest;
 use softcfg_studio::models::prompt::PromptBook;
 use std::path::Path;
@@ -258,6 +259,22 @@ fn captions_are_cut_as_the_encoder_cuts_them_and_the_rest_is_named() {
     // A caption of which cleaning leaves nothing is drawn, with a warning.
     let check = book.check("A  RED cat").unwrap();
     assert_eq!((check.tokens, check.cleaned, check.unknown_words.len()), (4, None, 0));
+}
+
+#[test]
+fn the_text_encoder_runs_in_sixteen_bits_beside_a_smaller_decoder() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut request = caption_model(folder.path());
+    let entropies = |request: &OpenRequest| {
+        let model = open_with(request).unwrap();
+        let (_, records) = run(&model, &settings_of(&model, prompt("a red cat", None)));
+        records[0].entropy_conditional
+    };
+    request.precision = Some(Precision::F32);
+    let exact = entropies(&request);
+    request.precision = Some(Precision::Bf16);
+    let rounded = entropies(&request);
+    assert!(exact != rounded && (exact - rounded).abs() < 0.05, "{exact} and {rounded}");
 }
 
 #[test]

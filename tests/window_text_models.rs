@@ -125,7 +125,7 @@ fn the_authors_schedule_is_chosen_recorded_and_restored() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut window = window(simple_ar(folder.path()), vec2(1400.0, 900.0));
     type_prompt(&mut window, "a red cat");
-    choose(&mut window, "Schedule", "As the authors' code");
+    choose(&mut window, "Schedule", "Authors' code");
     assert_eq!(window.state().state.settings.schedule, Schedule::Authors);
     window.step();
     // k has no effect now, and says so by being off.

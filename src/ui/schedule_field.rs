@@ -46,8 +46,8 @@ pub fn show(ui: &mut Ui, state: &mut State, defaults: &ModelDefaults) {
     if let Some(schedule) = &defaults.authors_schedule {
         let settings = &mut state.settings;
         controls::choice(ui, "Schedule", SCHEDULE, &mut settings.schedule, |one| match one {
-            Schedule::Cosine => "Cosine, as the paper",
-            Schedule::Authors => "As the authors' code",
+            Schedule::Cosine => "Cosine (paper)",
+            Schedule::Authors => "Authors' code",
         })
         .on_hover_text(format!("{}: {}", schedule.source, schedule.description));
         if settings.schedule == Schedule::Authors && schedule.takes_interval() {

@@ -104,7 +104,10 @@ impl SchedulePlot {
         let label = |at: Pos2, align, text: String, colour| {
             painter.text(at, align, text, small.clone(), colour)
         };
-        let top = rect.left_top() + vec2(6.0, 4.0);
+        // Under the curve where that begins high, as a constant scale does.
+        let begin = y(points.first().map_or(low, |point| point.1));
+        let below = if begin < rect.top() + 18.0 { begin - rect.top() + 3.0 } else { 4.0 };
+        let top = rect.left_top() + vec2(6.0, below);
         label(top, Align2::LEFT_TOP, format!("{largest:.1}"), colours.secondary);
 
         if let Some(step) = hovered.or(self.step).filter(|step| *step < self.steps) {

@@ -114,7 +114,8 @@ fn llamagen(part: DecoderPart<'_>) -> Result<LoadedDecoder, ModelError> {
     let (layout, defaults) = (config.layout(), config.defaults());
     let (positions, number) = (config.cls_token_num, config.num_classes);
     let is_text = config.caption_dim.is_some();
-    let weights = Weights::new(part.builder, part.precision);
+    let precision = part.precision;
+    let weights = Weights::new(part.builder, precision);
     let decoder = LlamagenDecoder::load(&weights, config)?;
     if !is_text {
         let (decoder, conditions) = (Box::new(decoder), classes(number));
@@ -122,7 +123,7 @@ fn llamagen(part: DecoderPart<'_>) -> Result<LoadedDecoder, ModelError> {
     }
     let encoder =
         part.text_encoder.ok_or(ModelError::Internal("a caption model without text encoder"))?;
-    let captions = Captions::new(&encoder, positions)?;
+    let captions = Captions::new(&encoder, positions, precision)?;
     let conditions = Conditions::Prompts(captions.prompts()?);
     let decoder = Box::new(decoder.with_caption_encoder(Arc::new(captions)));
     Ok(LoadedDecoder { decoder, layout, conditions, defaults })
