@@ -245,5 +245,4 @@ fn main() {
     let tokenizer = movq();
     println!("MoVQGAN has {} parameters", tokenizer.info().parameters);
     report(&tokenizer, &TokenLayout::with_row_ends(32, 32, 0));
-    report(&tokenizer, &TokenLayout::with_row_ends(64, 64, 0));
 }

@@ -9,6 +9,7 @@ use crate::models::error::ModelError;
 use crate::models::layout::TokenLayout;
 use crate::models::shapes::TensorShapes;
 use crate::models::tokenizer::blocks::{
+    Convolution,
     NormStyle, PixelAttention, ResidualBlock, ResidualStyle, Shortcut, convolution, downsample,
     downsample_convolution, upsample, weights_error,
 };
@@ -16,7 +17,7 @@ use crate::models::tokenizer::codebook::Codebook;
 use crate::models::tokenizer::pixels::{rgb_image, signed_byte};
 use crate::models::tokenizer::{ImageTokenizer, TokenizerInfo, partial};
 use candle_core::Tensor;
-use candle_nn::{Conv2d, GroupNorm, Module, VarBuilder};
+use candle_nn::{GroupNorm, Module, VarBuilder};
 use image::RgbImage;
 use serde::Deserialize;
 
@@ -105,7 +106,7 @@ impl LlamagenVqConfig {
 struct Level {
     residual: Vec<ResidualBlock>,
     attention: Vec<PixelAttention>,
-    resample: Option<Conv2d>,
+    resample: Option<Convolution>,
 }
 
 impl Level {
@@ -176,13 +177,13 @@ impl Middle {
 pub struct LlamagenVq {
     info: TokenizerInfo,
     codebook: Codebook,
-    post_quant_conv: Conv2d,
-    conv_in: Conv2d,
+    post_quant_conv: Convolution,
+    conv_in: Convolution,
     mid: Middle,
     /// Lowest resolution first; all but the last double the size.
     levels: Vec<Level>,
     norm_out: GroupNorm,
-    conv_out: Conv2d,
+    conv_out: Convolution,
 }
 
 impl LlamagenVq {
@@ -288,13 +289,13 @@ impl ImageTokenizer for LlamagenVq {
 
 /// The encoder: pictures to code vectors.
 pub struct LlamagenVqEncoder {
-    conv_in: Conv2d,
+    conv_in: Convolution,
     /// Full resolution first; all but the last halve the size.
     levels: Vec<Level>,
     mid: Middle,
     norm_out: GroupNorm,
-    conv_out: Conv2d,
-    quant_conv: Conv2d,
+    conv_out: Convolution,
+    quant_conv: Convolution,
 }
 
 impl LlamagenVqEncoder {

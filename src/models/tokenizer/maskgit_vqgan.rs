@@ -10,13 +10,14 @@ use crate::models::error::ModelError;
 use crate::models::layout::TokenLayout;
 use crate::models::shapes::TensorShapes;
 use crate::models::tokenizer::blocks::{
+    Convolution,
     NormStyle, ResidualBlock, ResidualStyle, Shortcut, convolution, upsample, weights_error,
 };
 use crate::models::tokenizer::codebook::Codebook;
 use crate::models::tokenizer::pixels::{rgb_image, unit_byte};
 use crate::models::tokenizer::{ImageTokenizer, TokenizerInfo, partial};
 use candle_core::Tensor;
-use candle_nn::{Conv2d, GroupNorm, Module, VarBuilder};
+use candle_nn::{GroupNorm, Module, VarBuilder};
 use image::RgbImage;
 use serde::Deserialize;
 
@@ -111,12 +112,12 @@ fn run(blocks: &[ResidualBlock], x: Tensor) -> Result<Tensor, ModelError> {
 pub struct MaskgitVqgan {
     info: TokenizerInfo,
     codebook: Codebook,
-    conv_in: Conv2d,
+    conv_in: Convolution,
     mid: Vec<ResidualBlock>,
     /// Lowest resolution first; all but the last double the size.
-    levels: Vec<(Vec<ResidualBlock>, Option<Conv2d>)>,
+    levels: Vec<(Vec<ResidualBlock>, Option<Convolution>)>,
     norm_out: GroupNorm,
-    conv_out: Conv2d,
+    conv_out: Convolution,
 }
 
 impl MaskgitVqgan {
@@ -213,12 +214,12 @@ impl ImageTokenizer for MaskgitVqgan {
 
 /// The encoder: pictures to codes.
 pub struct MaskgitVqganEncoder {
-    conv_in: Conv2d,
+    conv_in: Convolution,
     /// Full resolution first; all but the last halve the size.
     levels: Vec<Vec<ResidualBlock>>,
     mid: Vec<ResidualBlock>,
     norm_out: GroupNorm,
-    conv_out: Conv2d,
+    conv_out: Convolution,
 }
 
 impl MaskgitVqganEncoder {
