@@ -151,7 +151,8 @@ fn any_weights(variables: &VarMap) -> VarBuilder<'_> {
 }
 
 fn alitok(variables: &VarMap) -> AlitokTokenizer {
-    let transformer = |width, layers, heads| TransformerConfig { width, layers, heads, mlp_ratio: 4 };
+    let transformer =
+        |width, layers, heads| TransformerConfig { width, layers, heads, mlp_ratio: 4 };
     let config = AlitokTokenizerConfig {
         patch_size: 16,
         grid: 16,

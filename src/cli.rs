@@ -226,7 +226,9 @@ impl Generate {
                     bail!("{name} draws classes; use --class in place of --prompt");
                 }
                 let negative = match &self.unconditional {
-                    Some(name) => unconditional(&model.card, parse_choice("--unconditional", name)?)?,
+                    Some(name) => {
+                        unconditional(&model.card, parse_choice("--unconditional", name)?)?
+                    }
                     None => self.negative_prompt.clone(),
                 };
                 Ok(Condition::Prompt { text: text.clone(), negative })
@@ -264,8 +266,9 @@ fn warn_of_cuts(card: &ModelCard, condition: &Condition) {
     else {
         return;
     };
-    let looks = std::iter::once(("prompt", book.check(text)))
-        .chain(negative.iter().map(|text| ("unconditional prompt", book.check_unconditional(text))));
+    let looks = std::iter::once(("prompt", book.check(text))).chain(
+        negative.iter().map(|text| ("unconditional prompt", book.check_unconditional(text))),
+    );
     for (what, look) in looks {
         let Ok(check) = look else { continue };
         let Some(warning) = check.warning() else { continue };

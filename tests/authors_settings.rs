@@ -107,8 +107,7 @@ fn lumina_decays_to_four_as_its_program_does() {
 
 #[test]
 fn llamagen_is_constant_and_can_end_its_guidance_early() {
-    let model =
-        open_pair("llamagen/c2i_tiny/c2i_tiny.pt", "llamagen/vq16_tiny/vq16_tiny.pt");
+    let model = open_pair("llamagen/c2i_tiny/c2i_tiny.pt", "llamagen/vq16_tiny/vq16_tiny.pt");
     let mut settings = settings_of(&model, Condition::Class(2));
     settings.schedule = Schedule::Authors;
     settings.cosine_power = 2.0;

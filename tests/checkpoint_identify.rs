@@ -452,7 +452,8 @@ fn memory_is_estimated_and_refused_with_choices() {
         &gpt_tensors(&manifests["gpt"]["t2i_XL_stage1_256"]),
     );
     let t5 = identified("model.safetensors", "F32", 4, &flan_t5_xl());
-    for (precision, bytes_each) in [(Precision::F32, 4), (Precision::Bf16, 2), (Precision::Int8, 2)] {
+    for (precision, bytes_each) in [(Precision::F32, 4), (Precision::Bf16, 2), (Precision::Int8, 2)]
+    {
         let with = memory::need(&t2i, None, Some(&t5), precision, run);
         let without = memory::need(&t2i, None, None, precision, run);
         assert_eq!(with.weights, without.weights);

@@ -158,9 +158,9 @@ fn slow_previews_keep_to_their_share_of_the_decoding_time() {
     assert!(paid <= share, "{paid:?} of previews in {:?}", record.elapsed());
     // The last picture is made all the same.
     wait_until("the last picture", || {
-        std::iter::from_fn(|| engine.next_event()).any(|event| {
-            matches!(event, Event::Preview(preview) if preview.steps == card.layout.len())
-        })
+        std::iter::from_fn(|| engine.next_event()).any(
+            |event| matches!(event, Event::Preview(preview) if preview.steps == card.layout.len()),
+        )
     });
 }
 

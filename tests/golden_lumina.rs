@@ -7,9 +7,7 @@ use golden_models::*;
 use softcfg_studio::models::decoder::{Condition, Decoder, Prefix};
 use softcfg_studio::models::layout::StepKind;
 use softcfg_studio::models::linear::Precision;
-use softcfg_studio::models::lumina::{
-    FolderOptions, ImageSize, Lumina, load_folder,
-};
+use softcfg_studio::models::lumina::{FolderOptions, ImageSize, Lumina, load_folder};
 use softcfg_studio::models::transformer::CodeRange;
 use softcfg_studio::models::weights::HeadRows;
 use std::path::{Path, PathBuf};

@@ -260,8 +260,13 @@ fn a_grid_that_is_not_square_is_shown_in_every_view() {
         window.step();
         window.step();
         assert!(says(&window, "end of row"), "step 8 is the end of the first row");
-        assert!(window.state().state.notices.iter().all(|notice| {
-            notice.kind != softcfg_studio::ui::state::NoticeKind::Error
-        }));
+        assert!(
+            window
+                .state()
+                .state
+                .notices
+                .iter()
+                .all(|notice| { notice.kind != softcfg_studio::ui::state::NoticeKind::Error })
+        );
     }
 }

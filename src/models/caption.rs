@@ -246,7 +246,10 @@ mod tests {
 
     #[test]
     fn every_entity_of_html_is_resolved() {
-        assert_eq!(clean("caf&eacute cr&egrave;me &hearts; &rarr; &#x3b1; &#946;"), "café crème ♥ → α β");
+        assert_eq!(
+            clean("caf&eacute cr&egrave;me &hearts; &rarr; &#x3b1; &#946;"),
+            "café crème ♥ → α β"
+        );
         // Resolved once, then "&amp" is taken out without its semicolon.
         assert_eq!(clean("fish &amp;amp; chips"), "fish ; chips");
         assert_eq!(clean("a &notanentity; b"), "a ¬anentity; b");

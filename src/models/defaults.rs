@@ -152,9 +152,10 @@ pub fn lumina(size: ImageSize, generation: &GenerationConfig) -> ModelDefaults {
     let source = source.to_owned() + &generation.ignored(true);
     let schedule = AuthorsSchedule {
         rule: size.scale_rule(),
-        description: "Decays from γ to 4 within the first rows and stays there; any γ from 1 to 4 is 4 \
+        description:
+            "Decays from γ to 4 within the first rows and stays there; any γ from 1 to 4 is 4 \
                       at once, and 1 itself is no guidance."
-            .into(),
+                .into(),
         source: "Lumina-mGPT 2.0's program".into(),
     };
     defaults(4.0, 0.0, 1.0, Some(4096), PROMPT_SEED, &source).with_schedule(schedule)
@@ -166,8 +167,9 @@ const PROMPT_SEED: u64 = 7;
 fn program_cosine(program: &str) -> AuthorsSchedule {
     AuthorsSchedule {
         rule: ScaleRule::ProgramCosine,
-        description: "The same cosine with the power k; γ 0 switches guidance off instead of reaching 0."
-            .into(),
+        description:
+            "The same cosine with the power k; γ 0 switches guidance off instead of reaching 0."
+                .into(),
         source: format!("{program}'s sampling program"),
     }
 }

@@ -42,7 +42,8 @@ impl GenerationConfig {
         let wrong = |what: String| {
             ModelError::Config(format!("{FILE}: {what}; repair the file or remove it"))
         };
-        let config: Self = serde_json::from_slice(json).map_err(|error| wrong(error.to_string()))?;
+        let config: Self =
+            serde_json::from_slice(json).map_err(|error| wrong(error.to_string()))?;
         match config.repetition_penalty {
             Some(penalty) if !penalty.is_finite() || penalty <= 0.0 => {
                 Err(wrong(format!("a repetition penalty of {penalty}")))

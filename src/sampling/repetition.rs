@@ -40,8 +40,7 @@ impl RepetitionPenalty {
         self.penalized.extend_from_slice(logits);
         for (logit, drawn) in self.penalized.iter_mut().zip(&self.drawn) {
             if *drawn {
-                *logit =
-                    if *logit < 0.0 { *logit * self.penalty } else { *logit / self.penalty };
+                *logit = if *logit < 0.0 { *logit * self.penalty } else { *logit / self.penalty };
             }
         }
         &self.penalized

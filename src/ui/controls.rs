@@ -4,8 +4,8 @@
 use crate::ui::fonts;
 use crate::ui::theme::{CONTROL_HEIGHT, CORNER, palette};
 use egui::{
-    Align, Button, Color32, ComboBox, CornerRadius, DragValue, Layout, Response, RichText, Sense, Slider,
-    SliderClamping, Stroke, Ui, Widget, WidgetInfo, vec2,
+    Align, Button, Color32, ComboBox, CornerRadius, DragValue, Layout, Response, RichText, Sense,
+    Slider, SliderClamping, Stroke, Ui, Widget, WidgetInfo, vec2,
 };
 use egui_material_icons::MaterialIcon;
 use egui_material_icons::icons::{ICON_RESTART_ALT, ICON_WARNING};

@@ -123,9 +123,8 @@ fn paste_note(ui: &mut Ui, text: &str, changed: bool) {
         ui.data_mut(|data| data.insert_temp(id, pasted > 0));
     }
     // As long as the field holds, after something was pasted that may have been longer.
-    let full = || {
-        text.len() >= MAX_PROMPT_CHARACTERS && text.chars().count() >= MAX_PROMPT_CHARACTERS
-    };
+    let full =
+        || text.len() >= MAX_PROMPT_CHARACTERS && text.chars().count() >= MAX_PROMPT_CHARACTERS;
     if ui.data(|data| data.get_temp(id)).unwrap_or(false) && full() {
         let colour = palette(ui.ctx()).warning;
         let message = format!(

@@ -83,7 +83,8 @@ impl SchedulePlot {
             .map(|step| (step, self.scale(step)))
             .collect();
         // The axis always holds 1, and room for the largest scale there can be; a rule may go beyond γ.
-        let largest = points.iter().fold(self.guidance_scale, |largest, point| largest.max(point.1));
+        let largest =
+            points.iter().fold(self.guidance_scale, |largest, point| largest.max(point.1));
         let (low, high) = (self.guidance_scale.min(1.0), largest.max(1.5));
         let y = |scale: f32| {
             inner.bottom() - (scale - low) / (high - low).max(f32::EPSILON) * inner.height()

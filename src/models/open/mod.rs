@@ -236,7 +236,9 @@ fn open_parts(
     let precision = request.precision.unwrap_or_else(|| default_precision(&identified));
     plan(&inspection, &identified, request, surroundings)
         .check(&identified.name, precision)
-        .map_err(|error| with_grid_that_fits(error, &inspection, &identified, request, surroundings))?;
+        .map_err(|error| {
+            with_grid_that_fits(error, &inspection, &identified, request, surroundings)
+        })?;
 
     let Inspection { decoder, tokenizer, text_encoder, .. } = inspection;
     let (decoder, tokenizer) = (decoder.ok_or_else(missing)?, tokenizer.ok_or_else(missing)?);

@@ -45,8 +45,9 @@ impl PromptCheck {
             let end = if over == 1 { "token does" } else { "tokens do" };
             return Some(format!("The last {over} {end} not fit and are cut off:"));
         }
-        (self.cleaned.as_deref() == Some(""))
-            .then(|| "The authors' cleaning leaves nothing of it; an empty caption is drawn.".into())
+        (self.cleaned.as_deref() == Some("")).then(|| {
+            "The authors' cleaning leaves nothing of it; an empty caption is drawn.".into()
+        })
     }
 }
 

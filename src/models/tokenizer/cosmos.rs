@@ -41,11 +41,8 @@ const NORM_EPS: f64 = 1e-6;
 const ROWS_BELOW: usize = 1;
 
 /// A convolution over the frame and one over time, folded; 1×1 ones stand alone.
-const FORM: ConvolutionForm = ConvolutionForm {
-    square: factorized,
-    point: plain,
-    shortcut: "nin_shortcut.conv3d.weight",
-};
+const FORM: ConvolutionForm =
+    ConvolutionForm { square: factorized, point: plain, shortcut: "nin_shortcut.conv3d.weight" };
 
 /// The decoder.
 pub struct CosmosDecoder {

@@ -9,9 +9,8 @@ use crate::models::error::ModelError;
 use crate::models::layout::TokenLayout;
 use crate::models::shapes::TensorShapes;
 use crate::models::tokenizer::blocks::{
-    Convolution,
-    NormStyle, PixelAttention, ResidualBlock, ResidualStyle, Shortcut, convolution, downsample,
-    downsample_convolution, upsample, weights_error,
+    Convolution, NormStyle, PixelAttention, ResidualBlock, ResidualStyle, Shortcut, convolution,
+    downsample, downsample_convolution, upsample, weights_error,
 };
 use crate::models::tokenizer::codebook::Codebook;
 use crate::models::tokenizer::pixels::{rgb_image, signed_byte};

@@ -10,8 +10,8 @@ use crate::models::error::ModelError;
 use crate::models::layout::TokenLayout;
 use crate::models::shapes::TensorShapes;
 use crate::models::tokenizer::blocks::{
-    Convolution,
-    NormStyle, ResidualBlock, ResidualStyle, Shortcut, convolution, upsample, weights_error,
+    Convolution, NormStyle, ResidualBlock, ResidualStyle, Shortcut, convolution, upsample,
+    weights_error,
 };
 use crate::models::tokenizer::codebook::Codebook;
 use crate::models::tokenizer::pixels::{rgb_image, unit_byte};
