@@ -11,6 +11,9 @@ use std::time::Duration;
 /// A frame above this is worth a colour.
 const SLOW_FRAME: f32 = 15.0;
 
+/// Decoding time from which the share of previews is told: before, a single picture decides it.
+const SHARE_FROM: Duration = Duration::from_secs(2);
+
 /// Shows the bar.
 pub fn show(ui: &mut Ui, state: &State) {
     let colours = palette(ui.ctx());
@@ -69,11 +72,6 @@ fn run_fields(ui: &mut Ui, state: &State, run: &RunView) {
             let tip = "Weights read per second; decoding is bounded by how fast memory gives them.";
             field(ui, &text, colours.text, tip);
         }
-        if !state.shell.narrow {
-            let share = 100.0 * run.preview_time.as_secs_f64() / seconds;
-            let tip = "Time that the thread of the previews spent on this run while it was decoding, in percent of the decoding time. Slow models keep it to 15 %, plus one picture.";
-            field(ui, &format!("previews {share:>3.0} %"), colours.text, tip);
-        }
         if !run.status.is_over() {
             let left = Duration::from_secs_f64(seconds / done as f64 * (steps - done) as f64);
             field(ui, &format!("{} left", clock(left)), colours.text, "Time left at this speed.");
@@ -91,6 +89,11 @@ fn run_fields(ui: &mut Ui, state: &State, run: &RunView) {
         };
         let tip = "Tokens that the first two lanes drew differently from the same noise, and the first step where they did.";
         field(ui, &text, colours.text, tip);
+    }
+    if run.elapsed >= SHARE_FROM && !state.shell.narrow {
+        let share = 100.0 * run.preview_time.as_secs_f64() / run.elapsed.as_secs_f64();
+        let tip = "Time that the thread of the previews spent on this run while it was decoding, in percent of the decoding time. Slow models keep it to 15 %, plus one picture.";
+        field(ui, &format!("previews {share:>3.0} %"), colours.text, tip);
     }
 }
 
