@@ -6,6 +6,7 @@
 
 mod captions;
 mod decoders;
+mod grid_that_fits;
 mod tokenizers;
 
 use crate::models::card::{Model, ModelCard, ModelIdentity};
@@ -19,6 +20,7 @@ use crate::models::linear::Precision;
 use crate::models::shapes::TensorShapes;
 use crate::models::tokenizer::ImageTokenizer;
 use decoders::DecoderPart;
+use grid_that_fits::with_grid_that_fits;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
@@ -317,41 +319,6 @@ fn plan(
     let (tokenizer, encoder) =
         (identified(&inspection.tokenizer), identified(&inspection.text_encoder));
     memory::plan(decoder, tokenizer.as_ref(), encoder.as_ref(), run, surroundings.free_memory)
-}
-
-/// A refusal for want of memory that also names the largest smaller grid that would fit, where the grid
-/// is free: the key/value caches of a large picture can take more than the weights.
-fn with_grid_that_fits(
-    error: CheckpointError,
-    inspection: &Inspection,
-    decoder: &Identified,
-    request: &OpenRequest,
-    surroundings: &Surroundings,
-) -> CheckpointError {
-    let guessed = decoder.grid.filter(|grid| grid.source != GridSource::Weights);
-    let (CheckpointError::Memory(message), Some(guessed)) = (&error, guessed) else {
-        return error;
-    };
-    let (rows, columns) = request.grid.unwrap_or((guessed.rows, guessed.columns));
-    // Sizes in steps of 4 tokens are those that every family can draw.
-    let smaller = (1..16).filter_map(|part| {
-        let scaled = |side: usize| side * (16 - part) / 16 / 4 * 4;
-        Some((scaled(rows), scaled(columns))).filter(|(rows, columns)| rows.min(columns) > &0)
-    });
-    for grid in smaller {
-        let request = OpenRequest { grid: Some(grid), ..request.clone() };
-        let plan = plan(inspection, decoder, &request, surroundings);
-        if let Some(choice) = plan.choices.iter().find(|choice| choice.fits == Some(true)) {
-            return CheckpointError::Memory(format!(
-                "{message}; a grid of {} × {} would fit at {} ({})",
-                grid.0,
-                grid.1,
-                choice.precision,
-                bytes_text(choice.need.peak)
-            ));
-        }
-    }
-    error
 }
 
 /// A grid that was asked for must be one the model can draw.
