@@ -9,14 +9,15 @@ use crate::engine::trace::{RunRecord, RunStatus};
 use crate::engine::worker::decode_pool;
 use crate::export::{self, Staged};
 use crate::guidance::CacheRule;
-use crate::models::card::{Conditions, Model};
+use crate::guidance::schedule::Schedule;
+use crate::models::card::{AuthorsSchedule, Conditions, Model, ModelCard};
 use crate::models::decoder::Condition;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use strum::VariantArray;
+use strum::{Display, EnumString, VariantArray};
 
 /// Watch classifier-free guidance and SoftCFG (arXiv 2510.00996) draw the same prompt side by side.
 ///
@@ -70,6 +71,10 @@ pub struct Generate {
     /// Text of the unconditional branch in place of the model's own.
     #[arg(long, requires = "prompt")]
     negative_prompt: Option<String>,
+    /// Which of the unconditional prompts that the authors know: usual (their program's) or training
+    /// (what training leaves where it drops the caption, SimpleAR).
+    #[arg(long, requires = "prompt", conflicts_with = "negative_prompt", value_name = "NAME")]
+    unconditional: Option<String>,
     /// Noise of the sampler; lanes share it.
     #[arg(long)]
     seed: Option<u64>,
@@ -82,6 +87,13 @@ pub struct Generate {
     /// Cosine power k of the schedule, 0 or more; 0 is a constant scale.
     #[arg(long, allow_negative_numbers = true)]
     cosine_power: Option<f32>,
+    /// Schedule of the scale: cosine (the paper's) or authors (what the model's own program does).
+    #[arg(long)]
+    schedule: Option<String>,
+    /// LlamaGen's cfg_interval under --schedule authors: tokens after number INTERVAL + 1, counted
+    /// from 0, are not guided.
+    #[arg(long, requires = "schedule", value_name = "INTERVAL")]
+    guidance_interval: Option<usize>,
     /// Leave out step normalization (Eq. 9) in the lane softcfg.
     #[arg(long)]
     no_step_norm: bool,
@@ -110,6 +122,10 @@ pub struct Generate {
     /// Keep the smallest set of tokens with this probability, above 0 and up to 1.
     #[arg(long, allow_negative_numbers = true)]
     top_p: Option<f32>,
+    /// Penalty on codes drawn before, above 0; 1 is none. Acts on the conditional logits before
+    /// guidance.
+    #[arg(long, allow_negative_numbers = true)]
+    repetition_penalty: Option<f32>,
     /// Measure what the perturbation changes (Δctx), at one more row per SoftCFG lane.
     #[arg(long)]
     delta_context: bool,
@@ -144,6 +160,7 @@ pub fn generate(arguments: &Generate) -> Result<()> {
         bail!("--threads is 0; use 1 or more, or leave it out");
     }
     export::prepare_folder(&arguments.out)?;
+    warn_of_cuts(&model.card, &spec.settings.condition);
     let record = RunRecord::new(1, spec, model.card.layout.clone());
     let bar = progress_bar(record.spec.steps);
     decode_pool(arguments.threads)
@@ -166,6 +183,9 @@ impl Generate {
             lanes: parse_lanes(&self.lanes)?,
             guidance_scale: self.guidance_scale.unwrap_or(defaults.guidance_scale),
             cosine_power: self.cosine_power.unwrap_or(defaults.cosine_power),
+            schedule: parse("--schedule", self.schedule.as_deref())?.unwrap_or_default(),
+            guidance_interval: self.guidance_interval,
+            repetition_penalty: self.repetition_penalty.unwrap_or(defaults.repetition_penalty),
             step_norm: !self.no_step_norm,
             variant: parse("--variant", self.variant.as_deref())?.unwrap_or_default(),
             perturb: parse("--perturb", self.perturb.as_deref())?.unwrap_or_default(),
@@ -185,6 +205,15 @@ impl Generate {
             // Out of range either way: the check of the settings names the range.
             sampling.top_k = Some(usize::try_from(k).unwrap_or(0));
         }
+        let schedule = defaults.authors_schedule.as_ref();
+        let has_interval = settings.schedule == Schedule::Authors
+            && schedule.is_some_and(AuthorsSchedule::takes_interval);
+        if settings.guidance_interval.is_some() && !has_interval {
+            bail!(
+                "--guidance-interval belongs to --schedule authors of LlamaGen's class models; leave it \
+                 out"
+            );
+        }
         Ok(settings)
     }
 
@@ -196,10 +225,57 @@ impl Generate {
                     let name = &model.card.identity.name;
                     bail!("{name} draws classes; use --class in place of --prompt");
                 }
-                let negative = self.negative_prompt.clone();
+                let negative = match &self.unconditional {
+                    Some(name) => {
+                        unconditional(&model.card, parse_choice("--unconditional", name)?)?
+                    }
+                    None => self.negative_prompt.clone(),
+                };
                 Ok(Condition::Prompt { text: text.clone(), negative })
             }
             (None, None) => bail!("nothing is asked for; use --prompt or --class"),
+        }
+    }
+}
+
+/// The unconditional prompts that authors know, by name.
+#[derive(Clone, Copy, Display, EnumString, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
+enum Unconditional {
+    Usual,
+    Training,
+}
+
+fn unconditional(card: &ModelCard, name: Unconditional) -> Result<Option<String>> {
+    let Conditions::Prompts(book) = &card.conditions else { return Ok(None) };
+    match (name, &book.template().alternative_unconditional) {
+        (Unconditional::Usual, _) => Ok(None),
+        (Unconditional::Training, Some(alternative)) => Ok(Some(alternative.text.clone())),
+        (Unconditional::Training, None) => bail!(
+            "the authors of {} know one unconditional prompt only; leave --unconditional out, or use \
+             --negative-prompt",
+            card.identity.name
+        ),
+    }
+}
+
+/// Says on stderr what of the prompts is drawn otherwise than it was typed.
+fn warn_of_cuts(card: &ModelCard, condition: &Condition) {
+    let (Conditions::Prompts(book), Condition::Prompt { text, negative }) =
+        (&card.conditions, condition)
+    else {
+        return;
+    };
+    let looks = std::iter::once(("prompt", book.check(text))).chain(
+        negative.iter().map(|text| ("unconditional prompt", book.check_unconditional(text))),
+    );
+    for (what, look) in looks {
+        let Ok(check) = look else { continue };
+        let Some(warning) = check.warning() else { continue };
+        let (name, count) = (&card.identity.name, check.count());
+        eprintln!("note: the {what} takes {count} of {name}. {warning}");
+        if let Some(cut) = &check.beyond {
+            eprintln!("      “{cut}”");
         }
     }
 }

@@ -452,10 +452,14 @@ fn memory_is_estimated_and_refused_with_choices() {
         &gpt_tensors(&manifests["gpt"]["t2i_XL_stage1_256"]),
     );
     let t5 = identified("model.safetensors", "F32", 4, &flan_t5_xl());
-    let with = memory::need(&t2i, None, Some(&t5), Precision::Bf16, run);
-    let without = memory::need(&t2i, None, None, Precision::Bf16, run);
-    assert_eq!(with.weights, without.weights);
-    assert!(with.peak > without.peak + 4 * GB);
+    for (precision, bytes_each) in [(Precision::F32, 4), (Precision::Bf16, 2), (Precision::Int8, 2)]
+    {
+        let with = memory::need(&t2i, None, Some(&t5), precision, run);
+        let without = memory::need(&t2i, None, None, precision, run);
+        assert_eq!(with.weights, without.weights);
+        assert_eq!(with.text_encoder, bytes_each * t5.parameters);
+        assert!(with.peak > without.peak + GB);
+    }
     let tied = identified("model.safetensors", "BF16", 2, &qwen2(215_672, 896, 24, 128, 4864));
     let weights = memory::need(&tied, None, None, Precision::F32, run).weights;
     assert_eq!(weights, (tied.parameters + 64_000 * 896) * 4);

@@ -4,6 +4,8 @@
 mod engine_support;
 
 use engine_support::{Behaviour, settings, spec, test_model};
+use softcfg_studio::engine::Event;
+use softcfg_studio::engine::preview::PREVIEW_SHARE;
 use softcfg_studio::engine::settings::LaneKind;
 use softcfg_studio::engine::trace::{RunRecord, RunStatus};
 use softcfg_studio::engine::worker::decode_pool;
@@ -125,6 +127,41 @@ fn a_stalled_window_loses_no_trace_rows() {
             assert_eq!(record.lane(lane).len(), 576);
         }
     }
+}
+
+#[test]
+fn slow_previews_keep_to_their_share_of_the_decoding_time() {
+    let engine = engine();
+    let model = test_model(Behaviour {
+        pause: Duration::from_millis(5),
+        preview_pause: Duration::from_millis(15),
+        live: false,
+        ..Behaviour::default()
+    });
+    let card = model.card.clone();
+    engine.install(model);
+    let record = engine.generate(spec(&card, &settings()));
+    let (mut longest, mut pictures, mut before) = (Duration::ZERO, 0, Duration::ZERO);
+    wait_until("the end of the run", || {
+        let spent = record.preview_time();
+        if spent > before {
+            (longest, pictures, before) = (longest.max(spent - before), pictures + 1, spent);
+        }
+        record.status().is_over()
+    });
+    // Two pictures may have been added between two looks; each is at least two sleeps of a pair.
+    assert!(pictures >= 1 && before >= Duration::from_millis(30), "{pictures} in {before:?}");
+    // Both sides are measured on the same clock by the engine itself, so load on the machine moves
+    // them alike: a picture that takes long is paid for before the next one begins.
+    let paid = before.saturating_sub(longest);
+    let share = record.elapsed().mul_f64(PREVIEW_SHARE);
+    assert!(paid <= share, "{paid:?} of previews in {:?}", record.elapsed());
+    // The last picture is made all the same.
+    wait_until("the last picture", || {
+        std::iter::from_fn(|| engine.next_event()).any(
+            |event| matches!(event, Event::Preview(preview) if preview.steps == card.layout.len()),
+        )
+    });
 }
 
 #[test]

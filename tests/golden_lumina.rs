@@ -7,9 +7,7 @@ use golden_models::*;
 use softcfg_studio::models::decoder::{Condition, Decoder, Prefix};
 use softcfg_studio::models::layout::StepKind;
 use softcfg_studio::models::linear::Precision;
-use softcfg_studio::models::lumina::{
-    FolderOptions, ImageSize, Lumina, load_folder, original_scale,
-};
+use softcfg_studio::models::lumina::{FolderOptions, ImageSize, Lumina, load_folder};
 use softcfg_studio::models::transformer::CodeRange;
 use softcfg_studio::models::weights::HeadRows;
 use std::path::{Path, PathBuf};
@@ -163,8 +161,8 @@ fn the_original_scales_match() {
     for case in all_cases() {
         for (row, &start) in case.golden.values("scale_schedule.cfg").iter().enumerate() {
             let expected = case.golden.row("scale_schedule.value", row);
-            let found =
-                (0..expected.len()).map(|step| original_scale(start as f32, case.size(), step));
+            let (rule, steps) = (case.size().scale_rule(), expected.len());
+            let found = (0..steps).map(|step| rule.scale_at(step, steps, start as f32, 1.4));
             assert_close("scale_schedule", found, expected, 1e-6);
         }
     }

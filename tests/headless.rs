@@ -142,7 +142,7 @@ fn every_option_of_the_method_changes_the_run() {
         rows
     };
     let plain = out("plain", &[]);
-    let options: [&[&str]; 9] = [
+    let options: [&[&str]; 10] = [
         &["--no-step-norm"],
         &["--variant", "released-code"],
         &["--confidence", "one-minus-entropy"],
@@ -152,6 +152,7 @@ fn every_option_of_the_method_changes_the_run() {
         &["--temperature", "0.5"],
         &["--top-k", "1"],
         &["--top-p", "0.3"],
+        &["--repetition-penalty", "1.5"],
     ];
     for (index, option) in options.into_iter().enumerate() {
         assert_ne!(plain, out(&format!("option{index}"), option), "{option:?}");
@@ -195,6 +196,8 @@ fn numbers_out_of_range_are_refused() {
         ("--top-k", "-3"),
         ("--top-k", "10000000"),
         ("--top-p", "0"),
+        ("--repetition-penalty", "0"),
+        ("--repetition-penalty", "-2"),
         ("--top-p", "1.5"),
         ("--threads", "0"),
     ] {
@@ -297,6 +300,10 @@ fn help_names_every_option_and_shows_examples() {
         "--lanes",
         "--guidance-scale",
         "--cosine-power",
+        "--schedule",
+        "--guidance-interval",
+        "--unconditional",
+        "--repetition-penalty",
         "--no-step-norm",
         "--variant",
         "--confidence",

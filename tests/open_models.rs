@@ -164,6 +164,7 @@ fn llamagen_draws_captions_with_t5() {
     std::fs::remove_file(folder.path().join("flan-t5-xl/model.safetensors")).unwrap();
     assert_eq!(decode(&model, &prompt("a red cat")).lane(0)[5].token, cat[5].token);
     let new = decode_any(&model, &prompt("a dog"));
+    // A new one needs the file again: the encoder was freed after the prompt before.
     assert!(format!("{:?}", new.status()).contains("model.safetensors"), "{:?}", new.status());
 }
 
@@ -223,6 +224,35 @@ fn too_little_memory_is_refused_with_what_would_fit() {
     assert_eq!(model.card.identity.precision, Precision::Bf16);
     let refusal = with(&request, 1_000_000).err().unwrap().to_string();
     assert!(refusal.contains("even the smallest"), "{refusal}");
+}
+
+#[test]
+fn where_eight_bit_weights_do_not_fit_a_smaller_grid_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokenizer = folder.path().join("movqgan.safetensors");
+    let movq = golden("lumina/movq/decoder.safetensors");
+    with_codes(&movq, &tokenizer, "quantize.embedding.weight", 96);
+    let mut request = OpenRequest::new([golden("lumina/tiny")]);
+    request.tokenizer = Some(tokenizer);
+    request.precision = Some(Precision::Int8);
+    let peak = |grid: (usize, usize)| {
+        let request = OpenRequest { grid: Some(grid), ..request.clone() };
+        let offer = open::survey(&request, &Surroundings::default()).unwrap();
+        offer.peak(Precision::Int8).unwrap()
+    };
+    // Room for 16 × 16 tokens at 8 bits and not for the 64 × 64 that are asked for.
+    let surroundings =
+        Surroundings { free_memory: Some(peak((16, 16)) + 1000), ..Surroundings::default() };
+    assert!(peak((64, 64)) > peak((16, 16)) + 1_000_000);
+    request.grid = Some((64, 64));
+    let refusal = open::open(&request, &surroundings, &Arc::default()).err().unwrap().to_string();
+    assert!(refusal.contains("even the smallest precision needs"), "{refusal}");
+    assert!(refusal.contains("a grid of 16 × 16 would fit at int8"), "{refusal}");
+    // What it names is accepted: nothing but the model's positions may be in the way.
+    request.grid = Some((16, 16));
+    let outcome = open::open(&request, &surroundings, &Arc::default());
+    let message = outcome.err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(!message.contains("are free"), "{message}");
 }
 
 #[test]

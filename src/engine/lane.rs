@@ -8,12 +8,12 @@ use crate::guidance::combine::combine;
 use crate::guidance::confidence::{ConfidenceInputs, confidence};
 use crate::guidance::delta::{deltas, distance};
 use crate::guidance::entropy::{normalized_entropy, softmax};
-use crate::guidance::schedule::guidance_scale_at;
 use crate::guidance::weights::{WeightRule, budgets, perturbation_weights};
 use crate::guidance::{CacheRule, Perturb};
 use crate::models::decoder::{Perturbation, Row, RowInput};
 use crate::models::layout::StepKind;
 use crate::sampling::Sampler;
+use crate::sampling::repetition::RepetitionPenalty;
 
 /// Caches of one lane, as indices into the run's list.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +45,7 @@ pub(crate) struct Lane {
     perturb: Perturb,
     exact: bool,
     sampler: Sampler,
+    penalty: RepetitionPenalty,
     tokens: Vec<u32>,
     confidences: Vec<f32>,
     perturbed: Vec<bool>,
@@ -61,6 +62,7 @@ impl Lane {
             perturb: spec.settings.perturb,
             exact: spec.settings.cache_rule == CacheRule::Exact,
             sampler: Sampler::new(spec.settings.sampling),
+            penalty: RepetitionPenalty::new(spec.settings.repetition_penalty),
             tokens: Vec::with_capacity(spec.steps),
             confidences: Vec::with_capacity(spec.steps),
             perturbed: Vec::with_capacity(spec.steps),
@@ -148,9 +150,7 @@ impl Lane {
     ) -> Result<StepRecord, EngineError> {
         let settings = &spec.settings;
         let scale = match logits.guiding {
-            Some(_) => {
-                guidance_scale_at(step, spec.steps, settings.guidance_scale, settings.cosine_power)
-            }
+            Some(_) => spec.guidance_scale_at(step),
             None => 1.0,
         };
         if let StepKind::RowEnd { token, .. } = kind {
@@ -161,11 +161,9 @@ impl Lane {
         if all.iter().flatten().any(|row| row.is_empty() || !row.iter().all(|x| x.is_finite())) {
             return Err(not_finite(self.kind));
         }
-        match logits.guiding {
-            Some(guiding) => combine(logits.conditional, guiding, scale, &mut self.guided),
-            // Scale 1 is the conditional branch itself.
-            None => combine(logits.conditional, logits.conditional, scale, &mut self.guided),
-        }
+        let penalized = self.penalty.apply(logits.conditional);
+        // Without a second branch the scale is 1: the conditional branch itself.
+        combine(penalized, logits.guiding.unwrap_or(penalized), scale, &mut self.guided);
         let sampled = self.sampler.sample(&self.guided, step).map_err(|_| not_finite(self.kind))?;
         let measured = confidence(
             settings.confidence,
@@ -207,6 +205,7 @@ impl Lane {
             top_guided: guided.top,
         };
         self.push(sampled.token, measured, true);
+        self.penalty.note(sampled.token);
         Ok(record)
     }
 

@@ -1,5 +1,9 @@
 //! The second thread: partial grids and single codes become pixels, always the newest first, so that
 //! previews never slow the tokens down. What is superseded before its turn is never decoded.
+//!
+//! Previews of slow models keep to a share of the decoding time ([`PREVIEW_SHARE`]): one begins only
+//! once those before it have cost no more than their share of the time that has passed. So at any time
+//! they have cost at most that share and one preview. What they did cost stands in the run's record.
 
 use crate::engine::events::{Event, Preview, Swatch};
 use crate::engine::trace::RunRecord;
@@ -9,8 +13,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Share of a run's time that previews of slow models may take.
-const PREVIEW_SHARE: f64 = 0.15;
+/// Share of a run's time that previews of slow models may take, plus one preview.
+pub const PREVIEW_SHARE: f64 = 0.15;
 
 /// What the preview thread has been asked for.
 #[derive(Default)]
@@ -143,8 +147,7 @@ impl LiveProgress {
         if live || self.run != Some(record.id) || record.status().is_over() {
             return Duration::ZERO;
         }
-        let due = self.spent.div_f64(PREVIEW_SHARE);
-        due.saturating_sub(record.elapsed())
+        wait_for_share(self.spent, record.elapsed())
     }
 
     fn shown(&mut self, record: &RunRecord, steps: usize, cost: Duration) {
@@ -156,11 +159,17 @@ impl LiveProgress {
     }
 }
 
+/// How long previews that have cost `spent` wait until `elapsed` pays for them.
+fn wait_for_share(spent: Duration, elapsed: Duration) -> Duration {
+    spent.div_f64(PREVIEW_SHARE).saturating_sub(elapsed)
+}
+
 /// The thread's body: serves the desk until it is shut down.
 pub(crate) fn serve(desk: &PreviewDesk, outbox: &Outbox) {
     let mut progress = LiveProgress::default();
     while let Some((model, job)) = desk.next(&progress) {
         let begun = Instant::now();
+        let decoding = matches!(&job, Job::Live { record } if !record.status().is_over());
         if let Job::Live { record } = &job {
             // Noted before decoding, so that a failing preview is not tried again without end.
             progress.shown(record, record.steps_done(), Duration::ZERO);
@@ -168,6 +177,9 @@ pub(crate) fn serve(desk: &PreviewDesk, outbox: &Outbox) {
         let outcome = catch_unwind(AssertUnwindSafe(|| work(&model, &job, outbox)));
         if let Job::Live { record } = &job {
             progress.shown(record, progress.steps, begun.elapsed());
+            if decoding {
+                record.add_preview_time(begun.elapsed());
+            }
         }
         let message = match outcome {
             Ok(Ok(())) => continue,
@@ -204,4 +216,44 @@ fn work(model: &Model, job: &Job, outbox: &Outbox) -> Result<(), crate::models::
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn milliseconds(count: u64) -> Duration {
+        Duration::from_millis(count)
+    }
+
+    /// Previews of a run that decodes for `total`, on a clock of its own; `cost` is that of the n-th.
+    /// Checks the bound at every one, and gives what all of them cost and how many there were.
+    fn previews_of(total: Duration, cost: impl Fn(u64) -> Duration) -> (Duration, u64) {
+        let (mut now, mut spent, mut count) = (Duration::ZERO, Duration::ZERO, 0);
+        loop {
+            now += wait_for_share(spent, now);
+            if now >= total {
+                return (spent, count);
+            }
+            assert!(spent <= now.mul_f64(PREVIEW_SHARE) + Duration::from_micros(1));
+            now += cost(count);
+            spent += cost(count);
+            count += 1;
+        }
+    }
+
+    #[test]
+    fn previews_keep_to_their_share_whatever_they_cost() {
+        let total = milliseconds(60_000);
+        for cost in [1, 20, 300, 2_000, 20_000] {
+            let (spent, count) = previews_of(total, |_| milliseconds(cost));
+            assert!(spent <= total.mul_f64(PREVIEW_SHARE) + milliseconds(cost), "{cost} ms");
+            // The share is used: nobody looks at an empty field for want of time.
+            assert!(count > 0 && spent + milliseconds(cost) >= total.mul_f64(PREVIEW_SHARE));
+        }
+        // Strips that grow with the picture, as those of Cosmos and MoVQGAN.
+        let (spent, count) = previews_of(total, |number| milliseconds(40 * (number + 1)));
+        assert!(spent <= total.mul_f64(PREVIEW_SHARE) + milliseconds(40 * count));
+        assert!(count >= 10, "{count} pictures in a minute");
+    }
 }

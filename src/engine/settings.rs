@@ -1,9 +1,12 @@
 //! What a person sets ([`RunSettings`], always editable, may be wrong) and what a run is made from
 //! ([`RunSpec`], validated, immutable, serializable). Window and command line build both the same way.
 
+mod validate;
+
+use crate::guidance::schedule::{ScaleRule, Schedule};
 use crate::guidance::weights::{ReleasedCode, WeightRule};
 use crate::guidance::{CacheRule, Confidence, Perturb, Variant};
-use crate::models::card::{Conditions, ModelCard, ModelIdentity};
+use crate::models::card::{ModelDefaults, ModelIdentity};
 use crate::models::decoder::Condition;
 use crate::sampling::Sampling;
 use serde::{Deserialize, Serialize};
@@ -72,6 +75,10 @@ pub struct RunSettings {
     pub guidance_scale: f32,
     /// k, at least 0; 0 means a constant scale.
     pub cosine_power: f32,
+    /// The cosine of the paper, or what the model's authors do.
+    pub schedule: Schedule,
+    /// LlamaGen's `cfg_interval`, read only under its authors' schedule; `None` guides every token.
+    pub guidance_interval: Option<usize>,
     /// Step norm of the lane `softcfg` (Eq. 9).
     pub step_norm: bool,
     /// Paper or released code.
@@ -88,6 +95,9 @@ pub struct RunSettings {
     pub perturb_row_ends: bool,
     /// Temperature, filters, seed.
     pub sampling: Sampling,
+    /// Penalty on codes drawn before, above 0; 1 is none. It acts on the conditional logits before
+    /// guidance, and on nothing that is measured.
+    pub repetition_penalty: f32,
     /// Measure Δctx with one more row per SoftCFG lane.
     pub delta_context: bool,
 }
@@ -102,6 +112,8 @@ impl Default for RunSettings {
             lanes: vec![LaneKind::Cfg, LaneKind::SoftCfg],
             guidance_scale: 4.0,
             cosine_power: 1.4,
+            schedule: Schedule::default(),
+            guidance_interval: None,
             step_norm: true,
             variant: Variant::default(),
             released_code: ReleasedCode::default(),
@@ -110,6 +122,7 @@ impl Default for RunSettings {
             cache_rule: CacheRule::default(),
             perturb_row_ends: false,
             sampling: Sampling { temperature: 1.0, top_k: None, top_p: 1.0, seed: 3 },
+            repetition_penalty: 1.0,
             // One more row: the plots are worth it, and decoding hardly notices.
             delta_context: true,
         }
@@ -124,6 +137,9 @@ pub enum Field {
     Lanes,
     GuidanceScale,
     CosinePower,
+    Schedule,
+    Unconditional,
+    RepetitionPenalty,
     Temperature,
     TopK,
     TopP,
@@ -149,12 +165,24 @@ pub struct RunSpec {
     pub model: ModelIdentity,
     /// T.
     pub steps: usize,
+    /// How γ and k become the scale of a step, the interval included.
+    #[serde(default)]
+    pub scale_rule: ScaleRule,
+    /// What the unconditional branch saw, markers included; `None` for classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unconditional_text: Option<String>,
 }
 
 impl RunSpec {
     /// Whether a lane's weights are step-normalized.
     pub fn step_norm(&self, lane: LaneKind) -> bool {
         lane == LaneKind::SoftCfg && self.settings.step_norm
+    }
+
+    /// The scale of guided lanes at `step`, from 0.
+    pub fn guidance_scale_at(&self, step: usize) -> f32 {
+        let RunSettings { guidance_scale, cosine_power, .. } = self.settings;
+        self.scale_rule.scale_at(step, self.steps, guidance_scale, cosine_power)
     }
 
     /// Name of a lane as it was run.
@@ -185,147 +213,14 @@ impl RunSpec {
 }
 
 impl RunSettings {
-    /// Checks everything against a model.
-    ///
-    /// # Errors
-    /// One message per wrong field.
-    pub fn validate(&self, card: &ModelCard) -> Result<RunSpec, Vec<FieldError>> {
-        let mut errors = Vec::new();
-        self.check_condition(card, &mut errors);
-        self.check_lanes(&mut errors);
-        self.check_guidance(&mut errors);
-        self.check_sampling(card, &mut errors);
-        if !errors.is_empty() {
-            return Err(errors);
-        }
-        Ok(RunSpec {
-            settings: self.clone(),
-            model: card.identity.clone(),
-            steps: card.layout.len(),
-        })
-    }
-
-    fn check_condition(&self, card: &ModelCard, errors: &mut Vec<FieldError>) {
-        let mut wrong = |field, message: String| errors.push(FieldError { field, message });
-        match (&self.condition, &card.conditions) {
-            (Condition::Prompt { text, negative }, Conditions::Prompts(book)) => {
-                if text.trim().is_empty() {
-                    wrong(
-                        Field::Prompt,
-                        "The prompt is empty. Type one, or press the dice.".into(),
-                    );
-                    return;
-                }
-                let texts = std::iter::once(("prompt", text))
-                    .chain(negative.as_ref().map(|text| ("unconditional prompt", text)));
-                for (what, text) in texts {
-                    match book.check(text) {
-                        Ok(check) if !check.unknown_words.is_empty() => wrong(
-                            Field::Prompt,
-                            format!(
-                                "{} does not know {}. Use words from the list of subjects.",
-                                card.identity.name,
-                                quoted_list(&check.unknown_words)
-                            ),
-                        ),
-                        Ok(check) if check.tokens > check.limit => wrong(
-                            Field::Prompt,
-                            format!(
-                                "The {what} takes {} tokens and {} has room for {}. Shorten it.",
-                                check.tokens, card.identity.name, check.limit
-                            ),
-                        ),
-                        Ok(_) => {}
-                        Err(error) => wrong(Field::Prompt, error.to_string()),
-                    }
-                }
-            }
-            (Condition::Class(id), Conditions::Classes(classes)) => {
-                if !classes.iter().any(|class| class.id == *id) {
-                    wrong(
-                        Field::Class,
-                        format!(
-                            "There is no class {id}. Choose one of the {} classes.",
-                            classes.len()
-                        ),
-                    );
-                }
-            }
-            (Condition::Prompt { .. }, Conditions::Classes(_)) => {
-                wrong(Field::Class, "This model draws classes. Choose a class.".into());
-            }
-            (Condition::Class(_), Conditions::Prompts(_)) => {
-                wrong(Field::Prompt, "This model draws prompts. Type a prompt.".into());
+    /// The rule of the chosen schedule; `None` if the authors' is chosen and the model has none.
+    pub fn scale_rule(&self, defaults: &ModelDefaults) -> Option<ScaleRule> {
+        match self.schedule {
+            Schedule::Cosine => Some(ScaleRule::Cosine),
+            Schedule::Authors => {
+                let schedule = defaults.authors_schedule.as_ref()?;
+                Some(schedule.rule.with_interval(self.guidance_interval))
             }
         }
-    }
-
-    fn check_lanes(&self, errors: &mut Vec<FieldError>) {
-        let mut seen = self.lanes.clone();
-        seen.sort_unstable();
-        seen.dedup();
-        let message = if self.lanes.is_empty() {
-            "No lane is on. Switch at least one on."
-        } else if seen.len() != self.lanes.len() {
-            "A lane is named twice. Name each lane once."
-        } else {
-            return;
-        };
-        errors.push(FieldError { field: Field::Lanes, message: message.into() });
-    }
-
-    fn check_guidance(&self, errors: &mut Vec<FieldError>) {
-        let at_least_zero = [
-            (Field::GuidanceScale, "guidance scale γ", self.guidance_scale),
-            (Field::CosinePower, "cosine power k", self.cosine_power),
-            (Field::ReleasedCode, "strength", self.released_code.strength),
-            (Field::ReleasedCode, "weight floor", self.released_code.floor),
-        ];
-        for (field, name, value) in at_least_zero {
-            if !value.is_finite() || value < 0.0 {
-                let message = format!("The {name} is {value}. Use a number of 0 or more.");
-                errors.push(FieldError { field, message });
-            }
-        }
-        if self.released_code.floor > 1.0 {
-            let message = format!(
-                "The weight floor is {}. Use a number from 0 to 1.",
-                self.released_code.floor
-            );
-            errors.push(FieldError { field: Field::ReleasedCode, message });
-        }
-    }
-
-    fn check_sampling(&self, card: &ModelCard, errors: &mut Vec<FieldError>) {
-        let Sampling { temperature, top_k, top_p, seed: _ } = self.sampling;
-        let mut wrong = |field, message| errors.push(FieldError { field, message });
-        if !temperature.is_finite() || temperature <= 0.0 {
-            wrong(
-                Field::Temperature,
-                format!(
-                    "The temperature is {temperature}. Use a number above 0; 1 leaves the distribution as it is."
-                ),
-            );
-        }
-        let codes = card.decoder.codebook_size;
-        if let Some(k) = top_k
-            && !(1..=codes).contains(&k)
-        {
-            wrong(
-                Field::TopK,
-                format!("Top-k is {k}. Use 1 to {codes}, the number of codes, or switch it off."),
-            );
-        }
-        if !(top_p > 0.0 && top_p <= 1.0) {
-            wrong(Field::TopP, format!("Top-p is {top_p}. Use a number above 0 and up to 1."));
-        }
-    }
-}
-
-fn quoted_list(words: &[String]) -> String {
-    let quoted: Vec<String> = words.iter().map(|word| format!("“{word}”")).collect();
-    match quoted.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
-        _ => quoted.concat(),
     }
 }

@@ -4,7 +4,7 @@
 use crate::engine::settings::{LaneKind, RunSpec};
 use crate::models::layout::TokenLayout;
 use serde::{Deserialize, Serialize};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -109,6 +109,8 @@ pub struct RunRecord {
     /// When it was asked for.
     pub created: SystemTime,
     cancel: AtomicBool,
+    /// Nanoseconds spent on previews while the run was decoding.
+    previews: AtomicU64,
     progress: Mutex<Progress>,
 }
 
@@ -132,6 +134,7 @@ impl RunRecord {
             layout,
             created: SystemTime::now(),
             cancel: AtomicBool::new(false),
+            previews: AtomicU64::new(0),
             progress: Mutex::new(progress),
         }
     }
@@ -163,6 +166,17 @@ impl RunRecord {
             (false, Some(started)) => started.elapsed(),
             _ => progress.elapsed,
         }
+    }
+
+    /// Time that the preview thread spent on pictures of this run while it was decoding. Not part of
+    /// [`Self::elapsed`]: another thread spent it.
+    pub fn preview_time(&self) -> Duration {
+        Duration::from_nanos(self.previews.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn add_preview_time(&self, spent: Duration) {
+        let nanoseconds = u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX);
+        self.previews.fetch_add(nanoseconds, Ordering::Relaxed);
     }
 
     /// Appends the records of `lane` from number `have.len()` on to `have`.

@@ -75,6 +75,8 @@ pub fn defaults() -> ModelDefaults {
     ModelDefaults {
         guidance_scale: 4.0,
         cosine_power: 1.4,
+        authors_schedule: None,
+        repetition_penalty: 1.0,
         sampling: Sampling { temperature: 1.0, top_k: None, top_p: 1.0, seed: 3 },
         source: "γ 4 shows what guidance does; the model's README suggests γ 2 for the cleanest \
                  pictures."

@@ -1,12 +1,16 @@
 //! Caption cleaning of LlamaGen's text-to-image models: what the prompts went through before T5 in
 //! training (reference/checkpoints/llamagen.md section 7, whose steps the comments number).
 //!
-//! The original parses HTML and repairs mojibake with libraries. Here tags are removed, common entities
-//! and Windows-1252 mojibake resolved; everything else is the same expressions. Text that is not
-//! normalized to composed characters stays as it is.
+//! The original parses HTML and repairs mojibake with libraries. Here tags and comments are removed, all
+//! entities of HTML resolved (those without semicolon too, as HTML does), UTF-8 that was read as
+//! Windows-1252 is decoded where the bytes leave no doubt, and the text is composed (NFC); everything
+//! else is the same expressions. Not done: the tree repair of a whole HTML parser, and mojibake of other
+//! encodings, which the original decides by statistics.
 
-use regex::{Captures, Regex};
+use htmlize::unescape;
+use regex::Regex;
 use std::sync::LazyLock;
+use unicode_normalization::UnicodeNormalization;
 
 /// Cleans a caption as the program does, twice over. Some ordinary prompts become empty.
 pub fn clean(caption: &str) -> String {
@@ -26,8 +30,8 @@ pub fn clean_once(caption: &str) -> String {
         text = text.replace(['-', '_'], " ");
     }
     // 10
-    let text = narrow(&repair_mojibake(&unescape(&text)));
-    let text = unescape(&unescape(&text)).trim().to_owned();
+    let text: String = narrow(&repair_mojibake(&unescape(text))).nfc().collect();
+    let text = unescape(unescape(text)).trim().to_owned();
     // 11 to 13
     let text = AFTER_REPAIR.apply(text);
     // 14. Not trimmed before: behind a blank, a comma at the end stays for the second pass.
@@ -147,64 +151,7 @@ fn percent_decode(text: &str) -> String {
 fn strip_tags(text: &str) -> String {
     static TAG: LazyLock<Rules> =
         LazyLock::new(|| Rules::new(&[(r"(?s)<!--.*?-->|<[/!?]?[a-z][^>]*>", "")]));
-    unescape(&TAG.apply(text.to_owned()))
-}
-
-/// Resolves numeric entities and the named ones that occur in captions; others stay.
-fn unescape(text: &str) -> String {
-    static ENTITY: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"&(?:#(\d{1,7})|#[xX]([0-9a-fA-F]{1,6})|(\w{2,8}));")
-            .expect("the expression is a constant")
-    });
-    let resolve = |found: &Captures<'_>| {
-        let group = |index: usize| found.get(index).map(|found| found.as_str());
-        let number = group(1)
-            .and_then(|digits| digits.parse().ok())
-            .or_else(|| u32::from_str_radix(group(2)?, 16).ok());
-        let character = number.and_then(char::from_u32).or_else(|| named_entity(group(3)?));
-        character.map_or_else(|| found[0].to_owned(), String::from)
-    };
-    ENTITY.replace_all(text, resolve).into_owned()
-}
-
-fn named_entity(name: &str) -> Option<char> {
-    Some(match name {
-        "amp" => '&',
-        "lt" => '<',
-        "gt" => '>',
-        "quot" => '"',
-        "apos" => '\'',
-        "nbsp" => '\u{a0}',
-        "copy" => '©',
-        "reg" => '®',
-        "trade" => '™',
-        "bull" => '•',
-        "middot" => '·',
-        "hellip" => '…',
-        "ndash" => '–',
-        "mdash" => '—',
-        "lsquo" => '‘',
-        "rsquo" => '’',
-        "ldquo" => '“',
-        "rdquo" => '”',
-        "laquo" => '«',
-        "raquo" => '»',
-        "deg" => '°',
-        "times" => '×',
-        "frac12" => '½',
-        "eacute" => 'é',
-        "egrave" => 'è',
-        "agrave" => 'à',
-        "ccedil" => 'ç',
-        "auml" => 'ä',
-        "ouml" => 'ö',
-        "uuml" => 'ü',
-        "szlig" => 'ß',
-        "ntilde" => 'ñ',
-        "pound" => '£',
-        "euro" => '€',
-        _ => return None,
-    })
+    unescape(TAG.apply(text.to_owned())).into_owned()
 }
 
 /// Characters that Windows-1252 has at the bytes 0x80 to 0x9F; the others there are unused.
@@ -222,23 +169,25 @@ fn windows_1252_byte(character: char) -> Option<u8> {
     }
 }
 
-/// Three characters that are the three bytes of one UTF-8 character read as Windows-1252 ("â€™"), and
-/// two that are the bytes of a Latin letter ("Ã©"), become that character.
+/// Three or four characters that are the bytes of one UTF-8 character read as Windows-1252 ("â€™"), and
+/// two that are the bytes of a Latin letter ("Ã©"), become that character. Other pairs are letters and
+/// signs that do stand side by side.
 fn repair_mojibake(text: &str) -> String {
     let characters: Vec<char> = text.chars().collect();
     let mut repaired = String::with_capacity(text.len());
     let mut rest = characters.as_slice();
     while let Some((&first, after)) = rest.split_first() {
         let length = match first {
-            'â' => 3,
+            'à'..='ï' => 3,
+            'ð'..='ô' => 4,
             'Â' | 'Ã' => 2,
             _ => 1,
         };
         let found = rest.get(..length).filter(|_| length > 1).and_then(|bytes| {
             let bytes: Option<Vec<u8>> = bytes.iter().map(|&c| windows_1252_byte(c)).collect();
             let decoded = String::from_utf8(bytes?).ok()?;
-            // "Ã " is more often a letter before a space than an à.
-            (length == 3 || rest.get(1) != Some(&' ')).then_some(decoded)
+            // A letter before a space is more often just that; "â" has no word of its own.
+            (first == 'â' || !rest.get(..length)?.contains(&' ')).then_some(decoded)
         });
         match found {
             Some(decoded) => {
@@ -293,6 +242,30 @@ mod tests {
     fn mojibake_of_letters_is_repaired() {
         assert_eq!(repair_mojibake("cafÃ© â€œ"), "café “");
         assert_eq!(repair_mojibake("crÃ e âge"), "crÃ e âge");
+    }
+
+    #[test]
+    fn every_entity_of_html_is_resolved() {
+        assert_eq!(
+            clean("caf&eacute cr&egrave;me &hearts; &rarr; &#x3b1; &#946;"),
+            "café crème ♥ → α β"
+        );
+        // Resolved once, then "&amp" is taken out without its semicolon.
+        assert_eq!(clean("fish &amp;amp; chips"), "fish ; chips");
+        assert_eq!(clean("a &notanentity; b"), "a ¬anentity; b");
+    }
+
+    #[test]
+    fn text_is_composed() {
+        assert_eq!(clean("cafe\u{301} a\u{30a}ngstrom"), "café ångstrom");
+    }
+
+    #[test]
+    fn mojibake_is_repaired_where_the_bytes_leave_no_doubt() {
+        assert_eq!(repair_mojibake("ðŸ˜€ ï¼¡ é€ "), "😀 Ａ é€ ");
+        for text in ["voilà «x", "à ô", "é½", "naïve ï", "São"] {
+            assert_eq!(repair_mojibake(text), text);
+        }
     }
 
     proptest! {

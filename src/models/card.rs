@@ -1,6 +1,7 @@
 //! What the rest of the program knows of a loaded model without touching its weights, and the bundle
 //! of decoder and image tokenizer itself.
 
+use crate::guidance::schedule::ScaleRule;
 use crate::models::decoder::{Decoder, DecoderInfo};
 use crate::models::layout::TokenLayout;
 use crate::models::linear::Precision;
@@ -23,6 +24,24 @@ pub struct ModelIdentity {
     pub precision: Precision,
 }
 
+/// The schedule of the authors' program, offered beside the cosine of the paper.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AuthorsSchedule {
+    /// The rule; an interval that it may have is chosen with the run.
+    pub rule: ScaleRule,
+    /// What the program does, one sentence.
+    pub description: String,
+    /// Which program, by name.
+    pub source: String,
+}
+
+impl AuthorsSchedule {
+    /// Whether a run may end its guidance early (LlamaGen's class programs).
+    pub fn takes_interval(&self) -> bool {
+        self.rule.with_interval(Some(0)) != self.rule
+    }
+}
+
 /// Settings that the model's authors use, offered as the reset of every field.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelDefaults {
@@ -30,10 +49,22 @@ pub struct ModelDefaults {
     pub guidance_scale: f32,
     /// k; 0 is a constant scale.
     pub cosine_power: f32,
+    /// What the authors' program does in place of the cosine; `None` where the model has no program of
+    /// its own.
+    pub authors_schedule: Option<AuthorsSchedule>,
+    /// Penalty on codes drawn before; 1 is none.
+    pub repetition_penalty: f32,
     /// Temperature, top-k, top-p and seed.
     pub sampling: Sampling,
     /// Where these come from, one sentence.
     pub source: String,
+}
+
+impl ModelDefaults {
+    /// The same with the schedule of the authors' program.
+    pub fn with_schedule(self, schedule: AuthorsSchedule) -> Self {
+        Self { authors_schedule: Some(schedule), ..self }
+    }
 }
 
 /// A class with the names it can be searched by.

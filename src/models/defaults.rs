@@ -1,9 +1,12 @@
-//! Published sizes of the class-conditional families by name, and the settings their authors sample
-//! with. The tables of the authors' READMEs, configurations and programs; nothing here was tuned.
+//! Published sizes of the class-conditional families by name, and the settings and schedules that all
+//! families' authors sample with. The tables of the authors' READMEs, configurations and programs; nothing here was tuned.
 
+use crate::guidance::schedule::ScaleRule;
 use crate::models::alitok::AlitokConfig;
-use crate::models::card::ModelDefaults;
+use crate::models::card::{AuthorsSchedule, ModelDefaults};
+use crate::models::generation_config::GenerationConfig;
 use crate::models::llamagen::LlamagenConfig;
+use crate::models::lumina::ImageSize;
 use crate::models::rar::RarConfig;
 use crate::sampling::Sampling;
 
@@ -35,7 +38,8 @@ impl AlitokConfig {
             ),
             _ => (16.0, 1.8, 42, "AliTok's for B; nothing is published for this size."),
         };
-        defaults(guidance_scale, cosine_power, 1.0, None, seed, source)
+        let schedule = program_cosine("AliTok");
+        defaults(guidance_scale, cosine_power, 1.0, None, seed, source).with_schedule(schedule)
     }
 }
 
@@ -74,7 +78,8 @@ impl RarConfig {
                 "RAR's quick start (constant scale); nothing is published for this size.",
             ),
         };
-        defaults(guidance_scale, cosine_power, temperature, None, 0, source)
+        let schedule = program_cosine(if self.is_robustok() { "RobusTok" } else { "RAR" });
+        defaults(guidance_scale, cosine_power, temperature, None, 0, source).with_schedule(schedule)
     }
 }
 
@@ -101,7 +106,9 @@ impl LlamagenConfig {
     pub fn defaults(&self) -> ModelDefaults {
         if self.caption_dim.is_some() {
             let source = "LlamaGen's text demo (constant scale); its evaluation takes the same.";
-            return defaults(7.5, 0.0, 1.0, Some(1000), 0, source);
+            // The text programs have no interval option.
+            let schedule = constant("LlamaGen's text programs", ScaleRule::ConstantAboveOne);
+            return defaults(7.5, 0.0, 1.0, Some(1000), 0, source).with_schedule(schedule);
         }
         let evaluation = match (self.dim, self.n_layer) {
             (768, 12) | (1024, 24) => "2.0",
@@ -112,7 +119,70 @@ impl LlamagenConfig {
         let source = format!(
             "LlamaGen's class demo (constant scale); its evaluation takes {evaluation} without top-k."
         );
-        defaults(4.0, 0.0, 1.0, Some(2000), 0, &source)
+        let rule = ScaleRule::ConstantUntil { interval: None };
+        let schedule = constant("LlamaGen's class programs", rule);
+        defaults(4.0, 0.0, 1.0, Some(2000), 0, &source).with_schedule(schedule)
+    }
+}
+
+/// Settings of SimpleAR's generator, with the penalty of the folder's `generation_config.json`.
+pub fn simple_ar(generation: &GenerationConfig) -> ModelDefaults {
+    let mut source = String::from(
+        "SimpleAR's generator (constant scale); its top-k of 64 000 keeps every code.",
+    );
+    if let Some(penalty) = generation.repetition_penalty {
+        source += &format!(" Repetition penalty {penalty} from generation_config.json.");
+    }
+    source += &generation.ignored(false);
+    let schedule = AuthorsSchedule {
+        rule: ScaleRule::Constant,
+        description: "The same scale γ at every step.".into(),
+        source: "SimpleAR's generator".into(),
+    };
+    let repetition_penalty = generation.penalty();
+    ModelDefaults {
+        repetition_penalty,
+        ..defaults(6.0, 0.0, 1.0, None, PROMPT_SEED, &source).with_schedule(schedule)
+    }
+}
+
+/// Settings of Lumina-mGPT 2.0's README.
+pub fn lumina(size: ImageSize, generation: &GenerationConfig) -> ModelDefaults {
+    let source = "Lumina-mGPT 2.0's README (scale 4, which its own schedule keeps constant).";
+    let source = source.to_owned() + &generation.ignored(true);
+    let schedule = AuthorsSchedule {
+        rule: size.scale_rule(),
+        description:
+            "Decays from γ to 4 within the first rows and stays there; any γ from 1 to 4 is 4 \
+                      at once, and 1 itself is no guidance."
+                .into(),
+        source: "Lumina-mGPT 2.0's program".into(),
+    };
+    defaults(4.0, 0.0, 1.0, Some(4096), PROMPT_SEED, &source).with_schedule(schedule)
+}
+
+/// Seed of the first picture of a text model; their programs draw any.
+const PROMPT_SEED: u64 = 7;
+
+fn program_cosine(program: &str) -> AuthorsSchedule {
+    AuthorsSchedule {
+        rule: ScaleRule::ProgramCosine,
+        description:
+            "The same cosine with the power k; γ 0 switches guidance off instead of reaching 0."
+                .into(),
+        source: format!("{program}'s sampling program"),
+    }
+}
+
+fn constant(programs: &str, rule: ScaleRule) -> AuthorsSchedule {
+    let end = match rule {
+        ScaleRule::ConstantUntil { .. } => " An interval ends the guidance early.",
+        _ => "",
+    };
+    AuthorsSchedule {
+        rule,
+        description: format!("The same scale γ at every step; γ up to 1 is no guidance.{end}"),
+        source: programs.into(),
     }
 }
 
@@ -127,6 +197,8 @@ fn defaults(
     ModelDefaults {
         guidance_scale,
         cosine_power,
+        authors_schedule: None,
+        repetition_penalty: 1.0,
         sampling: Sampling { temperature, top_k, top_p: 1.0, seed },
         source: source.to_string(),
     }

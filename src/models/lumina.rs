@@ -3,9 +3,15 @@
 //!
 //! The sequence is `bos, prompt, start, height, width`, then for every row of the grid its codes and a
 //! forced row end. The unconditional branch begins at `start`. The program forces what the original
-//! samples: start, size and row ends. Verified on miniatures in the public layout; no public
-//! checkpoint was at hand.
+//! samples: start, size and row ends.
+//!
+//! Verified on miniatures in the public layout (`tests/golden_lumina.rs`): prefixes, logits of both
+//! branches in every mode with row ends left alone and taken literally, weights, caches, the original's
+//! scales. Not verified, because no public checkpoint was at hand: the real vocabulary and tokenizer
+//! (size tokens and row ends are looked up by name), sequences of thousands of tokens, and pictures.
+//! Speculative Jacobi decoding, a sampler of its own, is left out.
 
+use crate::guidance::schedule::ScaleRule;
 use crate::models::attention::AttentionShape;
 use crate::models::checkpoint::{Container, LoadProgress};
 use crate::models::decoder::{Condition, Decoder, DecoderInfo, Logits, Prefix, Prefixes, Row};
@@ -157,6 +163,12 @@ impl ImageSize {
         rows * (columns + 1)
     }
 
+    /// The original's own rule for the scale: it decays from γ to 4 within a few dozen steps.
+    pub fn scale_rule(self) -> ScaleRule {
+        let side = |side: usize| side / PIXELS_PER_SIZE;
+        ScaleRule::Decaying { area: 4 * side(self.height) * side(self.width) }
+    }
+
     /// What stands around a prompt. The image's own head `start, height, width` is the whole
     /// unconditional prefix.
     pub fn template(self, begin: &str) -> PromptTemplate {
@@ -171,24 +183,10 @@ impl ImageSize {
             before: request,
             after: format!("{END_OF_TURN}{head}"),
             unconditional: head,
-            alternative_unconditional: None,
+            unconditional_shown: "No text: the sequence begins at the image.".into(),
+            ..PromptTemplate::default()
         }
     }
-}
-
-/// The scale at `step` under the original's own rule, for a starting scale: at every step
-/// `s ← max(4, s (1 - n / (4 h w)))` with n tokens after `start`, h and w the size tokens' numbers. A
-/// scale of 1 stays 1: no guidance.
-pub fn original_scale(start: f32, size: ImageSize, step: usize) -> f32 {
-    if start == 1.0 {
-        return start;
-    }
-    let area = 4 * (size.height / PIXELS_PER_SIZE) * (size.width / PIXELS_PER_SIZE);
-    // The two size tokens stand between `start` and image token 0.
-    let scale = (0..=step).fold(f64::from(start), |scale, step| {
-        (scale * (1.0 - (step + 2) as f64 / area as f64)).max(4.0)
-    });
-    scale as f32
 }
 
 /// The decoder for one size of image, with its prompts.

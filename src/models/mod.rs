@@ -12,6 +12,7 @@ pub mod decoder;
 pub mod defaults;
 mod device;
 pub mod error;
+pub mod generation_config;
 pub mod grammar;
 mod host;
 pub mod imagenet;

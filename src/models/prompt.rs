@@ -1,30 +1,21 @@
 //! Prompts of the text-conditional families: encoding, the words a model knows, the grammar of the
 //! built-in model for completion and random prompts.
 
+mod check;
+mod template;
+
 use crate::models::decoder::{Condition, Prefix, Prefixes};
 use crate::models::error::ModelError;
 use std::collections::HashSet;
+use template::markers_in;
 use tokenizers::{ModelWrapper, Tokenizer};
 
 pub use crate::models::grammar::{Grammar, Subject};
-
-/// Longest prompt that is looked at, in characters. Longer texts are refused before they are
-/// tokenized: no family has room for them, and tokenizing a pasted book would hold up the window.
-pub const MAX_PROMPT_CHARACTERS: usize = 10_000;
+pub use check::{MAX_PROMPT_CHARACTERS, PromptCheck};
+pub use template::{AlternativePrompt, PromptTemplate, Reading};
 
 /// Completions offered at once where there is no grammar.
 const MAX_COMPLETIONS: usize = 40;
-
-/// What a look at a prompt tells before a run.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PromptCheck {
-    /// Words the model never saw, in order, each once.
-    pub unknown_words: Vec<String>,
-    /// Length of the conditional prefix in the model's tokens.
-    pub tokens: usize,
-    /// Longest prefix the model takes.
-    pub limit: usize,
-}
 
 /// Encodes prompts and knows the model's words.
 pub struct PromptBook {
@@ -42,34 +33,8 @@ pub struct PromptBook {
     grammar: Option<Grammar>,
     /// Whether words outside `words` are unknown to the model.
     closed: bool,
-}
-
-/// What stands around a prompt in the two branches.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PromptTemplate {
-    /// Before the prompt, for example `<|t2i|>`.
-    pub before: String,
-    /// After it, for example `<|soi|>`.
-    pub after: String,
-    /// The whole text of the unconditional branch.
-    pub unconditional: String,
-    /// Another unconditional text that the authors know, offered as an option.
-    pub alternative_unconditional: Option<String>,
-    /// Before an unconditional prompt that a person typed; `after` follows it.
-    pub before_negative: String,
-}
-
-impl PromptTemplate {
-    /// Only markers around the prompt, and nothing between them in the unconditional branch.
-    pub fn markers(before: &str, after: &str) -> Self {
-        Self {
-            before: before.into(),
-            after: after.into(),
-            unconditional: format!("{before}{after}"),
-            alternative_unconditional: None,
-            before_negative: before.into(),
-        }
-    }
+    /// Prompts that were looked at.
+    remembered: check::Remembered,
 }
 
 impl PromptBook {
@@ -103,7 +68,17 @@ impl PromptBook {
             words.sort_unstable();
         }
         let known = words.iter().cloned().collect();
-        let book = Self { tokenizer, template, limit, words, known, specials, grammar, closed };
+        let book = Self {
+            tokenizer,
+            template,
+            limit,
+            words,
+            known,
+            specials,
+            grammar,
+            closed,
+            remembered: check::Remembered::default(),
+        };
         book.check_markers()?;
         Ok(book)
     }
@@ -152,29 +127,6 @@ impl PromptBook {
         self.tokenizer.token_to_id(name)
     }
 
-    /// Unknown words and length of a prompt.
-    ///
-    /// # Errors
-    /// Control characters, special tokens of the model, a text too long to look at, or one that the
-    /// tokenizer refuses.
-    pub fn check(&self, prompt: &str) -> Result<PromptCheck, ModelError> {
-        let tokens = self.conditional(prompt)?.len();
-        Ok(PromptCheck { unknown_words: self.unknown_words(prompt), tokens, limit: self.limit })
-    }
-
-    fn unknown_words(&self, prompt: &str) -> Vec<String> {
-        if !self.closed {
-            return Vec::new();
-        }
-        let mut seen = HashSet::new();
-        prompt
-            .split_whitespace()
-            .map(|word| (word, word.to_lowercase()))
-            .filter(|(_, lower)| !self.known.contains(lower) && seen.insert(lower.clone()))
-            .map(|(word, _)| word.to_owned())
-            .collect()
-    }
-
     /// Token ids of the conditional branch.
     ///
     /// # Errors
@@ -192,6 +144,17 @@ impl PromptBook {
         let Some(negative) = negative else { return self.encode(&self.template.unconditional) };
         self.check_text(negative)?;
         self.encode(&format!("{}{negative}{}", self.template.before_negative, self.template.after))
+    }
+
+    /// The whole text of the unconditional branch, markers included, for the record of a run.
+    pub fn unconditional_text(&self, negative: Option<&str>) -> String {
+        let PromptTemplate { before_negative, after, unconditional, unconditional_shown, .. } =
+            &self.template;
+        match (negative, self.template.reading) {
+            (Some(negative), _) => format!("{before_negative}{negative}{after}"),
+            (None, Reading::AsTyped) => unconditional.clone(),
+            (None, Reading::Caption) => unconditional_shown.clone(),
+        }
     }
 
     /// Prefixes of both branches.
@@ -230,31 +193,6 @@ impl PromptBook {
         Ok(encoding.get_ids().to_vec())
     }
 
-    fn check_text(&self, text: &str) -> Result<(), ModelError> {
-        // Bytes first: counting the characters of a pasted gigabyte takes a while too.
-        let too_long = text.len() > 4 * MAX_PROMPT_CHARACTERS
-            || text.chars().nth(MAX_PROMPT_CHARACTERS).is_some();
-        if too_long {
-            return Err(ModelError::Condition(format!(
-                "The prompt is longer than {MAX_PROMPT_CHARACTERS} characters. Shorten it."
-            )));
-        }
-        let unwanted = |c: &char| c.is_control() && !c.is_whitespace();
-        if let Some((place, control)) = text.chars().enumerate().find(|(_, c)| unwanted(c)) {
-            return Err(ModelError::Condition(format!(
-                "The prompt contains the control character U+{:04X} as character {}. Remove it.",
-                u32::from(control),
-                place + 1
-            )));
-        }
-        if let Some(special) = self.specials.iter().find(|special| text.contains(*special)) {
-            return Err(ModelError::Condition(format!(
-                "The prompt contains {special}, which marks a place in the model's sequence. Remove it."
-            )));
-        }
-        Ok(())
-    }
-
     /// Words that may stand at `cursor` (in characters) after the words before it, and that begin
     /// with the letters already typed there. Where the text has left the grammar, all words that
     /// begin so; nothing for open vocabularies.
@@ -284,14 +222,6 @@ impl PromptBook {
     pub fn random_prompt(&self, seed: u64) -> Option<String> {
         self.grammar.as_ref()?.random_prompt(seed)
     }
-}
-
-/// The markers `<|…|>` in a template.
-fn markers_in(text: &str) -> impl Iterator<Item = &str> {
-    text.match_indices("<|").filter_map(|(start, _)| {
-        let rest = text.get(start..)?;
-        rest.get(..rest.find("|>")? + 2)
-    })
 }
 
 #[cfg(test)]
@@ -362,6 +292,41 @@ mod tests {
         assert!(long.contains("17 tokens") && long.contains("room for 16"), "{long}");
         assert!(book.prefixes(&prompt(&"cat ".repeat(14))).is_ok());
         assert!(book.prefixes(&Condition::Class(1)).is_err());
+    }
+
+    #[test]
+    fn what_does_not_fit_is_shown() {
+        let check = book().check("a cat and a dog cat cat cat cat cat cat cat cat an owl").unwrap();
+        assert_eq!((check.tokens, check.count().as_str()), (17, "17 of 16 tokens"));
+        assert_eq!(check.beyond.as_deref(), Some("owl"));
+        assert!(!check.cuts && check.warning().is_none(), "refused, not cut");
+        assert_eq!(book().check("a cat").unwrap().beyond, None);
+        // The unconditional prompt is measured with what stands before it in its own branch.
+        let template = PromptTemplate {
+            before_negative: "<|go|>a ".into(),
+            ..PromptTemplate::markers("<|go|>", "<|end|>")
+        };
+        let book = PromptBook::new(TOKENIZER, template, 16, None).unwrap();
+        assert_eq!(book.check("cat").unwrap().tokens, 3);
+        assert_eq!(book.check_unconditional("cat").unwrap().tokens, 4);
+        assert_eq!(book.unconditional_text(Some("cat")), "<|go|>a cat<|end|>");
+        assert_eq!(book.unconditional_text(None), "<|go|><|end|>");
+    }
+
+    #[test]
+    fn captions_are_counted_cleaned_and_cut() {
+        let book = PromptBook::new(TOKENIZER, PromptTemplate::caption(), 4, None).unwrap();
+        // Three words and the end token.
+        let check = book.check("A  cat red").unwrap();
+        assert_eq!((check.tokens, check.limit, check.beyond), (4, 4, None));
+        assert_eq!(check.cleaned, None, "letter case and blanks are no change");
+        let check = book.check("a cat on red and owls (two)").unwrap();
+        assert_eq!(check.beyond.as_deref(), Some("red and owls two"));
+        assert_eq!(check.cleaned.as_deref(), Some("a cat on red and owls two"));
+        assert!(check.warning().is_some_and(|text| text.contains("last 4 tokens")));
+        let check = book.check("Free shipping").unwrap();
+        assert_eq!((check.tokens, check.cleaned.as_deref()), (1, Some("")));
+        assert!(check.warning().is_some_and(|text| text.contains("nothing")));
     }
 
     #[test]

@@ -2,8 +2,13 @@
 //! loader (reference/checkpoints/text-to-image.md part A).
 //!
 //! Prompt tokens come first, then image codes in raster order; code c is the id
-//! `vocab_size - codebook_size + c`. Positions of each branch start at 0. Verified on miniatures in
-//! the public layout and on the built-in model; no public checkpoint was at hand.
+//! `vocab_size - codebook_size + c`. Positions of each branch start at 0.
+//!
+//! Verified on miniatures in the public layout (`tests/golden_simplear.rs`): prefixes, logits of both
+//! branches in every mode, weights, caches, tied and untied heads; and on the built-in model. Not
+//! verified, because no public checkpoint was at hand: the real `config.json` and tokenizer (ids are
+//! looked up by name, and sizes must agree), sequences as long as the real 4096 tokens, and pictures.
+//! Sampling is restricted to image codes, which the original does not do.
 
 use crate::models::attention::AttentionShape;
 use crate::models::checkpoint::{Container, LoadProgress};
@@ -11,7 +16,7 @@ use crate::models::decoder::{Condition, Decoder, DecoderInfo, Logits, Prefix, Pr
 use crate::models::error::ModelError;
 use crate::models::kv_cache::KvCache;
 use crate::models::linear::Precision;
-use crate::models::prompt::{PromptBook, PromptTemplate};
+use crate::models::prompt::{AlternativePrompt, PromptBook, PromptTemplate};
 use crate::models::read_file::read_file;
 use crate::models::transformer::{CodeRange, Transformer, TransformerOptions};
 use crate::models::weights::{HeadRows, Weights};
@@ -139,8 +144,14 @@ pub fn simple_ar_template() -> PromptTemplate {
         before: format!("{begin}A highly realistic image of "),
         after: end.into(),
         unconditional: format!("{begin}{negative}{end}"),
-        alternative_unconditional: Some(format!("{begin}{end}")),
+        unconditional_shown: negative.into(),
+        // What training leaves where it drops the caption: nothing between the markers.
+        alternative_unconditional: Some(AlternativePrompt {
+            text: String::new(),
+            name: "None, as in training".into(),
+        }),
         before_negative: begin.into(),
+        ..PromptTemplate::default()
     }
 }
 

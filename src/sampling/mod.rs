@@ -4,6 +4,7 @@
 
 pub mod filter;
 pub mod noise;
+pub mod repetition;
 
 use filter::Survivors;
 use serde::{Deserialize, Serialize};

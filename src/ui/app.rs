@@ -214,6 +214,7 @@ impl StudioApp {
             let defaults = &card.defaults;
             state.settings.guidance_scale = defaults.guidance_scale;
             state.settings.cosine_power = defaults.cosine_power;
+            state.settings.repetition_penalty = defaults.repetition_penalty;
             state.settings.sampling = defaults.sampling;
             state.set_seed(defaults.sampling.seed);
         }

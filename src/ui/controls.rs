@@ -4,12 +4,13 @@
 use crate::ui::fonts;
 use crate::ui::theme::{CONTROL_HEIGHT, CORNER, palette};
 use egui::{
-    Align, Button, Color32, CornerRadius, DragValue, Layout, Response, RichText, Sense, Slider,
-    SliderClamping, Stroke, Ui, Widget, WidgetInfo, vec2,
+    Align, Button, Color32, ComboBox, CornerRadius, DragValue, Layout, Response, RichText, Sense,
+    Slider, SliderClamping, Stroke, Ui, Widget, WidgetInfo, vec2,
 };
 use egui_material_icons::MaterialIcon;
 use egui_material_icons::icons::{ICON_RESTART_ALT, ICON_WARNING};
 use std::ops::RangeInclusive;
+use strum::VariantArray;
 
 /// A tooltip: what the control does, then the paper's term and equation.
 #[derive(Debug, Clone, Copy)]
@@ -251,6 +252,46 @@ pub fn name_cell(ui: &mut Ui, name: &str) -> Response {
     cell.inner
 }
 
+/// A choice of an enumeration in one line: name, list, reset.
+pub fn choice<T>(
+    ui: &mut Ui,
+    name: &str,
+    hint: Hint,
+    value: &mut T,
+    label: fn(T) -> &'static str,
+) -> Response
+where
+    T: VariantArray + Copy + PartialEq + Default,
+{
+    ui.horizontal(|ui| {
+        let named = hint.on(name_cell(ui, name));
+        ui.spacing_mut().item_spacing.x = 4.0;
+        // The reset keeps its room; a label that is too long for the rest is cut.
+        let width = ui.available_width() - 24.0;
+        let response = ui
+            .scope(|ui| {
+                ui.set_max_width(width);
+                let combo = ComboBox::from_id_salt(name)
+                    .selected_text(label(*value))
+                    .width(width)
+                    .truncate();
+                let combo = combo.show_ui(ui, |ui| {
+                    for one in T::VARIANTS {
+                        ui.selectable_value(value, *one, label(*one));
+                    }
+                });
+                combo.response
+            })
+            .inner;
+        let response = hint.on(response.labelled_by(named.id));
+        if reset_button(ui, *value != T::default(), name) {
+            *value = T::default();
+        }
+        response
+    })
+    .inner
+}
+
 /// A number with at least `decimals` digits after the point, and up to three where it has them.
 fn shortest(value: f64, decimals: usize) -> String {
     (decimals..3)
@@ -331,6 +372,26 @@ mod tests {
                 output.textures_delta.clear();
             }
             assert!(widths.iter().all(|width| *width <= 228.0), "{widths:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_choice_does_not_widen_the_panel() {
+        let ctx = egui::Context::default();
+        let mut value = crate::guidance::Confidence::default();
+        for _ in 0..3 {
+            let mut output = ctx.run_ui(egui::RawInput::default(), |ui| {
+                ui.set_max_width(228.0);
+                choice(
+                    ui,
+                    "Confidence",
+                    Hint::new("A choice.", ""),
+                    &mut value,
+                    |_| "A name that is much longer than the panel is wide",
+                );
+                assert!(ui.min_rect().width() <= 228.0, "{}", ui.min_rect().width());
+            });
+            output.textures_delta.clear();
         }
     }
 }

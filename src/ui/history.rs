@@ -2,6 +2,7 @@
 //! run again whole; a double click, the button or the context menu takes its settings back.
 
 use crate::engine::trace::{RunId, RunStatus};
+use crate::guidance::schedule::Schedule;
 use crate::models::decoder::Condition;
 use crate::ui::action::Action;
 use crate::ui::controls::{self, Hint};
@@ -221,8 +222,7 @@ fn paint(ui: &Ui, run: &RunView, rect: Rect, picture: Vec2, thumbnails: &mut Thu
         painter.image(texture.id(), drawn, uv, UNTINTED);
     }
     let settings = &run.record.spec.settings;
-    let caption =
-        format!("γ {} · k {}", trimmed(settings.guidance_scale), trimmed(settings.cosine_power));
+    let caption = format!("γ {} · {}", trimmed(settings.guidance_scale), schedule(run));
     let (text, colour) = match &run.status {
         RunStatus::Failed(_) => ("failed".to_owned(), colours.error),
         RunStatus::Cancelled => (format!("stopped {}", run.steps_done), colours.warning),
@@ -276,9 +276,9 @@ fn details(ui: &mut Ui, run: &RunView) {
     number(
         ui,
         format!(
-            "γ {}   k {}   step norm {step_norm}   seed {}",
+            "γ {}   {}   step norm {step_norm}   seed {}",
             trimmed(settings.guidance_scale),
-            trimmed(settings.cosine_power),
+            schedule(run),
             settings.sampling.seed
         ),
     );
@@ -304,6 +304,18 @@ fn details(ui: &mut Ui, run: &RunView) {
     };
     ui.label(format!("{} · {status}", spec.model.name));
     ui.label(egui::RichText::new("Double click: take these settings back").small().weak());
+}
+
+/// The power of the cosine, or that the authors' rule is followed in its place.
+fn schedule(run: &RunView) -> String {
+    let spec = &run.record.spec;
+    match (spec.settings.schedule, spec.scale_rule.uses_cosine_power()) {
+        (Schedule::Cosine, _) => format!("k {}", trimmed(spec.settings.cosine_power)),
+        (Schedule::Authors, true) => {
+            format!("k {}, authors' code", trimmed(spec.settings.cosine_power))
+        }
+        (Schedule::Authors, false) => "authors' code".into(),
+    }
 }
 
 /// At most two digits after the point, at least one: 4.0, 1.4, 0.25.

@@ -3,14 +3,14 @@
 use crate::engine::settings::{Field, RunSettings};
 use crate::guidance::weights::ReleasedCode;
 use crate::guidance::{CacheRule, Confidence, Perturb, Variant};
-use crate::models::card::{Conditions, ModelCard, ModelDefaults};
+use crate::models::card::{ModelCard, ModelDefaults};
 use crate::models::decoder::Condition;
 use crate::models::layout::StepKind;
 use crate::ui::controls::{self, Hint, SliderRow};
-use crate::ui::fonts;
 use crate::ui::state::State;
-use egui::{CollapsingHeader, ComboBox, DragValue, TextEdit, Ui, vec2};
-use strum::VariantArray;
+use crate::ui::{fonts, unconditional_field};
+use egui::{CollapsingHeader, DragValue, Ui, vec2};
+use egui_material_icons::icons::ICON_INFO;
 
 const TEMPERATURE: Hint = Hint::new(
     "Flattens (above 1) or sharpens (below 1) what is sampled from.",
@@ -54,9 +54,9 @@ const DELTA_CONTEXT: Hint = Hint::new(
 );
 const ROW_ENDS: Hint =
     Hint::new("Perturbs the tokens forced at row ends too.", "The literal reading of Eq. 3.");
-const NEGATIVE: Hint = Hint::new(
-    "What the unconditional branch sees instead of the model's empty prompt; empty is the model's.",
-    "The condition of z_u; known as negative prompt.",
+const REPETITION: Hint = Hint::new(
+    "Makes codes that were drawn before less probable; 1 leaves them.",
+    "Divides their positive and multiplies their negative conditional logits, before guidance. Hugging Face's generate does so in SimpleAR's program; confidence and entropies are measured without it.",
 );
 
 /// Temperature, top-k, top-p.
@@ -66,7 +66,12 @@ pub fn sampling(
     defaults: &ModelDefaults,
     card: Option<&ModelCard>,
 ) {
-    controls::group_title(ui, "Sampling", |_| {});
+    controls::group_title(ui, "Sampling", |ui| {
+        if !defaults.source.is_empty() {
+            let icon = ui.label(ICON_INFO.rich_text().size(15.0).weak());
+            icon.on_hover_text(format!("The defaults are those of: {}", defaults.source));
+        }
+    });
     let spacing = std::mem::replace(&mut ui.spacing_mut().item_spacing.y, 4.0);
     let row = |name, hint, range, default| SliderRow {
         name,
@@ -86,6 +91,9 @@ pub fn sampling(
     controls::field_message(ui, state.field_error(Field::TopK));
     row("Top-p", TOP_P, 0.05..=1.0, usual.top_p).show(ui, &mut state.settings.sampling.top_p);
     controls::field_message(ui, state.field_error(Field::TopP));
+    row("Repetition", REPETITION, 1.0..=2.0, defaults.repetition_penalty)
+        .show(ui, &mut state.settings.repetition_penalty);
+    controls::field_message(ui, state.field_error(Field::RepetitionPenalty));
     ui.spacing_mut().item_spacing.y = spacing;
 }
 
@@ -130,6 +138,7 @@ pub fn method(ui: &mut Ui, state: &mut State, card: Option<&ModelCard>) {
             || now.cache_rule != usual.cache_rule
             || now.delta_context != usual.delta_context
             || now.perturb_row_ends != usual.perturb_row_ends
+            || matches!(&now.condition, Condition::Prompt { negative: Some(_), .. })
     };
     // Folded away, it still says that something in it is not as usual.
     let title = if changed { "Method (changed)" } else { "Method" };
@@ -137,26 +146,26 @@ pub fn method(ui: &mut Ui, state: &mut State, card: Option<&ModelCard>) {
         ui.spacing_mut().item_spacing.y = 4.0;
         let error = state.field_error(Field::ReleasedCode).map(str::to_owned);
         let settings = &mut state.settings;
-        choice(ui, "Variant", VARIANT, &mut settings.variant, |one| match one {
+        controls::choice(ui, "Variant", VARIANT, &mut settings.variant, |one| match one {
             Variant::Paper => "Paper",
             Variant::ReleasedCode => "Released code",
         });
         if settings.variant == Variant::ReleasedCode {
             released_code(ui, &mut settings.released_code, error.as_deref());
         }
-        choice(ui, "Confidence", CONFIDENCE, &mut settings.confidence, |one| match one {
+        controls::choice(ui, "Confidence", CONFIDENCE, &mut settings.confidence, |one| match one {
             Confidence::ConditionalMax => "Cond. max",
             Confidence::UnconditionalMax => "Uncond. max",
             Confidence::GuidedMax => "Guided max",
             Confidence::SampledProbability => "Token drawn",
             Confidence::OneMinusEntropy => "1 − entropy",
         });
-        choice(ui, "Perturbed", PERTURB, &mut settings.perturb, |one| match one {
+        controls::choice(ui, "Perturbed", PERTURB, &mut settings.perturb, |one| match one {
             Perturb::Value => "Values (V)",
             Perturb::Key => "Keys (K)",
             Perturb::KeyValue => "Both (K+V)",
         });
-        choice(ui, "Cache", CACHE, &mut settings.cache_rule, |one| match one {
+        controls::choice(ui, "Cache", CACHE, &mut settings.cache_rule, |one| match one {
             CacheRule::TwoPass => "Two-pass",
             CacheRule::Exact => "Exact",
         });
@@ -165,7 +174,7 @@ pub fn method(ui: &mut Ui, state: &mut State, card: Option<&ModelCard>) {
         if card.is_some_and(|card| card.layout.steps().iter().any(row_ends)) {
             toggle(ui, "Perturb row ends", ROW_ENDS, &mut settings.perturb_row_ends, false);
         }
-        negative(ui, settings, card);
+        unconditional_field::show(ui, state, card);
     });
 }
 
@@ -185,37 +194,6 @@ fn released_code(ui: &mut Ui, constants: &mut ReleasedCode, error: Option<&str>)
     controls::field_message(ui, error);
 }
 
-fn choice<T>(ui: &mut Ui, name: &str, hint: Hint, value: &mut T, label: fn(T) -> &'static str)
-where
-    T: VariantArray + Copy + PartialEq + Default,
-{
-    ui.horizontal(|ui| {
-        let named = hint.on(controls::name_cell(ui, name));
-        ui.spacing_mut().item_spacing.x = 4.0;
-        // The reset keeps its room; a label that is too long for the rest is cut.
-        let width = ui.available_width() - 24.0;
-        let response = ui
-            .scope(|ui| {
-                ui.set_max_width(width);
-                let combo = ComboBox::from_id_salt(name)
-                    .selected_text(label(*value))
-                    .width(width)
-                    .truncate();
-                let combo = combo.show_ui(ui, |ui| {
-                    for one in T::VARIANTS {
-                        ui.selectable_value(value, *one, label(*one));
-                    }
-                });
-                combo.response
-            })
-            .inner;
-        hint.on(response.labelled_by(named.id));
-        if controls::reset_button(ui, *value != T::default(), name) {
-            *value = T::default();
-        }
-    });
-}
-
 fn toggle(ui: &mut Ui, name: &str, hint: Hint, value: &mut bool, usual: bool) {
     ui.horizontal(|ui| {
         controls::switch(ui, value, name, hint);
@@ -225,47 +203,4 @@ fn toggle(ui: &mut Ui, name: &str, hint: Hint, value: &mut bool, usual: bool) {
             }
         });
     });
-}
-
-/// The unconditional prompt; models of a closed vocabulary never saw one, so they have no field.
-fn negative(ui: &mut Ui, settings: &mut RunSettings, card: Option<&ModelCard>) {
-    let Some(Conditions::Prompts(book)) = card.map(|card| &card.conditions) else { return };
-    let Condition::Prompt { negative, .. } = &mut settings.condition else { return };
-    if book.grammar().is_some() {
-        return;
-    }
-    let label = NEGATIVE.on(ui.label("Unconditional prompt"));
-    let mut text = negative.clone().unwrap_or_default();
-    let field = TextEdit::singleline(&mut text)
-        .hint_text("The model's own")
-        .desired_width(f32::INFINITY)
-        .margin(egui::Margin::symmetric(8, 5));
-    if NEGATIVE.on(ui.add(field).labelled_by(label.id)).changed() {
-        *negative = (!text.is_empty()).then_some(text);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_choice_does_not_widen_the_panel() {
-        let ctx = egui::Context::default();
-        let mut value = Confidence::default();
-        for _ in 0..3 {
-            let mut output = ctx.run_ui(egui::RawInput::default(), |ui| {
-                ui.set_max_width(228.0);
-                choice(
-                    ui,
-                    "Confidence",
-                    CONFIDENCE,
-                    &mut value,
-                    |_| "A name that is much longer than the panel is wide",
-                );
-                assert!(ui.min_rect().width() <= 228.0, "{}", ui.min_rect().width());
-            });
-            output.textures_delta.clear();
-        }
-    }
 }

@@ -142,6 +142,7 @@ impl StoredSettings {
             (&mut settings.cosine_power, default.cosine_power),
             (&mut settings.released_code.strength, default.released_code.strength),
             (&mut settings.released_code.floor, default.released_code.floor),
+            (&mut settings.repetition_penalty, default.repetition_penalty),
             (&mut settings.sampling.temperature, default.sampling.temperature),
             (&mut settings.sampling.top_p, default.sampling.top_p),
         ] {

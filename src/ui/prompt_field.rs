@@ -2,12 +2,17 @@
 
 use crate::engine::settings::{Field, RunSettings};
 use crate::models::decoder::Condition;
-use crate::models::prompt::{Grammar, PromptBook};
+use crate::models::error::ModelError;
+use crate::models::prompt::{Grammar, MAX_PROMPT_CHARACTERS, PromptBook, PromptCheck};
 use crate::ui::controls::{self, Hint};
 use crate::ui::state::State;
 use crate::ui::theme::palette;
-use egui::{CompletionPopup, Id, Popup, RectAlign, Suggestion, TextEdit, Ui};
-use egui_material_icons::icons::{ICON_CASINO, ICON_FORMAT_LIST_BULLETED};
+use egui::text::{LayoutJob, TextFormat};
+use egui::{
+    Align, CompletionPopup, Event, Id, Layout, Popup, RectAlign, RichText, Stroke, Suggestion,
+    TextEdit, TextStyle, Ui,
+};
+use egui_material_icons::icons::{ICON_CASINO, ICON_CONTENT_CUT, ICON_FORMAT_LIST_BULLETED};
 use std::sync::Arc;
 
 /// Most suggestions shown at once.
@@ -56,16 +61,94 @@ pub fn show(ui: &mut Ui, state: &mut State, book: &Arc<PromptBook>) {
         *text = prompt;
     }
     let suggesting = edit(ui, text, book);
+    length(ui, book.check(text));
     // A word that is being typed is not wrong yet.
     if !suggesting {
         controls::field_message(ui, state.field_error(Field::Prompt));
     }
 }
 
+/// The length of a prompt in the model's own tokens, and what of it the model does not read. Nothing
+/// for a text that is refused: the message under the field says why.
+pub fn length(ui: &mut Ui, look: Result<PromptCheck, ModelError>) {
+    let Ok(check) = look else { return };
+    let colours = palette(ui.ctx());
+    ui.scope(|ui| {
+        ui.spacing_mut().item_spacing.y = 2.0;
+        ui.with_layout(Layout::right_to_left(Align::TOP), |ui| {
+            let colour = match (check.tokens > check.limit, check.cuts) {
+                (false, _) => colours.secondary,
+                (true, true) => colours.warning,
+                (true, false) => colours.error,
+            };
+            let count = ui.label(RichText::new(check.count()).small().color(colour));
+            let mut tip = LENGTH.to_owned();
+            if let Some(cleaned) = check.cleaned.as_ref().filter(|text| !text.is_empty()) {
+                tip += &format!("\n\nRead as: {cleaned}");
+            }
+            count.on_hover_text(tip);
+        });
+        if let Some(warning) = check.warning() {
+            controls::message_line(ui, ICON_CONTENT_CUT, colours.warning, &warning);
+        }
+        if let Some(beyond) = &check.beyond {
+            let mut job = LayoutJob::single_section(
+                beyond.clone(),
+                TextFormat {
+                    font_id: TextStyle::Small.resolve(ui.style()),
+                    color: colours.secondary,
+                    strikethrough: Stroke::new(1.0, colours.secondary),
+                    ..TextFormat::default()
+                },
+            );
+            job.wrap.max_rows = 3;
+            ui.add(egui::Label::new(job).wrap()).on_hover_text(beyond);
+        }
+    });
+}
+
+const LENGTH: &str = "Length of the prompt in the model's own tokens, with what stands around it.";
+
+/// Says that a pasted text was too long for the field.
+fn paste_note(ui: &mut Ui, text: &str, changed: bool) {
+    let id = id().with("paste");
+    if changed {
+        let pasted: usize = ui.input(|input| {
+            let texts = input.events.iter().filter_map(|event| match event {
+                Event::Paste(text) => Some(text.chars().count()),
+                _ => None,
+            });
+            texts.sum()
+        });
+        ui.data_mut(|data| data.insert_temp(id, pasted > 0));
+    }
+    // As long as the field holds, after something was pasted that may have been longer.
+    let full =
+        || text.len() >= MAX_PROMPT_CHARACTERS && text.chars().count() >= MAX_PROMPT_CHARACTERS;
+    if ui.data(|data| data.get_temp(id)).unwrap_or(false) && full() {
+        let colour = palette(ui.ctx()).warning;
+        let message = format!(
+            "The field holds {MAX_PROMPT_CHARACTERS} characters. The rest of what was pasted is left out."
+        );
+        controls::message_line(ui, ICON_CONTENT_CUT, colour, &message);
+    }
+}
+
 fn edit(ui: &mut Ui, text: &mut String, book: &PromptBook) -> bool {
+    // A prompt of usual length is seen whole; a long one scrolls, so that what stands below keeps its
+    // place.
+    let area = egui::ScrollArea::vertical().id_salt("prompt").max_height(92.0);
+    let (suggesting, changed) = area.show(ui, |ui| edit_text(ui, text, book)).inner;
+    paste_note(ui, text, changed);
+    suggesting
+}
+
+/// Whether suggestions are shown, and whether the text was changed.
+fn edit_text(ui: &mut Ui, text: &mut String, book: &PromptBook) -> (bool, bool) {
     // Two lines: a prompt of the grammar fits without scrolling.
     let field = TextEdit::multiline(text)
         .desired_rows(2)
+        .char_limit(MAX_PROMPT_CHARACTERS)
         .desired_width(f32::INFINITY)
         .margin(egui::Margin::symmetric(8, 6))
         .return_key(None)
@@ -88,12 +171,13 @@ fn edit(ui: &mut Ui, text: &mut String, book: &PromptBook) -> bool {
         },
     );
     let response = output.text_edit.response.response;
+    let changed = response.changed();
     PROMPT.on(response.accessible_name("Prompt"));
     if text.contains(['\n', '\r']) {
         // Pasted line ends: a prompt is one line.
         *text = text.replace(['\n', '\r'], " ");
     }
-    output.is_open
+    (output.is_open, changed)
 }
 
 /// A searchable list of the grammar's words by group; returns the phrase that was clicked.

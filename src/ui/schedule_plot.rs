@@ -1,8 +1,7 @@
 //! The guidance scale over the steps, under the two sliders that shape it (Eq. 6): redrawn while
 //! they move, with the cursor's step on it.
 
-use crate::guidance::schedule::guidance_scale_at;
-use crate::ui::controls::Hint;
+use crate::guidance::schedule::ScaleRule;
 use crate::ui::fonts;
 use crate::ui::theme::palette;
 use egui::{Align2, Pos2, Rect, Sense, Shape, Stroke, Ui, WidgetInfo, pos2, vec2};
@@ -10,15 +9,14 @@ use egui::{Align2, Pos2, Rect, Sense, Shape, Stroke, Ui, WidgetInfo, pos2, vec2}
 /// Points of the curve; more than the plot has pixels between them would not be seen.
 const POINTS: usize = 96;
 
-const HINT: Hint = Hint::new(
-    "The guidance scale at each step, from the two sliders above.",
-    "scale = 1 + (γ − 1)·½(1 − cos(π·(step/T)ᵏ)); the paper's γ_t of Eq. 6 is scale − 1. The dashed line is scale 1: no guidance.",
-);
+const DOES: &str = "The guidance scale at each step, from the two sliders above.";
 
 /// What the plot shows.
 pub struct SchedulePlot {
     /// T.
     pub steps: usize,
+    /// How γ and k become a scale.
+    pub rule: ScaleRule,
     /// γ.
     pub guidance_scale: f32,
     /// k.
@@ -27,6 +25,8 @@ pub struct SchedulePlot {
     pub step: Option<usize>,
     /// Height in points.
     pub height: f32,
+    /// The rule in words, for the tooltip.
+    pub term: String,
 }
 
 impl SchedulePlot {
@@ -57,15 +57,15 @@ impl SchedulePlot {
                     self.steps,
                     scale - 1.0
                 )));
-                ui.label(HINT.does);
+                ui.label(DOES);
                 let secondary = palette(ui.ctx()).secondary;
-                ui.label(egui::RichText::new(HINT.term).small().color(secondary));
+                ui.label(egui::RichText::new(&self.term).small().color(secondary));
             });
         }
     }
 
     fn scale(&self, step: usize) -> f32 {
-        guidance_scale_at(step, self.steps, self.guidance_scale, self.cosine_power)
+        self.rule.scale_at(step, self.steps, self.guidance_scale, self.cosine_power)
     }
 
     fn step_at(&self, rect: Rect, at: Pos2) -> usize {
@@ -78,8 +78,14 @@ impl SchedulePlot {
         let colours = palette(ui.ctx());
         let painter = ui.painter();
         let inner = inner(rect);
-        // The axis always holds 1, and room for the largest scale there can be.
-        let (low, high) = (self.guidance_scale.min(1.0), self.guidance_scale.max(1.5));
+        let points: Vec<(usize, f32)> = (0..POINTS)
+            .map(|point| point * (self.steps - 1) / (POINTS - 1))
+            .map(|step| (step, self.scale(step)))
+            .collect();
+        // The axis always holds 1, and room for the largest scale there can be; a rule may go beyond γ.
+        let largest =
+            points.iter().fold(self.guidance_scale, |largest, point| largest.max(point.1));
+        let (low, high) = (self.guidance_scale.min(1.0), largest.max(1.5));
         let y = |scale: f32| {
             inner.bottom() - (scale - low) / (high - low).max(f32::EPSILON) * inner.height()
         };
@@ -90,10 +96,8 @@ impl SchedulePlot {
         let faint = Stroke::new(1.0, colours.rail);
         painter.extend(Shape::dashed_line(&one, faint, 3.0, 3.0));
 
-        let line: Vec<Pos2> = (0..POINTS)
-            .map(|point| point * (self.steps - 1) / (POINTS - 1))
-            .map(|step| pos2(x(step), y(self.scale(step))))
-            .collect();
+        let line: Vec<Pos2> =
+            points.iter().map(|(step, scale)| pos2(x(*step), y(*scale))).collect();
         painter.line(line, Stroke::new(2.0, colours.accent));
 
         let number = fonts::number_font();
@@ -101,8 +105,11 @@ impl SchedulePlot {
         let label = |at: Pos2, align, text: String, colour| {
             painter.text(at, align, text, small.clone(), colour)
         };
-        let top = rect.left_top() + vec2(6.0, 4.0);
-        label(top, Align2::LEFT_TOP, format!("{:.1}", self.guidance_scale), colours.secondary);
+        // Under the curve where that begins high, as a constant scale does.
+        let begin = y(points.first().map_or(low, |point| point.1));
+        let below = if begin < rect.top() + 18.0 { begin - rect.top() + 3.0 } else { 4.0 };
+        let top = rect.left_top() + vec2(6.0, below);
+        label(top, Align2::LEFT_TOP, format!("{largest:.1}"), colours.secondary);
 
         if let Some(step) = hovered.or(self.step).filter(|step| *step < self.steps) {
             let scale = self.scale(step);

@@ -1,6 +1,7 @@
 //! The settings: what shapes every run stands fixed at the top, the rest scrolls below it.
 
 use crate::engine::settings::{Field, LaneKind, RunSettings};
+use crate::guidance::schedule::Schedule;
 use crate::models::card::{Conditions, ModelCard, ModelDefaults};
 use crate::models::decoder::Condition;
 use crate::ui::action::Action;
@@ -8,7 +9,7 @@ use crate::ui::controls::{self, Hint, SliderRow};
 use crate::ui::schedule_plot::SchedulePlot;
 use crate::ui::state::{ModelStatus, State};
 use crate::ui::theme::{CONTROL_HEIGHT, palette};
-use crate::ui::{class_field, fonts, method_panel, prompt_field};
+use crate::ui::{class_field, fonts, method_panel, prompt_field, schedule_field};
 use egui::{Button, Label, RichText, ScrollArea, Sense, Stroke, TextEdit, Ui, vec2};
 use egui_material_icons::icons::{
     ICON_CASINO, ICON_LOCK, ICON_LOCK_OPEN, ICON_PLAY_ARROW, ICON_STOP,
@@ -26,10 +27,6 @@ const LIVE: Hint =
 const GUIDANCE_SCALE: Hint = Hint::new(
     "How hard the condition pulls. 1 is no guidance; too much breaks the image.",
     "γ, the guidance scale reached at the last step. Paper: γ_t = scale − 1, Eq. 6.",
-);
-const COSINE_POWER: Hint = Hint::new(
-    "How late the guidance sets in. 0 keeps it constant; larger waits longer.",
-    "k, the power of the cosine schedule ½(1 − cos(π·(t/T)ᵏ)).",
 );
 const STEP_NORM: Hint = Hint::new(
     "Keeps what SoftCFG takes away at one token's worth, however long the sequence.",
@@ -84,8 +81,16 @@ pub fn show(ui: &mut Ui, state: &mut State) {
 }
 
 fn plain_defaults() -> ModelDefaults {
-    let RunSettings { guidance_scale, cosine_power, sampling, .. } = RunSettings::default();
-    ModelDefaults { guidance_scale, cosine_power, sampling, source: String::new() }
+    let RunSettings { guidance_scale, cosine_power, repetition_penalty, sampling, .. } =
+        RunSettings::default();
+    ModelDefaults {
+        guidance_scale,
+        cosine_power,
+        authors_schedule: None,
+        repetition_penalty,
+        sampling,
+        source: String::new(),
+    }
 }
 
 fn separator(ui: &mut Ui) {
@@ -182,23 +187,18 @@ fn guidance(ui: &mut Ui, state: &mut State, defaults: &ModelDefaults, card: Opti
     };
     row.show(ui, &mut state.settings.guidance_scale);
     controls::field_message(ui, state.field_error(Field::GuidanceScale));
-    let row = SliderRow {
-        name: if one_line { "Power k" } else { "Cosine power k" },
-        hint: COSINE_POWER,
-        range: 0.0..=4.0,
-        default: defaults.cosine_power,
-        decimals: 1,
-        one_line,
-    };
-    row.show(ui, &mut state.settings.cosine_power);
-    controls::field_message(ui, state.field_error(Field::CosinePower));
-    let steps = card.map_or(256, |card| card.layout.len());
+    schedule_field::cosine_power(ui, state, defaults, one_line);
+    schedule_field::show(ui, state, defaults);
+    let settings = &state.settings;
+    let authors = defaults.authors_schedule.as_ref();
     let plot = SchedulePlot {
-        steps,
-        guidance_scale: state.settings.guidance_scale,
-        cosine_power: state.settings.cosine_power,
+        steps: card.map_or(256, |card| card.layout.len()),
+        rule: settings.scale_rule(defaults).unwrap_or_default(),
+        guidance_scale: settings.guidance_scale,
+        cosine_power: settings.cosine_power,
         step: state.cursor.step(),
         height: if one_line { 44.0 } else { 64.0 },
+        term: schedule_field::term(authors.filter(|_| settings.schedule == Schedule::Authors)),
     };
     plot.show(ui);
     controls::switch(ui, &mut state.settings.step_norm, "Step norm", STEP_NORM);
@@ -320,5 +320,8 @@ pub fn fit_to_model(settings: &mut RunSettings, card: &Arc<ModelCard>) {
             settings.condition = Condition::Class(first);
         }
         _ => {}
+    }
+    if card.defaults.authors_schedule.is_none() {
+        settings.schedule = Schedule::Cosine;
     }
 }

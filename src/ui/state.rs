@@ -45,6 +45,8 @@ pub struct RunView {
     pub steps_done: usize,
     /// Time spent decoding, as of this frame.
     pub elapsed: Duration,
+    /// Time spent on previews while decoding, as of this frame.
+    pub preview_time: Duration,
     /// Started by a change of the settings, not by the button.
     pub by_live: bool,
 }
@@ -61,6 +63,7 @@ impl RunView {
             tokens_that_differ: 0,
             steps_done: 0,
             elapsed: Duration::ZERO,
+            preview_time: Duration::ZERO,
             by_live: false,
         }
     }
@@ -79,6 +82,7 @@ impl RunView {
             self.record.read_new(index, &mut lane.records);
         }
         self.elapsed = self.record.elapsed();
+        self.preview_time = self.record.preview_time();
         self.steps_done = self.steps_done();
         if self.steps_done != before && self.lanes.len() >= 2 {
             self.first_divergence = self.record.first_divergence(0, 1);

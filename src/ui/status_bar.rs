@@ -11,6 +11,9 @@ use std::time::Duration;
 /// A frame above this is worth a colour.
 const SLOW_FRAME: f32 = 15.0;
 
+/// Decoding time from which the share of previews is told: before, a single picture decides it.
+const SHARE_FROM: Duration = Duration::from_secs(2);
+
 /// Shows the bar.
 pub fn show(ui: &mut Ui, state: &State) {
     let colours = palette(ui.ctx());
@@ -86,6 +89,11 @@ fn run_fields(ui: &mut Ui, state: &State, run: &RunView) {
         };
         let tip = "Tokens that the first two lanes drew differently from the same noise, and the first step where they did.";
         field(ui, &text, colours.text, tip);
+    }
+    if run.elapsed >= SHARE_FROM && !state.shell.narrow {
+        let share = 100.0 * run.preview_time.as_secs_f64() / run.elapsed.as_secs_f64();
+        let tip = "Time that the thread of the previews spent on this run while it was decoding, in percent of the decoding time. Slow models keep it to 15 %, plus one picture.";
+        field(ui, &format!("previews {share:>3.0} %"), colours.text, tip);
     }
 }
 

@@ -30,6 +30,10 @@ pub struct Behaviour {
     pub grid: (usize, usize),
     /// Sleeps this long in every pass.
     pub pause: Duration,
+    /// Sleeps this long in every picture.
+    pub preview_pause: Duration,
+    /// Whether the model counts as quick: its previews keep to no share then.
+    pub live: bool,
     /// Panics in this pass, counted from 0 over the decoder's life.
     pub panic_at_pass: Option<usize>,
     /// Returns NaN in this pass.
@@ -38,7 +42,14 @@ pub struct Behaviour {
 
 impl Default for Behaviour {
     fn default() -> Self {
-        Self { grid: (6, 8), pause: Duration::ZERO, panic_at_pass: None, nan_at_pass: None }
+        Self {
+            grid: (6, 8),
+            pause: Duration::ZERO,
+            preview_pause: Duration::ZERO,
+            live: true,
+            panic_at_pass: None,
+            nan_at_pass: None,
+        }
     }
 }
 
@@ -130,6 +141,7 @@ impl Decoder for TestDecoder {
 
 struct TestTokenizer {
     info: TokenizerInfo,
+    pause: Duration,
 }
 
 impl ImageTokenizer for TestTokenizer {
@@ -138,6 +150,7 @@ impl ImageTokenizer for TestTokenizer {
     }
 
     fn decode(&self, tokens: &[Option<u32>], layout: &TokenLayout) -> Result<RgbImage, ModelError> {
+        std::thread::sleep(self.pause);
         let mut image = RgbImage::new(layout.columns() as u32, layout.rows() as u32);
         for (step, token) in tokens.iter().enumerate() {
             if let (Some(token), Some((row, column))) = (token, layout.cell_of_step(step)) {
@@ -167,6 +180,7 @@ pub fn test_model(behaviour: Behaviour) -> Model {
         partial_preview: "exact",
         parameters: 0,
     };
+    let pause = behaviour.preview_pause;
     let layout = TokenLayout::raster(behaviour.grid.0, behaviour.grid.1);
     let class = ClassName { id: 3, name: "three".into(), synonyms: Vec::new() };
     let sampling = Sampling { temperature: 1.0, top_k: None, top_p: 1.0, seed: 1 };
@@ -184,10 +198,12 @@ pub fn test_model(behaviour: Behaviour) -> Model {
         defaults: ModelDefaults {
             guidance_scale: 3.0,
             cosine_power: 1.0,
+            authors_schedule: None,
+            repetition_penalty: 1.0,
             sampling,
             source: "this test".into(),
         },
-        live: true,
+        live: behaviour.live,
     };
     let decoder = TestDecoder {
         behaviour,
@@ -202,7 +218,7 @@ pub fn test_model(behaviour: Behaviour) -> Model {
     Model {
         card: Arc::new(card),
         decoder: Box::new(decoder),
-        tokenizer: Box::new(TestTokenizer { info: tokenizer }),
+        tokenizer: Box::new(TestTokenizer { info: tokenizer, pause }),
     }
 }
 

@@ -4,7 +4,7 @@ use crate::golden_support::{Case, Golden, cases};
 use crate::{PROBABILITY_TOLERANCE, SCALE_TOLERANCE, WEIGHT_TOLERANCE};
 use crate::{guided, weight_row, weights_at};
 use softcfg_studio::guidance::entropy::normalized_entropy;
-use softcfg_studio::guidance::schedule::guidance_scale_at;
+use softcfg_studio::guidance::schedule::{ScaleRule, guidance_scale_at};
 use softcfg_studio::guidance::weights::{STEP_NORM_EPSILON, WeightRule};
 use softcfg_studio::sampling::{Sampling, filtered_probabilities};
 
@@ -81,9 +81,9 @@ fn llamagen_guidance_and_filters() {
                 (conditional.row_f32(row), unconditional.row_f32(row));
             plain.assert_row_close(row, &guided(&conditional, &unconditional, scale), 2e-4);
             if case.has("cfg.guided_interval") {
-                // Decode calls after the prefill are counted, and compared with ">".
-                let last_guided = case.count("/test/cfg_interval") + 1;
-                let scale = if row % steps <= last_guided { scale } else { 1.0 };
+                let interval = Some(case.count("/test/cfg_interval"));
+                let rule = ScaleRule::ConstantUntil { interval };
+                let scale = rule.scale_at(row % steps, steps, scale, 1.4);
                 let found = guided(&conditional, &unconditional, scale);
                 case.tensor("cfg.guided_interval").assert_row_close(row, &found, 2e-4);
             }

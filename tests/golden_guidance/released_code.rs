@@ -6,7 +6,7 @@ use crate::{GUIDED_TOLERANCE, PROBABILITY_TOLERANCE, SCALE_TOLERANCE};
 use crate::{guided, weight_row, weights_at};
 use softcfg_studio::guidance::Confidence;
 use softcfg_studio::guidance::confidence::{ConfidenceInputs, confidence};
-use softcfg_studio::guidance::schedule::guidance_scale_at;
+use softcfg_studio::guidance::schedule::ScaleRule;
 use softcfg_studio::guidance::weights::{ReleasedCode, WeightRule};
 
 /// The programs' own float32 products drift by 7e-6.
@@ -85,7 +85,7 @@ fn check_released_logits(program: Program, case: &Case) {
     let steps = case.count("num_steps");
     assert_eq!(conditional.rows(), steps, "{}: steps", case.name);
     for (step, &token) in tokens.iter().enumerate() {
-        let scale = guidance_scale_at(
+        let scale = ScaleRule::ProgramCosine.scale_at(
             step,
             steps,
             case.number("guidance_scale") as f32,

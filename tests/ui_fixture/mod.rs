@@ -4,6 +4,7 @@
 use image::{Rgb, RgbImage};
 use softcfg_studio::engine::settings::{LaneKind, RunSettings, RunSpec};
 use softcfg_studio::engine::trace::{RunRecord, RunStatus, StepRecord, TOP_COUNT, TopTokens};
+use softcfg_studio::guidance::schedule::ScaleRule;
 use softcfg_studio::models::card::ModelIdentity;
 use softcfg_studio::models::layout::{StepKind, TokenLayout};
 use softcfg_studio::models::linear::Precision;
@@ -104,7 +105,13 @@ pub fn run(id: u64, kinds: &[LaneKind], layout: TokenLayout, done: usize) -> Run
         sha256: "0".repeat(64),
         precision: Precision::F32,
     };
-    let spec = RunSpec { settings, model, steps: layout.len() };
+    let spec = RunSpec {
+        settings,
+        model,
+        steps: layout.len(),
+        scale_rule: ScaleRule::default(),
+        unconditional_text: None,
+    };
     let record_of_run = Arc::new(RunRecord::new(id, spec, layout.clone()));
     let mut view = RunView::new(record_of_run);
     for (lane, (&kind, lane_view)) in kinds.iter().zip(&mut view.lanes).enumerate() {

@@ -49,7 +49,9 @@ pub fn need(
     let in_f32 =
         |model: &Identified| model.tensors.iter().map(|tensor| tensor.elements() * 4).sum();
     let tokenizer_bytes: u64 = tokenizer.map_or(0, in_f32);
-    let encoder_bytes: u64 = text_encoder.map_or(0, in_f32);
+    // It follows the decoder: f32, or bf16 beside anything smaller.
+    let encoder_bytes: u64 =
+        text_encoder.map_or(0, in_f32) / if precision == Precision::F32 { 1 } else { 2 };
     let largest =
         decoder.tensors.iter().map(|tensor| tensor.elements() * 4).max().unwrap_or_default();
     let loading = weights + tokenizer_bytes + largest;
@@ -160,7 +162,7 @@ impl MemoryPlan {
         let least = self.choices.iter().map(|choice| choice.need.peak).min().unwrap_or_default();
         let advice = if smaller.is_empty() {
             format!(
-                "even the smallest precision needs {}; free that much, decode fewer lanes, or choose a smaller model",
+                "even the smallest precision needs {}; free that much, or choose a smaller model",
                 bytes_text(least)
             )
         } else {

@@ -5,7 +5,9 @@ use crate::models::builtin;
 use crate::models::card::{Conditions, ModelDefaults};
 use crate::models::checkpoint::{Family, Identified, Opened};
 use crate::models::decoder::Decoder;
+use crate::models::defaults;
 use crate::models::error::ModelError;
+use crate::models::generation_config::GenerationConfig;
 use crate::models::imagenet;
 use crate::models::layout::TokenLayout;
 use crate::models::linear::Precision;
@@ -20,7 +22,6 @@ use crate::models::shapes::TensorShapes;
 use crate::models::tokenizer::TokenizerInfo;
 use crate::models::transformer::CodeRange;
 use crate::models::weights::{HeadRows, Weights};
-use crate::sampling::Sampling;
 use candle_nn::VarBuilder;
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
@@ -113,7 +114,8 @@ fn llamagen(part: DecoderPart<'_>) -> Result<LoadedDecoder, ModelError> {
     let (layout, defaults) = (config.layout(), config.defaults());
     let (positions, number) = (config.cls_token_num, config.num_classes);
     let is_text = config.caption_dim.is_some();
-    let weights = Weights::new(part.builder, part.precision);
+    let precision = part.precision;
+    let weights = Weights::new(part.builder, precision);
     let decoder = LlamagenDecoder::load(&weights, config)?;
     if !is_text {
         let (decoder, conditions) = (Box::new(decoder), classes(number));
@@ -121,7 +123,7 @@ fn llamagen(part: DecoderPart<'_>) -> Result<LoadedDecoder, ModelError> {
     }
     let encoder =
         part.text_encoder.ok_or(ModelError::Internal("a caption model without text encoder"))?;
-    let captions = Captions::new(&encoder, positions)?;
+    let captions = Captions::new(&encoder, positions, precision)?;
     let conditions = Conditions::Prompts(captions.prompts()?);
     let decoder = Box::new(decoder.with_caption_encoder(Arc::new(captions)));
     Ok(LoadedDecoder { decoder, layout, conditions, defaults })
@@ -142,8 +144,8 @@ fn simple_ar(part: DecoderPart<'_>) -> Result<LoadedDecoder, ModelError> {
         });
         (PromptTemplate::markers("<|t2i|>", "<|soi|>"), grammar.transpose()?, builtin::defaults())
     } else {
-        let source = "SimpleAR's generator (constant scale); its top-k of 64 000 keeps every code.";
-        (simple_ar_template(), None, prompt_defaults(6.0, 0.0, None, source))
+        let generation = GenerationConfig::beside(&part.folder)?;
+        (simple_ar_template(), None, defaults::simple_ar(&generation))
     };
     let text = read_file(&part.folder.join("tokenizer.json"))?;
     let prompts = Arc::new(PromptBook::new(&text, template, limit, grammar)?);
@@ -186,12 +188,12 @@ fn lumina(part: DecoderPart<'_>) -> Result<LoadedDecoder, ModelError> {
     let weights = Weights::new(part.builder, part.precision);
     let codes = CodeRange { offset, count };
     let decoder = Lumina::load(&config, codes, size, HeadRows::Codes, &weights, prompts.clone())?;
-    let source = "Lumina-mGPT 2.0's README (scale 4, which its own schedule keeps constant).";
+    let generation = GenerationConfig::beside(&part.folder)?;
     Ok(LoadedDecoder {
         layout: decoder.layout().clone(),
         decoder: Box::new(decoder),
         conditions: Conditions::Prompts(prompts),
-        defaults: prompt_defaults(4.0, 0.0, Some(4096), source),
+        defaults: defaults::lumina(size, &generation),
     })
 }
 
@@ -203,18 +205,4 @@ fn room(positions: usize, image_tokens: usize) -> Result<usize, ModelError> {
              smaller grid"
         ))
     })
-}
-
-fn prompt_defaults(
-    guidance_scale: f32,
-    cosine_power: f32,
-    top_k: Option<usize>,
-    source: &str,
-) -> ModelDefaults {
-    ModelDefaults {
-        guidance_scale,
-        cosine_power,
-        sampling: Sampling { temperature: 1.0, top_k, top_p: 1.0, seed: 7 },
-        source: source.into(),
-    }
 }

@@ -6,6 +6,7 @@
 
 mod captions;
 mod decoders;
+mod grid_that_fits;
 mod tokenizers;
 
 use crate::models::card::{Model, ModelCard, ModelIdentity};
@@ -19,6 +20,7 @@ use crate::models::linear::Precision;
 use crate::models::shapes::TensorShapes;
 use crate::models::tokenizer::ImageTokenizer;
 use decoders::DecoderPart;
+use grid_that_fits::with_grid_that_fits;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
@@ -234,7 +236,11 @@ fn open_parts(
         .ok_or_else(missing)?;
     check_grid(&identified, request.grid)?;
     let precision = request.precision.unwrap_or_else(|| default_precision(&identified));
-    plan(&inspection, &identified, request, surroundings).check(&identified.name, precision)?;
+    plan(&inspection, &identified, request, surroundings)
+        .check(&identified.name, precision)
+        .map_err(|error| {
+            with_grid_that_fits(error, &inspection, &identified, request, surroundings)
+        })?;
 
     let Inspection { decoder, tokenizer, text_encoder, .. } = inspection;
     let (decoder, tokenizer) = (decoder.ok_or_else(missing)?, tokenizer.ok_or_else(missing)?);

@@ -3,8 +3,18 @@
 //!
 //! The original is a video decoder. For one frame a temporal kernel sees three copies of the frame,
 //! so it is a 1×1 convolution with its taps summed, and is folded into the 3×3 convolution before it.
-//! Keys are those of `decoder.jit`. Verified on a miniature with the original's key names; the
-//! real file was not at hand.
+//! Keys are those of `decoder.jit`.
+//!
+//! A partial preview shows the rows drawn so far and nothing below them: only they and one row of
+//! stand-ins under them are decoded, so a picture costs what it shows. Inside the drawn rows it is not
+//! yet final: every norm runs over all channels and places of the strip, and the middle attention over
+//! all its places, so colours shift a little as rows are added; the last drawn row changes most, because
+//! the row under it is a copy. Cost at the published size: `cargo bench --bench previews`.
+//!
+//! Verified on a miniature with the original's key names (`tests/golden_cosmos.rs`): codes of the whole
+//! quantizer, features after each module, pixels. The real `decoder.jit` was not at hand.
+
+mod haar;
 
 use crate::models::error::ModelError;
 use crate::models::layout::TokenLayout;
@@ -12,10 +22,12 @@ use crate::models::tokenizer::conv2d::Conv2d;
 use crate::models::tokenizer::feature_map::FeatureMap;
 use crate::models::tokenizer::fsq::FiniteScalarQuantizer;
 use crate::models::tokenizer::grid::{decode_strip, swatches_of_fields};
+use crate::models::tokenizer::residual::{ConvolutionForm, FeatureNorm, ResidualBlock};
 use crate::models::tokenizer::spatial_attention::SpatialAttention;
 use crate::models::tokenizer::{ImageTokenizer, TokenizerInfo};
 use crate::models::weights::Weights;
 use candle_core::Tensor;
+use haar::inverse_haar;
 use image::RgbImage;
 
 /// Levels of the quantizer: 64 000 codes.
@@ -28,15 +40,19 @@ const NORM_EPS: f64 = 1e-6;
 /// Rows of stand-ins decoded below the drawn ones.
 const ROWS_BELOW: usize = 1;
 
+/// A convolution over the frame and one over time, folded; 1×1 ones stand alone.
+const FORM: ConvolutionForm =
+    ConvolutionForm { square: factorized, point: plain, shortcut: "nin_shortcut.conv3d.weight" };
+
 /// The decoder.
 pub struct CosmosDecoder {
     info: TokenizerInfo,
     quantizer: FiniteScalarQuantizer,
     post_quant_conv: Conv2d,
     conv_in: Conv2d,
-    block_1: ResidualBlock,
+    block_1: ResidualBlock<FrameNorm>,
     attention: MidAttention,
-    block_2: ResidualBlock,
+    block_2: ResidualBlock<FrameNorm>,
     /// Coarsest first, with the number the checkpoint gives it.
     levels: Vec<(usize, Level)>,
     norm_out: FrameNorm,
@@ -71,9 +87,9 @@ impl CosmosDecoder {
             },
             post_quant_conv: plain(&weights.pp("post_quant_conv"))?,
             conv_in: factorized(&decoder.pp("conv_in"))?,
-            block_1: ResidualBlock::load(&mid.pp("block_1"))?,
+            block_1: ResidualBlock::load(&mid.pp("block_1"), FORM)?,
             attention: MidAttention::load(&mid.pp("attn_1"))?,
-            block_2: ResidualBlock::load(&mid.pp("block_2"))?,
+            block_2: ResidualBlock::load(&mid.pp("block_2"), FORM)?,
             levels,
             norm_out: FrameNorm::load(&decoder.pp("norm_out"))?,
             conv_out: factorized(&decoder.pp("conv_out"))?,
@@ -128,22 +144,22 @@ impl CosmosDecoder {
         visit: &mut dyn FnMut(&str, &FeatureMap),
     ) -> Result<FeatureMap, ModelError> {
         let values = codes.iter().flat_map(|&code| self.quantizer.values(code)).collect();
-        let x = FeatureMap::new(rows, columns, self.quantizer.channels(), values)?;
-        visit("inv_quant", &x);
-        let x = self.post_quant_conv.forward(&x)?;
+        let codes = FeatureMap::new(rows, columns, self.quantizer.channels(), values)?;
+        visit("inv_quant", &codes);
+        let x = self.post_quant_conv.forward(&codes)?;
         visit("post_quant_conv", &x);
         let mut x = self.conv_in.forward(&x)?;
         visit("conv_in", &x);
-        x = self.block_1.forward(&x)?;
+        x = self.block_1.forward(&x, &codes)?;
         visit("mid.block_1", &x);
-        self.attention.forward(&mut x)?;
+        self.attention.forward(&mut x, &codes)?;
         visit("mid.attn_1", &x);
-        x = self.block_2.forward(&x)?;
+        x = self.block_2.forward(&x, &codes)?;
         visit("mid.block_2", &x);
         for (index, level) in &self.levels {
-            x = level.forward(x, *index, visit)?;
+            x = level.forward(x, &codes, *index, visit)?;
         }
-        self.norm_out.forward(&mut x);
+        self.norm_out.apply(&mut x, &codes)?;
         visit("norm_out", &x);
         x.silu();
         let mut x = self.conv_out.forward(&x)?;
@@ -176,7 +192,7 @@ impl ImageTokenizer for CosmosDecoder {
 
 /// One resolution, and the way up to the next finer one.
 struct Level {
-    blocks: Vec<ResidualBlock>,
+    blocks: Vec<ResidualBlock<FrameNorm>>,
     upsample: Option<Upsample>,
 }
 
@@ -184,7 +200,7 @@ impl Level {
     fn load(weights: &Weights<'_>, index: usize, count: usize) -> Result<Self, ModelError> {
         let blocks = (0..)
             .take_while(|&block| has_block(weights, block))
-            .map(|block| ResidualBlock::load(&weights.pp("block").pp(block)))
+            .map(|block| ResidualBlock::load(&weights.pp("block").pp(block), FORM))
             .collect::<Result<Vec<_>, _>>()?;
         // The coarsest level doubles only the picture; its `conv1` is in the file but unused.
         let temporal = index + 1 < count;
@@ -200,11 +216,12 @@ impl Level {
     fn forward(
         &self,
         mut x: FeatureMap,
+        codes: &FeatureMap,
         index: usize,
         visit: &mut dyn FnMut(&str, &FeatureMap),
     ) -> Result<FeatureMap, ModelError> {
         for (block_index, block) in self.blocks.iter().enumerate() {
-            x = block.forward(&x)?;
+            x = block.forward(&x, codes)?;
             visit(&format!("up.{index}.block.{block_index}"), &x);
         }
         if let Some(upsample) = &self.upsample {
@@ -217,49 +234,6 @@ impl Level {
 
 fn has_block(level: &Weights<'_>, block: usize) -> bool {
     level.contains(&format!("block.{block}.conv1.0.conv3d.weight"))
-}
-
-/// `shortcut(x) + conv2(silu(norm2(conv1(silu(norm1(x))))))`.
-struct ResidualBlock {
-    norm1: FrameNorm,
-    conv1: Conv2d,
-    norm2: FrameNorm,
-    conv2: Conv2d,
-    shortcut: Option<Conv2d>,
-}
-
-impl ResidualBlock {
-    fn load(weights: &Weights<'_>) -> Result<Self, ModelError> {
-        let shortcut = weights.contains("nin_shortcut.conv3d.weight");
-        Ok(Self {
-            norm1: FrameNorm::load(&weights.pp("norm1"))?,
-            conv1: factorized(&weights.pp("conv1"))?,
-            norm2: FrameNorm::load(&weights.pp("norm2"))?,
-            conv2: factorized(&weights.pp("conv2"))?,
-            shortcut: shortcut.then(|| plain(&weights.pp("nin_shortcut"))).transpose()?,
-        })
-    }
-
-    fn parameters(&self) -> u64 {
-        let convolutions = [Some(&self.conv1), Some(&self.conv2), self.shortcut.as_ref()];
-        let convolutions: u64 = convolutions.into_iter().flatten().map(Conv2d::parameters).sum();
-        convolutions + self.norm1.parameters() + self.norm2.parameters()
-    }
-
-    fn forward(&self, x: &FeatureMap) -> Result<FeatureMap, ModelError> {
-        let mut inner = x.clone();
-        self.norm1.forward(&mut inner);
-        inner.silu();
-        let mut inner = self.conv1.forward(&inner)?;
-        self.norm2.forward(&mut inner);
-        inner.silu();
-        let mut out = self.conv2.forward(&inner)?;
-        match &self.shortcut {
-            Some(shortcut) => out.add(&shortcut.forward(x)?)?,
-            None => out.add(x)?,
-        }
-        Ok(out)
-    }
 }
 
 /// Spatial attention, then temporal attention over the single frame: a softmax over one position is
@@ -293,12 +267,12 @@ impl MidAttention {
             + self.temporal_out.parameters()
     }
 
-    fn forward(&self, x: &mut FeatureMap) -> Result<(), ModelError> {
+    fn forward(&self, x: &mut FeatureMap, codes: &FeatureMap) -> Result<(), ModelError> {
         let mut inner = x.clone();
-        self.spatial_norm.forward(&mut inner);
+        self.spatial_norm.apply(&mut inner, codes)?;
         x.add(&self.spatial.forward(&inner)?)?;
         let mut inner = x.clone();
-        self.temporal_norm.forward(&mut inner);
+        self.temporal_norm.apply(&mut inner, codes)?;
         x.add(&self.temporal_out.forward(&self.temporal_value.forward(&inner)?)?)
     }
 }
@@ -340,7 +314,7 @@ struct FrameNorm {
     bias: Vec<f32>,
 }
 
-impl FrameNorm {
+impl FeatureNorm for FrameNorm {
     fn load(weights: &Weights<'_>) -> Result<Self, ModelError> {
         let weights = weights.pp("norm");
         let weight = weights.tensor_as_stored("weight")?.to_vec1::<f32>()?;
@@ -352,8 +326,9 @@ impl FrameNorm {
         (self.weight.len() + self.bias.len()) as u64
     }
 
-    fn forward(&self, x: &mut FeatureMap) {
+    fn apply(&self, x: &mut FeatureMap, _codes: &FeatureMap) -> Result<(), ModelError> {
         x.group_norm(1, &self.weight, &self.bias, NORM_EPS);
+        Ok(())
     }
 }
 
@@ -392,36 +367,4 @@ fn factorized(weights: &Weights<'_>) -> Result<Conv2d, ModelError> {
     let bias = (bias + temporal_bias)?;
     let weight = weight.reshape((outputs, inputs, kernel, kernel))?;
     Conv2d::new(&weight, bias.to_vec1()?, 1, kernel / 2)
-}
-
-/// One round of the inverse Haar transform for the last frame. Channel `(4 t + 2 y + x) C + c` is the
-/// band (t, y, x), 0 low and 1 high, of channel c: the later frame is low - high in time, even lines
-/// are low + high, odd ones low - high.
-fn inverse_haar(x: &FeatureMap) -> Result<FeatureMap, ModelError> {
-    if !x.channels.is_multiple_of(8) {
-        return Err(ModelError::Internal("channels that are no Haar bands"));
-    }
-    let channels = x.channels / 8;
-    let (height, width) = (2 * x.height, 2 * x.width);
-    let mut data = vec![0.0; height * width * channels];
-    for (place, bands) in x.data.chunks_exact(x.channels).enumerate() {
-        let (row, column) = (place / x.width, place % x.width);
-        for channel in 0..channels {
-            let band = |index: usize| bands[index * channels + channel];
-            let frame = |y: usize, x: usize| band(2 * y + x) - band(4 + 2 * y + x);
-            let (low, right) = (frame(0, 0), frame(0, 1));
-            let (down, both) = (frame(1, 0), frame(1, 1));
-            let pixels = [
-                low + right + down + both,
-                low - right + down - both,
-                low + right - down - both,
-                low - right - down + both,
-            ];
-            for (index, pixel) in pixels.into_iter().enumerate() {
-                let (y, x) = (2 * row + index / 2, 2 * column + index % 2);
-                data[(y * width + x) * channels + channel] = pixel;
-            }
-        }
-    }
-    FeatureMap::new(height, width, channels, data)
 }

@@ -9,14 +9,14 @@ use crate::models::error::ModelError;
 use crate::models::layout::TokenLayout;
 use crate::models::shapes::TensorShapes;
 use crate::models::tokenizer::blocks::{
-    NormStyle, PixelAttention, ResidualBlock, ResidualStyle, Shortcut, convolution, downsample,
-    downsample_convolution, upsample, weights_error,
+    Convolution, NormStyle, PixelAttention, ResidualBlock, ResidualStyle, Shortcut, convolution,
+    downsample, downsample_convolution, upsample, weights_error,
 };
 use crate::models::tokenizer::codebook::Codebook;
 use crate::models::tokenizer::pixels::{rgb_image, signed_byte};
 use crate::models::tokenizer::{ImageTokenizer, TokenizerInfo, partial};
 use candle_core::Tensor;
-use candle_nn::{Conv2d, GroupNorm, Module, VarBuilder};
+use candle_nn::{GroupNorm, Module, VarBuilder};
 use image::RgbImage;
 use serde::Deserialize;
 
@@ -105,7 +105,7 @@ impl LlamagenVqConfig {
 struct Level {
     residual: Vec<ResidualBlock>,
     attention: Vec<PixelAttention>,
-    resample: Option<Conv2d>,
+    resample: Option<Convolution>,
 }
 
 impl Level {
@@ -176,13 +176,13 @@ impl Middle {
 pub struct LlamagenVq {
     info: TokenizerInfo,
     codebook: Codebook,
-    post_quant_conv: Conv2d,
-    conv_in: Conv2d,
+    post_quant_conv: Convolution,
+    conv_in: Convolution,
     mid: Middle,
     /// Lowest resolution first; all but the last double the size.
     levels: Vec<Level>,
     norm_out: GroupNorm,
-    conv_out: Conv2d,
+    conv_out: Convolution,
 }
 
 impl LlamagenVq {
@@ -265,6 +265,10 @@ impl LlamagenVq {
         }
         Ok(self.conv_out.forward(&self.norm_out.forward(&x)?.silu()?)?)
     }
+
+    fn picture(&self, vectors: &Tensor) -> Result<RgbImage, ModelError> {
+        rgb_image(&self.decode_vectors(vectors, &mut |_| ())?.squeeze(0)?, signed_byte)
+    }
 }
 
 impl ImageTokenizer for LlamagenVq {
@@ -273,32 +277,24 @@ impl ImageTokenizer for LlamagenVq {
     }
 
     fn decode(&self, tokens: &[Option<u32>], layout: &TokenLayout) -> Result<RgbImage, ModelError> {
-        let vectors = partial::grid_vectors(&self.codebook, tokens, layout)?;
-        let pixels = self.decode_vectors(&vectors, &mut |_| ())?;
-        rgb_image(&pixels.squeeze(0)?, signed_byte)
+        self.picture(&partial::grid_vectors(&self.codebook, tokens, layout)?)
     }
 
     fn swatches(&self, codes: &[u32]) -> Result<Vec<RgbImage>, ModelError> {
-        partial::convolutional_swatches(
-            &self.codebook,
-            codes,
-            self.info.pixels_per_token,
-            |vectors| {
-                rgb_image(&self.decode_vectors(vectors, &mut |_| ())?.squeeze(0)?, signed_byte)
-            },
-        )
+        let side = self.info.pixels_per_token;
+        partial::convolutional_swatches(&self.codebook, codes, side, |code| self.picture(code))
     }
 }
 
 /// The encoder: pictures to code vectors.
 pub struct LlamagenVqEncoder {
-    conv_in: Conv2d,
+    conv_in: Convolution,
     /// Full resolution first; all but the last halve the size.
     levels: Vec<Level>,
     mid: Middle,
     norm_out: GroupNorm,
-    conv_out: Conv2d,
-    quant_conv: Conv2d,
+    conv_out: Convolution,
+    quant_conv: Convolution,
 }
 
 impl LlamagenVqEncoder {

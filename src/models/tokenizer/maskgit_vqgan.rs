@@ -10,13 +10,14 @@ use crate::models::error::ModelError;
 use crate::models::layout::TokenLayout;
 use crate::models::shapes::TensorShapes;
 use crate::models::tokenizer::blocks::{
-    NormStyle, ResidualBlock, ResidualStyle, Shortcut, convolution, upsample, weights_error,
+    Convolution, NormStyle, ResidualBlock, ResidualStyle, Shortcut, convolution, upsample,
+    weights_error,
 };
 use crate::models::tokenizer::codebook::Codebook;
 use crate::models::tokenizer::pixels::{rgb_image, unit_byte};
 use crate::models::tokenizer::{ImageTokenizer, TokenizerInfo, partial};
 use candle_core::Tensor;
-use candle_nn::{Conv2d, GroupNorm, Module, VarBuilder};
+use candle_nn::{GroupNorm, Module, VarBuilder};
 use image::RgbImage;
 use serde::Deserialize;
 
@@ -111,12 +112,12 @@ fn run(blocks: &[ResidualBlock], x: Tensor) -> Result<Tensor, ModelError> {
 pub struct MaskgitVqgan {
     info: TokenizerInfo,
     codebook: Codebook,
-    conv_in: Conv2d,
+    conv_in: Convolution,
     mid: Vec<ResidualBlock>,
     /// Lowest resolution first; all but the last double the size.
-    levels: Vec<(Vec<ResidualBlock>, Option<Conv2d>)>,
+    levels: Vec<(Vec<ResidualBlock>, Option<Convolution>)>,
     norm_out: GroupNorm,
-    conv_out: Conv2d,
+    conv_out: Convolution,
 }
 
 impl MaskgitVqgan {
@@ -190,6 +191,10 @@ impl MaskgitVqgan {
         }
         Ok(self.conv_out.forward(&self.norm_out.forward(&x)?.silu()?)?)
     }
+
+    fn picture(&self, vectors: &Tensor) -> Result<RgbImage, ModelError> {
+        rgb_image(&self.decode_vectors(vectors, &mut |_| ())?.squeeze(0)?, unit_byte)
+    }
 }
 
 impl ImageTokenizer for MaskgitVqgan {
@@ -198,29 +203,23 @@ impl ImageTokenizer for MaskgitVqgan {
     }
 
     fn decode(&self, tokens: &[Option<u32>], layout: &TokenLayout) -> Result<RgbImage, ModelError> {
-        let vectors = partial::grid_vectors(&self.codebook, tokens, layout)?;
-        let pixels = self.decode_vectors(&vectors, &mut |_| ())?;
-        rgb_image(&pixels.squeeze(0)?, unit_byte)
+        self.picture(&partial::grid_vectors(&self.codebook, tokens, layout)?)
     }
 
     fn swatches(&self, codes: &[u32]) -> Result<Vec<RgbImage>, ModelError> {
-        partial::convolutional_swatches(
-            &self.codebook,
-            codes,
-            self.info.pixels_per_token,
-            |vectors| rgb_image(&self.decode_vectors(vectors, &mut |_| ())?.squeeze(0)?, unit_byte),
-        )
+        let side = self.info.pixels_per_token;
+        partial::convolutional_swatches(&self.codebook, codes, side, |code| self.picture(code))
     }
 }
 
 /// The encoder: pictures to codes.
 pub struct MaskgitVqganEncoder {
-    conv_in: Conv2d,
+    conv_in: Convolution,
     /// Full resolution first; all but the last halve the size.
     levels: Vec<Vec<ResidualBlock>>,
     mid: Vec<ResidualBlock>,
     norm_out: GroupNorm,
-    conv_out: Conv2d,
+    conv_out: Convolution,
 }
 
 impl MaskgitVqganEncoder {

@@ -14,6 +14,7 @@ pub mod maskgit_vqgan;
 pub mod movq;
 pub mod partial;
 pub mod pixels;
+pub mod residual;
 pub mod spatial_attention;
 pub mod winograd;
 

@@ -2,14 +2,23 @@
 //! (reference/checkpoints/text-to-image.md B4).
 //!
 //! Every norm is a *spatial norm*: a group norm whose scale and shift come from the code vectors at the
-//! same place. Keys are those of `movqgan_270M.ckpt`. Verified on a miniature; the real file was not
-//! at hand.
+//! same place. Keys are those of `movqgan_270M.ckpt`.
+//!
+//! A partial preview shows the rows drawn so far and nothing below them: only they and one row of
+//! stand-ins under them are decoded, so a picture costs what it shows. Inside the drawn rows it is not
+//! yet final: group norms and the attentions of the middle and the coarsest level see the whole strip, so
+//! colours shift a little as rows are added; the last drawn row changes most, because the row under it
+//! is a copy. Cost at the published size: `cargo bench --bench previews`.
+//!
+//! Verified on a miniature (`tests/golden_movq.rs`): features after each module, pixels, both
+//! containers. The real file was not at hand.
 
 use crate::models::error::ModelError;
 use crate::models::layout::TokenLayout;
 use crate::models::tokenizer::conv2d::Conv2d;
 use crate::models::tokenizer::feature_map::FeatureMap;
 use crate::models::tokenizer::grid::{decode_strip, swatches_of_fields};
+use crate::models::tokenizer::residual::{ConvolutionForm, FeatureNorm, ResidualBlock};
 use crate::models::tokenizer::spatial_attention::SpatialAttention;
 use crate::models::tokenizer::{ImageTokenizer, TokenizerInfo};
 use crate::models::weights::Weights;
@@ -20,6 +29,12 @@ const NORM_EPS: f64 = 1e-6;
 /// Rows of stand-ins decoded below the drawn ones.
 const ROWS_BELOW: usize = 1;
 
+const FORM: ConvolutionForm = ConvolutionForm {
+    square: Conv2d::load_stored,
+    point: Conv2d::load_stored,
+    shortcut: "nin_shortcut.weight",
+};
+
 /// The decoder with its codebook.
 pub struct MovqDecoder {
     info: TokenizerInfo,
@@ -28,9 +43,9 @@ pub struct MovqDecoder {
     code_channels: usize,
     post_quant_conv: Conv2d,
     conv_in: Conv2d,
-    block_1: ResidualBlock,
+    block_1: ResidualBlock<SpatialNorm>,
     attention: Attention,
-    block_2: ResidualBlock,
+    block_2: ResidualBlock<SpatialNorm>,
     /// Coarsest first, with the number the checkpoint gives it.
     levels: Vec<(usize, Level)>,
     norm_out: SpatialNorm,
@@ -69,9 +84,9 @@ impl MovqDecoder {
             code_channels,
             post_quant_conv: Conv2d::load_stored(&weights.pp("post_quant_conv"))?,
             conv_in: Conv2d::load_stored(&decoder.pp("conv_in"))?,
-            block_1: ResidualBlock::load(&mid.pp("block_1"))?,
+            block_1: ResidualBlock::load(&mid.pp("block_1"), FORM)?,
             attention: Attention::load(&mid.pp("attn_1"))?,
-            block_2: ResidualBlock::load(&mid.pp("block_2"))?,
+            block_2: ResidualBlock::load(&mid.pp("block_2"), FORM)?,
             levels,
             norm_out: SpatialNorm::load(&decoder.pp("norm_out"))?,
             conv_out: Conv2d::load_stored(&decoder.pp("conv_out"))?,
@@ -131,7 +146,7 @@ impl MovqDecoder {
         for (index, level) in &self.levels {
             x = level.forward(x, &codes, *index, visit)?;
         }
-        self.norm_out.forward(&mut x, &codes)?;
+        self.norm_out.apply(&mut x, &codes)?;
         x.silu();
         let x = self.conv_out.forward(&x)?;
         visit("conv_out", &x);
@@ -159,7 +174,7 @@ impl ImageTokenizer for MovqDecoder {
 
 /// One resolution, and the way up to the next finer one.
 struct Level {
-    blocks: Vec<(ResidualBlock, Option<Attention>)>,
+    blocks: Vec<(ResidualBlock<SpatialNorm>, Option<Attention>)>,
     upsample: Option<Conv2d>,
 }
 
@@ -172,7 +187,7 @@ impl Level {
                 let attention = attention
                     .then(|| Attention::load(&weights.pp("attn").pp(block)))
                     .transpose()?;
-                Ok((ResidualBlock::load(&weights.pp("block").pp(block))?, attention))
+                Ok((ResidualBlock::load(&weights.pp("block").pp(block), FORM)?, attention))
             })
             .collect::<Result<Vec<_>, ModelError>>()?;
         let upsample = weights.pp("upsample").pp("conv");
@@ -214,51 +229,6 @@ fn has_block(level: &Weights<'_>, block: usize) -> bool {
     level.contains(&format!("block.{block}.conv1.weight"))
 }
 
-/// `shortcut(x) + conv2(silu(norm2(conv1(silu(norm1(x))))))`.
-struct ResidualBlock {
-    norm1: SpatialNorm,
-    conv1: Conv2d,
-    norm2: SpatialNorm,
-    conv2: Conv2d,
-    shortcut: Option<Conv2d>,
-}
-
-impl ResidualBlock {
-    fn load(weights: &Weights<'_>) -> Result<Self, ModelError> {
-        let shortcut = weights.contains("nin_shortcut.weight");
-        Ok(Self {
-            norm1: SpatialNorm::load(&weights.pp("norm1"))?,
-            conv1: Conv2d::load_stored(&weights.pp("conv1"))?,
-            norm2: SpatialNorm::load(&weights.pp("norm2"))?,
-            conv2: Conv2d::load_stored(&weights.pp("conv2"))?,
-            shortcut: shortcut
-                .then(|| Conv2d::load_stored(&weights.pp("nin_shortcut")))
-                .transpose()?,
-        })
-    }
-
-    fn parameters(&self) -> u64 {
-        let convolutions = [Some(&self.conv1), Some(&self.conv2), self.shortcut.as_ref()];
-        let convolutions: u64 = convolutions.into_iter().flatten().map(Conv2d::parameters).sum();
-        convolutions + self.norm1.parameters() + self.norm2.parameters()
-    }
-
-    fn forward(&self, x: &FeatureMap, codes: &FeatureMap) -> Result<FeatureMap, ModelError> {
-        let mut inner = x.clone();
-        self.norm1.forward(&mut inner, codes)?;
-        inner.silu();
-        let mut inner = self.conv1.forward(&inner)?;
-        self.norm2.forward(&mut inner, codes)?;
-        inner.silu();
-        let mut out = self.conv2.forward(&inner)?;
-        match &self.shortcut {
-            Some(shortcut) => out.add(&shortcut.forward(x)?)?,
-            None => out.add(x)?,
-        }
-        Ok(out)
-    }
-}
-
 /// `x + attention(norm(x))`.
 struct Attention {
     norm: SpatialNorm,
@@ -280,7 +250,7 @@ impl Attention {
 
     fn forward(&self, x: &mut FeatureMap, codes: &FeatureMap) -> Result<(), ModelError> {
         let mut inner = x.clone();
-        self.norm.forward(&mut inner, codes)?;
+        self.norm.apply(&mut inner, codes)?;
         x.add(&self.inner.forward(&inner)?)
     }
 }
@@ -294,7 +264,7 @@ struct SpatialNorm {
     shift: Conv2d,
 }
 
-impl SpatialNorm {
+impl FeatureNorm for SpatialNorm {
     fn load(weights: &Weights<'_>) -> Result<Self, ModelError> {
         let norm = weights.pp("norm_layer");
         let weight = norm.tensor_as_stored("weight")?.to_vec1::<f32>()?;
@@ -316,7 +286,7 @@ impl SpatialNorm {
             + self.shift.parameters()
     }
 
-    fn forward(&self, x: &mut FeatureMap, codes: &FeatureMap) -> Result<(), ModelError> {
+    fn apply(&self, x: &mut FeatureMap, codes: &FeatureMap) -> Result<(), ModelError> {
         let (scale, shift) = (self.scale.forward(codes)?, self.shift.forward(codes)?);
         if scale.channels != x.channels || shift.channels != x.channels {
             return Err(ModelError::Internal("a spatial norm of another width"));
