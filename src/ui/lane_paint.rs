@@ -46,8 +46,6 @@ pub struct Marks {
     pub focus: Option<usize>,
     /// The token being drawn.
     pub drawing: Option<usize>,
-    /// The first token at which the first two lanes part, once drawn.
-    pub divergence: Option<usize>,
 }
 
 /// Paints a lane's content; the painter's clip rectangle says how much of it is seen.
@@ -70,17 +68,25 @@ pub fn paint(painter: &Painter, geometry: &LaneGeometry, look: &LaneLook, palett
     paint_beside(painter, geometry, look, palette);
 }
 
-/// Paints the marks over a lane.
-pub fn paint_marks(painter: &Painter, geometry: &LaneGeometry, marks: Marks, palette: &Palette) {
+/// Paints the marks over a lane; `divergences` are steps where lanes part from the first one, with the
+/// lanes' colours.
+pub fn paint_marks(
+    painter: &Painter,
+    geometry: &LaneGeometry,
+    marks: Marks,
+    divergences: &[(usize, Color32)],
+    palette: &Palette,
+) {
     let painter = &painter.with_clip_rect(geometry.viewport);
     let rect_of = |step: Option<usize>| step.and_then(|step| geometry.rect_of_step(step));
     if let Some(rect) = rect_of(marks.drawing) {
         let stroke = Stroke::new(1.5, palette.accent);
         painter.rect_stroke(rect, 1.0, stroke, StrokeKind::Inside);
     }
-    if let Some(rect) = rect_of(marks.divergence) {
-        let radius = (0.42 * rect.width()).clamp(4.0, 7.0);
-        diamond(painter, rect.center(), radius, palette.mark(), palette.mark_shadow());
+    for (step, nested, colour) in nested(divergences) {
+        let Some(rect) = rect_of(Some(step)) else { continue };
+        let radius = (0.42 * rect.width()).clamp(5.0, 8.0) - 2.5 * nested as f32;
+        diamond(painter, rect.center(), radius, colour, palette.mark_shadow());
     }
     if let Some(rect) = rect_of(marks.focus) {
         painter.rect_stroke(
@@ -109,6 +115,13 @@ pub fn paint_outlines(
             painter.rect_stroke(rect.shrink(inset), 1.0, stroke, StrokeKind::Inside);
         }
     }
+}
+
+/// Marks of several lanes at one step lie in one another: each with how many lie around it.
+pub fn nested(marks: &[(usize, Color32)]) -> Vec<(usize, usize, Color32)> {
+    let around = |index: usize, step| marks.iter().take(index).filter(|(s, _)| *s == step).count();
+    let marks = marks.iter().enumerate();
+    marks.map(|(index, &(step, colour))| (step, around(index, step), colour)).collect()
 }
 
 /// The mark of the first token where two lanes part, on images, timeline and plots.
@@ -190,5 +203,17 @@ fn paint_beside(painter: &Painter, geometry: &LaneGeometry, look: &LaneLook, pal
             painter.rect_filled(rect, 1.0, palette.undrawn());
         }
         painter.rect_stroke(rect, 1.0, border, StrokeKind::Inside);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_at_one_step_nest() {
+        let (a, b) = (Color32::RED, Color32::BLUE);
+        let marks = nested(&[(7, a), (9, b), (7, b), (7, a)]);
+        assert_eq!(marks, [(7, 0, a), (9, 0, b), (7, 1, b), (7, 2, a)]);
     }
 }

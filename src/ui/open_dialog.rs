@@ -22,7 +22,7 @@ const PATH: Hint = Hint::new("Opens the file or folder at this path; press Enter
 /// Width of what stands in the dialog.
 const WIDTH: f32 = 600.0;
 /// Least height of what stands between title and buttons, so that the dialog seldom changes its size.
-const BODY: f32 = 250.0;
+const BODY: f32 = 300.0;
 /// Height of title, messages, buttons and margins.
 const AROUND: f32 = 190.0;
 

@@ -40,7 +40,7 @@ const WEIGHTS: Hint = Hint::new(
 );
 const COPY: Hint = Hint::new("Copies the file's name.", "");
 /// Notes shown at most; a folder of downloads may have many other files.
-const NOTES: usize = 4;
+const NOTES: usize = 2;
 
 /// Families with the names of their files, as their authors publish them.
 const MODELS: [[&str; 3]; 6] = [
@@ -64,7 +64,7 @@ pub(super) fn models(ui: &mut Ui) {
     );
     ui.add_space(8.0);
     Grid::new("models").num_columns(3).spacing(vec2(24.0, 6.0)).show(ui, |ui| {
-        for title in ["Model", "Decoder", "With it"] {
+        for title in ["Model", "Decoder", "Needed with it"] {
             ui.label(RichText::new(title).small().color(colours.secondary));
         }
         ui.end_row();

@@ -121,6 +121,7 @@ impl Dialogs for SystemDialogs {
         rfd::FileDialog::new()
             .set_title(title)
             .add_filter("Weights", &["safetensors", "pt", "pth", "bin", "ckpt", "jit", "json"])
+            .add_filter("All files", &["*"])
             .pick_files()
     }
 

@@ -6,6 +6,7 @@
 
 use crate::models::checkpoint::files;
 use crate::models::checkpoint::identify::{Conditioning, Family, Geometry, Identified, Role};
+use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -191,5 +192,8 @@ pub(crate) fn candidates(need: &CompanionNeed, model: &Path, caches: &[PathBuf])
             }
         }
     }
+    // A file of the usual name is one of any name, too.
+    let mut seen = HashSet::new();
+    places.retain(|place| seen.insert(place.clone()));
     places
 }

@@ -139,9 +139,9 @@ pub fn inspect(paths: &[PathBuf], options: &InspectOptions) -> Result<Inspection
             _ => {
                 let opened = Opened::open(path, options.weight_set.as_deref())
                     // Tokenizers have no such entry; only decoders keep averages.
-                    .or_else(|error| match options.weight_set {
-                        Some(_) => Opened::open(path, None).map_err(|_| error),
-                        None => Err(error),
+                    .or_else(|error| match Opened::open(path, None) {
+                        Ok(opened) if opened.identified.role() != Role::Decoder => Ok(opened),
+                        _ => Err(error),
                     })?;
                 place(&mut found, opened, path)?;
             }
@@ -177,7 +177,7 @@ fn place_folder(
                 place(found, opened, folder)?;
             }
             Err(error) => {
-                found.notes.push(format!("{} was left out: {error}", file_name(file)));
+                found.notes.push(left_out(file, &error));
                 first_error.get_or_insert(error);
             }
         }
@@ -289,12 +289,19 @@ fn complete_need(
                 return Ok(());
             }
             Err(error) => {
-                found.notes.push(format!("{} was left out: {error}", file_name(&candidate)))
+                found.notes.push(left_out(&candidate, &error));
             }
         }
     }
     found.missing.push(need);
     Ok(())
+}
+
+/// Says once which file it is and why.
+fn left_out(file: &Path, error: &CheckpointError) -> String {
+    let text = error.to_string();
+    let reason = text.strip_suffix(&format!(": {}", file.display())).unwrap_or(&text);
+    format!("{} was left out: {reason}", file_name(file))
 }
 
 /// Whether a tokenizer or text encoder belongs to a decoder.

@@ -125,7 +125,7 @@ fn open_parts(
     let files = [decoder.container.files(), tokenizer.container.files()].concat();
     let parts = Parts { decoder, tokenizer, text_encoder, identified, precision };
     let (parts, sha256) = while_hashing(&files, progress, || parts.load(request, progress))?;
-    Ok(parts.into_model(sha256))
+    Ok(parts.into_model(request.weight_set.as_deref(), sha256))
 }
 
 /// What is opened, before any weight is read.
@@ -171,14 +171,17 @@ impl Parts {
 }
 
 impl LoadedParts {
-    fn into_model(self, sha256: String) -> Model {
+    fn into_model(self, weight_set: Option<&str>, sha256: String) -> Model {
         let Self { decoder: LoadedDecoder { decoder, layout, conditions, mut defaults }, .. } = self;
+        let name = card_name(&self.identified, layout.rows(), layout.columns());
+        // Other weights of one file are another model, too.
+        let name = weight_set.map_or(name.clone(), |set| format!("{name}, {set} weights"));
         // A filter that keeps every code is none.
         let codes = decoder.info().codebook_size;
         defaults.sampling.top_k = defaults.sampling.top_k.filter(|&k| k < codes);
         let card = ModelCard {
             identity: ModelIdentity {
-                name: card_name(&self.identified, layout.rows(), layout.columns()),
+                name,
                 family: self.identified.family.to_string(),
                 sha256,
                 precision: self.precision,
