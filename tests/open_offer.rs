@@ -31,7 +31,8 @@ fn costs_follow_the_grid() {
     let fits = |side| offer.precisions_at((side, side))[0].fits;
     assert_eq!((fits(128), fits(256)), (Some(true), Some(false)));
     // Weights that fix the grid fix the cost.
-    let fixed = self::offer(&self::request("rar/model/rar_tiny.bin", "rar_tokenizer/weights.safetensors"));
+    let fixed =
+        self::offer(&self::request("rar/model/rar_tiny.bin", "rar_tokenizer/weights.safetensors"));
     assert_eq!(fixed.precisions_at((8, 8)), fixed.precisions_at((99, 99)));
 }
 
@@ -156,7 +157,8 @@ fn every_weight_set_of_a_training_file_is_offered_and_loaded() {
     assert_ne!(ema, model);
     request.weight_set = set("average");
     assert!(message(&request).contains("there is no entry \"average\""), "{}", message(&request));
-    let weights = |set| Container::open_weight_set(&file, set).unwrap().tensor("norm.weight").unwrap();
+    let weights =
+        |set| Container::open_weight_set(&file, set).unwrap().tensor("norm.weight").unwrap();
     let numbers = |set| weights(set).to_vec1::<f32>().unwrap();
     assert_ne!(numbers(None), numbers(Some("ema")));
 }

@@ -213,6 +213,56 @@ fn a_folder_dropped_onto_the_window_is_looked_at() {
 }
 
 #[test]
+fn files_over_the_window_are_told_what_a_drop_does() {
+    let mut window = window(&["alitok/model/alitok_tiny.bin"]);
+    let over = |window: &mut Window| {
+        let path = Some(PathBuf::from("/models/AliTok.pth"));
+        let file = egui::HoveredFile { path, ..egui::HoveredFile::default() };
+        window.input_mut().hovered_files = vec![file];
+        window.run_steps(2);
+    };
+    assert!(window.query_by_label("Drop to open a model").is_none());
+    over(&mut window);
+    window.get_by_label("Drop to open a model");
+    window.get_by_label("AliTok.pth");
+    window.input_mut().hovered_files.clear();
+    choose(&mut window, "Choose files…");
+    wait(&mut window, "the offer", looked);
+    assert!(window.query_by_label("Drop to open a model").is_none());
+    over(&mut window);
+    window.get_by_label("Drop to add what is missing");
+}
+
+#[test]
+fn weights_of_a_training_file_are_chosen_in_the_dialog() {
+    let mut window = window(&["llamagen/containers/train_full.pt"]);
+    // Its number of heads stands in no tensor.
+    choose(&mut window, "Choose files…");
+    wait(&mut window, "the refusal", looked);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("train.pt");
+    std::fs::copy(golden("llamagen/containers/train_full.pt"), &file).expect("a copy");
+    std::fs::write(folder.path().join("config.json"), r#"{"n_head": 2}"#).expect("a file");
+    window.input_mut().dropped_files.push(Arc::new(Dropped(file)));
+    let found = |app: &StudioApp| {
+        let dialog = app.state.shell.opening.as_ref();
+        dialog.is_some_and(|dialog| looked(app) && dialog.problem().is_none())
+    };
+    wait(&mut window, "the offer", found);
+    let chosen = |window: &Window, set: &str| {
+        let dialog = window.state().state.shell.opening.as_ref().expect("the dialog");
+        dialog.weight_set() == Some(set)
+    };
+    assert!(chosen(&window, "model"));
+    window.get_by_label("ema").click();
+    wait(&mut window, "the other weights", |app| {
+        found(app)
+            && app.state.shell.opening.as_ref().is_some_and(|d| d.weight_set() == Some("ema"))
+    });
+    window.get_by_label("model");
+}
+
+#[test]
 fn a_recent_model_is_opened_from_the_menu() {
     let mut window = window(&[]);
     let before = name(window.state());

@@ -121,7 +121,11 @@ fn describe(offer: &ModelOffer) -> String {
     if let [taken, others @ ..] = offer.weight_sets.as_slice() {
         let named = |set: &Option<String>| set.clone().unwrap_or_else(|| "the file's own".into());
         let others: Vec<String> = others.iter().map(named).collect();
-        lines.push(format!("weights: {}; --weight-set also takes {}", named(taken), others.join(", ")));
+        lines.push(format!(
+            "weights: {}; --weight-set also takes {}",
+            named(taken),
+            others.join(", ")
+        ));
     }
     lines.extend(offer.notes.iter().map(|note| format!("note: {note}")));
     if offer.without_decoder {

@@ -3,7 +3,7 @@
 use crate::ui::fonts;
 use crate::ui::state::State;
 use crate::ui::theme::palette;
-use egui::{Align2, FontId, Id, LayerId, Order, Stroke, StrokeKind, vec2};
+use egui::{Area, FontId, Id, Label, Order, Rect, RichText, Stroke, StrokeKind, vec2};
 use egui_material_icons::icons::ICON_UPLOAD_FILE;
 
 /// Covers the window while files are over it.
@@ -20,19 +20,23 @@ pub fn show(ctx: &egui::Context, state: &State) {
         return;
     }
     let colours = palette(ctx);
-    let painter = ctx.layer_painter(LayerId::new(Order::Debug, Id::unique("drop hint")));
     let rect = ctx.content_rect();
-    painter.rect_filled(rect, 0.0, colours.window.gamma_multiply(0.88));
-    let frame = rect.shrink(16.0);
-    painter.rect_stroke(frame, 12.0, Stroke::new(2.0, colours.accent), StrokeKind::Inside);
-    let title = FontId::new(22.0, fonts::semibold());
-    let icon = FontId::new(48.0, egui::FontFamily::Proportional);
-    let centre = rect.center();
-    let (align, upload) = (Align2::CENTER_CENTER, ICON_UPLOAD_FILE.codepoint);
-    painter.text(centre - vec2(0.0, 56.0), align, upload, icon, colours.accent);
-    painter.text(centre, align, words(state), title, colours.text);
-    let secondary = FontId::proportional(fonts::TEXT);
-    painter.text(centre + vec2(0.0, 32.0), align, listed(&files), secondary, colours.secondary);
+    // Above the dialog, too.
+    let area = Area::new(Id::unique("drop hint")).order(Order::Tooltip).fixed_pos(rect.min);
+    area.interactable(false).constrain(false).show(ctx, |ui| {
+        let painter = ui.painter();
+        painter.rect_filled(rect, 0.0, colours.window.gamma_multiply(0.88));
+        let line = Stroke::new(2.0, colours.accent);
+        painter.rect_stroke(rect.shrink(16.0), 12.0, line, StrokeKind::Inside);
+        let mut put = |y: f32, height: f32, text: RichText| {
+            let centre = rect.center() + vec2(0.0, y);
+            let line = Rect::from_center_size(centre, vec2(rect.width() - 64.0, height));
+            ui.put(line, Label::new(text).selectable(false).truncate());
+        };
+        put(-56.0, 48.0, ICON_UPLOAD_FILE.rich_text().size(44.0).color(colours.accent));
+        put(0.0, 30.0, RichText::new(words(state)).font(FontId::new(22.0, fonts::semibold())));
+        put(32.0, 20.0, RichText::new(listed(&files)).color(colours.secondary));
+    });
 }
 
 fn words(state: &State) -> &'static str {
@@ -44,7 +48,8 @@ fn words(state: &State) -> &'static str {
 /// The first names; some systems tell none.
 fn listed(files: &[String]) -> String {
     const SHOWN: usize = 3;
-    let named: Vec<&str> = files.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
+    let named: Vec<&str> =
+        files.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
     let more = named.len().saturating_sub(SHOWN);
     let shown = named.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
     if more > 0 { format!("{shown} and {more} more") } else { shown }

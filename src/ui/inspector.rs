@@ -13,7 +13,7 @@ use crate::ui::top_tokens::{self, Swatches, TopView};
 use egui::{Align, Label, Layout, RichText, ScrollArea, Stroke, Ui, UiBuilder, vec2};
 
 /// Height of a line of numbers.
-const LINE: f32 = 20.0;
+const LINE: f32 = 19.0;
 /// Width from which numbers and top tokens stand beside each other.
 const TWO_COLUMNS: f32 = 540.0;
 /// Shortest time between two requests for swatches while the token changes, in seconds.
@@ -73,7 +73,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
         if !wide {
             title(ui, &token, how);
             token.figures(ui, &mut pictures);
-            ui.add_space(14.0);
+            ui.add_space(10.0);
             top_tokens::show(ui, &mut top, &mut pictures);
             return;
         }

@@ -83,7 +83,7 @@ pub fn paint_marks(
         let stroke = Stroke::new(1.5, palette.accent);
         painter.rect_stroke(rect, 1.0, stroke, StrokeKind::Inside);
     }
-    for (step, nested, colour) in nested(divergences) {
+    for (step, nested, colour) in nested(divergences, 0) {
         let Some(rect) = rect_of(Some(step)) else { continue };
         let radius = (0.42 * rect.width()).clamp(5.0, 8.0) - 2.5 * nested as f32;
         diamond(painter, rect.center(), radius, colour, palette.mark_shadow());
@@ -117,9 +117,12 @@ pub fn paint_outlines(
     }
 }
 
-/// Marks of several lanes at one step lie in one another: each with how many lie around it.
-pub fn nested(marks: &[(usize, Color32)]) -> Vec<(usize, usize, Color32)> {
-    let around = |index: usize, step| marks.iter().take(index).filter(|(s, _)| *s == step).count();
+/// Marks of several lanes that are at most `within` steps apart lie in one another: each with how many
+/// lie around it.
+pub fn nested(marks: &[(usize, Color32)], within: usize) -> Vec<(usize, usize, Color32)> {
+    let around = |index: usize, step: usize| {
+        marks.iter().take(index).filter(|(other, _)| other.abs_diff(step) <= within).count()
+    };
     let marks = marks.iter().enumerate();
     marks.map(|(index, &(step, colour))| (step, around(index, step), colour)).collect()
 }
@@ -213,7 +216,8 @@ mod tests {
     #[test]
     fn marks_at_one_step_nest() {
         let (a, b) = (Color32::RED, Color32::BLUE);
-        let marks = nested(&[(7, a), (9, b), (7, b), (7, a)]);
-        assert_eq!(marks, [(7, 0, a), (9, 0, b), (7, 1, b), (7, 2, a)]);
+        let marks = [(7, a), (9, b), (7, b), (7, a)];
+        assert_eq!(nested(&marks, 0), [(7, 0, a), (9, 0, b), (7, 1, b), (7, 2, a)]);
+        assert_eq!(nested(&marks, 2), [(7, 0, a), (9, 1, b), (7, 2, b), (7, 3, a)]);
     }
 }

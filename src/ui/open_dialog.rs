@@ -149,6 +149,11 @@ impl OpenDialog {
         !self.looking && (self.found.is_some() || self.problem.is_some())
     }
 
+    /// Key of the weights that are taken, where a file holds several.
+    pub fn weight_set(&self) -> Option<&str> {
+        self.found.as_ref()?.offer.weight_sets.first()?.as_deref()
+    }
+
     /// Why the files chosen last cannot be opened.
     pub fn problem(&self) -> Option<&str> {
         self.problem.as_deref()
@@ -162,6 +167,8 @@ pub fn show(ctx: &egui::Context, state: &mut State) {
     let Some(dialog) = &mut shell.opening else { return };
     let colours = palette(ctx);
     let frame = Frame::window(&ctx.global_style()).inner_margin(20).fill(colours.panel);
+    // Esc in the field leaves the field.
+    let typing = ctx.memory(|memory| memory.focused()).is_some_and(|id| id == path_id());
     let mut close = false;
     let modal = Modal::new(Id::unique("open model")).frame(frame).show(ctx, |ui| {
         ui.set_width(WIDTH);
@@ -184,8 +191,6 @@ pub fn show(ctx: &egui::Context, state: &mut State) {
         let opened = buttons(ui, dialog, shell.saving, actions);
         close = opened;
     });
-    // Esc in the field leaves the field.
-    let typing = ctx.memory(|memory| memory.focused()).is_some_and(|id| id == path_id());
     if close || (modal.should_close() && !typing) {
         shell.opening = None;
     }
@@ -274,11 +279,21 @@ fn path_id() -> Id {
 /// For those who have a path at hand, and for systems without file dialogs.
 fn path_field(ui: &mut Ui, path: &mut String, actions: &mut Vec<Action>) {
     let width = ui.available_width().min(180.0);
-    let field = TextEdit::singleline(path).id(path_id()).hint_text("or a path").desired_width(width);
+    let field =
+        TextEdit::singleline(path).id(path_id()).hint_text("or a path").desired_width(width);
     let response = PATH.on(ui.add(field)).accessible_name("Path");
     let entered = response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
     if entered && !path.trim().is_empty() {
-        actions.push(Action::LookAtModel(vec![PathBuf::from(path.trim())]));
+        actions.push(Action::LookAtModel(vec![typed_path(path.trim())]));
+    }
+}
+
+/// As a shell reads it: a tilde in front is the person's own folder.
+fn typed_path(text: &str) -> PathBuf {
+    let home = directories::BaseDirs::new().map(|dirs| dirs.home_dir().to_path_buf());
+    match (text.strip_prefix("~/"), home) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => PathBuf::from(text),
     }
 }
 
@@ -292,8 +307,7 @@ fn button(
     let colour = if strong { colours.on_accent } else { colours.text };
     let content = (icon.rich_text().size(16.0).color(colour), RichText::new(text).color(colour));
     let button = Button::new(content).corner_radius(CORNER).min_size(vec2(0.0, 28.0));
-    let button =
-        if strong { button.fill(colours.accent).stroke(Stroke::NONE) } else { button };
+    let button = if strong { button.fill(colours.accent).stroke(Stroke::NONE) } else { button };
     ui.add(button).accessible_name(text)
 }
 
@@ -378,6 +392,13 @@ mod tests {
         dialog.show_offer(offer(true, None, 0));
         let request = dialog.found.as_ref().unwrap().request();
         assert_eq!((request.precision, request.grid), (Some(Precision::Int8), Some((24, 24))));
+    }
+
+    #[test]
+    fn typed_paths_know_the_home_folder() {
+        assert_eq!(typed_path("/a/b.pt"), PathBuf::from("/a/b.pt"));
+        let home = typed_path("~/b.pt");
+        assert!(home.is_absolute() && home.ends_with("b.pt"));
     }
 
     #[test]

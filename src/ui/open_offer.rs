@@ -10,9 +10,7 @@ use crate::ui::fonts;
 use crate::ui::open_dialog::{Found, capital};
 use crate::ui::theme::palette;
 use egui::{Align, DragValue, Grid, Label, Layout, RichText, Ui, vec2};
-use egui_material_icons::icons::{
-    ICON_CHECK_CIRCLE, ICON_CONTENT_COPY, ICON_INFO, ICON_WARNING,
-};
+use egui_material_icons::icons::{ICON_CHECK_CIRCLE, ICON_CONTENT_COPY, ICON_INFO, ICON_WARNING};
 
 const PRECISION: Hint = Hint::new(
     "How the decoder's weights are held in memory. Smaller takes less memory and is faster, and moves every logit a little.",
@@ -63,6 +61,14 @@ pub(super) fn models(ui: &mut Ui) {
         .wrap(),
     );
     ui.add_space(8.0);
+    table(ui);
+    ui.add_space(8.0);
+    let text = "Also as safetensors. What a model needs beside its decoder is looked for in the same folder and in the Hugging Face cache.";
+    ui.add(Label::new(RichText::new(text).small().color(colours.secondary)).wrap());
+}
+
+fn table(ui: &mut Ui) {
+    let colours = palette(ui.ctx());
     Grid::new("models").num_columns(3).spacing(vec2(24.0, 6.0)).show(ui, |ui| {
         for title in ["Model", "Decoder", "Needed with it"] {
             ui.label(RichText::new(title).small().color(colours.secondary));
@@ -75,9 +81,6 @@ pub(super) fn models(ui: &mut Ui) {
             ui.end_row();
         }
     });
-    ui.add_space(8.0);
-    let text = "Also as safetensors. What a model needs beside its decoder is looked for in the same folder and in the Hugging Face cache.";
-    ui.add(Label::new(RichText::new(text).small().color(colours.secondary)).wrap());
 }
 
 /// A file's name; what is none stands as text.
@@ -124,6 +127,8 @@ fn missing(ui: &mut Ui, offer: &ModelOffer, actions: &mut Vec<Action>) {
     if offer.without_decoder {
         let text = "A decoder is missing; choose its file as well.";
         controls::message_line(ui, ICON_WARNING, colours.warning, text);
+        ui.add_space(8.0);
+        table(ui);
     }
     for part in &offer.missing {
         ui.add_space(4.0);

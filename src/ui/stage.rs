@@ -42,10 +42,7 @@ pub fn marks(run: Option<&RunView>, cursor: &Cursor, focus: Option<usize>) -> Ma
     let Some(run) = run else { return Marks::default() };
     let newest = run.steps_done();
     let decoding = !run.status.is_over() && cursor.following && newest < run.steps();
-    Marks {
-        focus: focus.filter(|&step| step < run.steps()),
-        drawing: decoding.then_some(newest),
-    }
+    Marks { focus: focus.filter(|&step| step < run.steps()), drawing: decoding.then_some(newest) }
 }
 
 /// For each lane the first token that differs from the first lane's, once it is drawn.

@@ -252,8 +252,11 @@ fn bar(
     if response.has_focus() {
         painter.circle_stroke(knob, 10.0, Stroke::new(1.5, palette.accent));
     }
-    let parted: Vec<_> = divergences(run, palette).map(|(step, name)| (step, name.colour)).collect();
-    for (step, nested, colour) in nested(&parted) {
+    let parted: Vec<_> =
+        divergences(run, palette).map(|(step, name)| (step, name.colour)).collect();
+    // Closer than this they would hide one another.
+    let within = (6.0 * steps as f32 / track.width().max(1.0)) as usize;
+    for (step, nested, colour) in nested(&parted, within) {
         let at = pos2(mark(step), track.top() - 7.0);
         diamond(&painter, at, 5.5 - 2.0 * nested as f32, colour, palette.panel);
     }

@@ -248,10 +248,14 @@ fn drawn_line(
         centre::lane_dot(ui, name.colour);
         if view.names.len() > 2 {
             // As wide as the longest of these names.
-            ui.allocate_ui_with_layout(vec2(46.0, LINE), Layout::left_to_right(Align::Center), |ui| {
-                ui.set_min_width(46.0);
-                ui.add(Label::new(secondary(name.short(), palette)).extend());
-            });
+            ui.allocate_ui_with_layout(
+                vec2(46.0, LINE),
+                Layout::left_to_right(Align::Center),
+                |ui| {
+                    ui.set_min_width(46.0);
+                    ui.add(Label::new(secondary(name.short(), palette)).extend());
+                },
+            );
         } else {
             ui.add(Label::new(secondary(name.label, palette)));
         }

@@ -234,10 +234,7 @@ impl Container {
     }
 
     fn missing(&self, name: &str) -> CheckpointError {
-        CheckpointError::MissingTensor {
-            tensor: name.to_owned(),
-            path: self.path().to_path_buf(),
-        }
+        CheckpointError::MissingTensor { tensor: name.to_owned(), path: self.path().to_path_buf() }
     }
 
     /// A `VarBuilder` that reads each tensor from the file when a model asks for it, as f32 on the CPU.

@@ -141,7 +141,8 @@ impl TensorEntry {
 
     /// Whether its first rows can be read without the rest, or the rest is at most `whole` bytes.
     pub(crate) fn readable_in_part(&self, whole: u64) -> bool {
-        let plain = matches!(self.place.stored, Stored::Plain { .. }) && self.place.strides.is_none();
+        let plain =
+            matches!(self.place.stored, Stored::Plain { .. }) && self.place.strides.is_none();
         self.dtype.is_float() && (plain || self.place.stored.length() <= whole)
     }
 

@@ -95,7 +95,10 @@ impl Inspection {
             return Ok(());
         }
         let name = &decoder.identified.name;
-        Err(CheckpointError::MissingCompanion(format!("{name} needs {}", requests.join(". It needs "))))
+        Err(CheckpointError::MissingCompanion(format!(
+            "{name} needs {}",
+            requests.join(". It needs ")
+        )))
     }
 
     /// What the decoder needs and was not found; nothing without a decoder.
@@ -110,7 +113,8 @@ impl Inspection {
             parts.push(MissingPart {
                 what: "text tokenizer".into(),
                 file_names: vec!["tokenizer.json".into()],
-                advice: "download it from the same place as the weights into the same folder".into(),
+                advice: "download it from the same place as the weights into the same folder"
+                    .into(),
             });
         }
         parts

@@ -172,7 +172,8 @@ impl Parts {
 
 impl LoadedParts {
     fn into_model(self, weight_set: Option<&str>, sha256: String) -> Model {
-        let Self { decoder: LoadedDecoder { decoder, layout, conditions, mut defaults }, .. } = self;
+        let Self { decoder: LoadedDecoder { decoder, layout, conditions, mut defaults }, .. } =
+            self;
         let name = card_name(&self.identified, layout.rows(), layout.columns());
         // Other weights of one file are another model, too.
         let name = weight_set.map_or(name.clone(), |set| format!("{name}, {set} weights"));

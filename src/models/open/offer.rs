@@ -38,7 +38,9 @@ impl PrecisionOffer {
         let read = bytes_text(self.step_bytes);
         let difference = self.difference_text().map(|text| format!(", {text}")).unwrap_or_default();
         let speed = match self.reads_less {
-            less if less > 1.05 => format!("reads {read} a token (up to {less:.1} × as fast as f32)"),
+            less if less > 1.05 => {
+                format!("reads {read} a token (up to {less:.1} × as fast as f32)")
+            }
             _ => format!("reads {read} a token"),
         };
         format!("{}, {speed}{difference}", bytes_text(self.peak))
@@ -214,9 +216,10 @@ fn offer(
         without_decoder: decoder.is_none(),
         missing: inspection.lacking(),
         notes: inspection.notes.clone(),
-        weight_sets: inspection.decoder.as_ref().map_or_else(Vec::new, |decoder| {
-            weight_sets(request, decoder)
-        }),
+        weight_sets: inspection
+            .decoder
+            .as_ref()
+            .map_or_else(Vec::new, |decoder| weight_sets(request, decoder)),
         precisions: choices.map(|choices| precision_offers(&choices)).unwrap_or_default(),
         default_precision: decoder.map_or(Precision::F32, default_precision),
         grid: decoder.and_then(|decoder| decoder.grid),
