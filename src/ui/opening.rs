@@ -3,6 +3,7 @@
 
 use crate::models::open::{ModelOffer, OpenRequest};
 use crate::ui::app::StudioApp;
+use crate::ui::open_dialog::capital;
 use crate::ui::state::{ModelStatus, NoticeKind};
 use egui::Context;
 use std::path::PathBuf;
@@ -59,7 +60,7 @@ impl StudioApp {
         if state.card().is_none() {
             state.model = ModelStatus::Failed(message.clone());
         }
-        state.notify(NoticeKind::Error, message);
+        state.notify(NoticeKind::Error, capital(&message));
     }
 
     pub(super) fn load_model(&mut self, request: OpenRequest) {

@@ -96,6 +96,8 @@ pub fn show(ui: &mut Ui, view: &mut TopView, swatches: &mut Swatches) {
         return;
     }
     ui.add_space(4.0);
+    // Rows of the lists are no controls.
+    ui.spacing_mut().interact_size.y = LINE;
     lists(ui, view, record, swatches, palette);
     ui.add_space(8.0);
     for lane in 0..view.names.len() {
