@@ -294,6 +294,7 @@ fn the_engine_opens_and_keeps_the_old_model_when_it_cannot() {
     let found = until_end(&engine);
     let Some(Event::ModelFound(offer)) = found.last() else { panic!("nothing found") };
     assert!(offer.found[0].summary.contains("AliTok") && !offer.missing.is_empty());
+    assert!(offer.reclaimable > 100_000, "closing the model in use frees {}", offer.reclaimable);
 
     engine.open_model(OpenRequest::new([golden("alitok/model/nothing.bin")]));
     let failed = until_end(&engine);
