@@ -85,8 +85,8 @@ pub fn paint_marks(
     }
     for (step, nested, colour) in nested(divergences, 0) {
         let Some(rect) = rect_of(Some(step)) else { continue };
-        let radius = (0.42 * rect.width()).clamp(5.0, 8.0) - 2.5 * nested as f32;
-        diamond(painter, rect.center(), radius, colour, palette.mark_shadow());
+        let radius = (0.42 * rect.width()).clamp(5.0, 8.0);
+        nested_diamond(painter, rect.center(), radius, nested, colour, palette.mark_shadow());
     }
     if let Some(rect) = rect_of(marks.focus) {
         painter.rect_stroke(
@@ -127,8 +127,21 @@ pub fn nested(marks: &[(usize, Color32)], within: usize) -> Vec<(usize, usize, C
     marks.map(|(index, &(step, colour))| (step, around(index, step), colour)).collect()
 }
 
-/// The mark of the first token where two lanes part, on images, timeline and plots.
-pub fn diamond(painter: &Painter, centre: Pos2, radius: f32, fill: Color32, around: Color32) {
+/// The mark of the first token where two lanes part, on images and timeline, within `nested` others.
+pub fn nested_diamond(
+    painter: &Painter,
+    centre: Pos2,
+    radius: f32,
+    nested: usize,
+    fill: Color32,
+    around: Color32,
+) {
+    // Only the outermost has a ring: another would hide what lies around it.
+    let around = if nested == 0 { around } else { Color32::TRANSPARENT };
+    diamond(painter, centre, radius * 0.62f32.powi(nested as i32), fill, around);
+}
+
+fn diamond(painter: &Painter, centre: Pos2, radius: f32, fill: Color32, around: Color32) {
     let corners = |radius: f32| {
         [(0.0, -radius), (radius, 0.0), (0.0, radius), (-radius, 0.0)]
             .map(|(x, y)| centre + vec2(x, y))

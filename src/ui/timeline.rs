@@ -3,7 +3,7 @@
 
 use crate::ui::centre::{LaneName, icon_button, icon_toggle, lane_dot};
 use crate::ui::geometry::steps_per_row;
-use crate::ui::lane_paint::{diamond, nested};
+use crate::ui::lane_paint::{nested, nested_diamond};
 use crate::ui::state::{RunView, State};
 use crate::ui::theme::{self, Palette};
 use crate::ui::token_text;
@@ -258,7 +258,7 @@ fn bar(
     let within = (6.0 * steps as f32 / track.width().max(1.0)) as usize;
     for (step, nested, colour) in nested(&parted, within) {
         let at = pos2(mark(step), track.top() - 7.0);
-        diamond(&painter, at, 5.5 - 2.0 * nested as f32, colour, palette.panel);
+        nested_diamond(&painter, at, 6.5, nested, colour, palette.panel);
     }
 }
 
