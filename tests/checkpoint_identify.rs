@@ -7,7 +7,7 @@ use checkpoint_support::published::{
     Tensors, alitok, flan_t5_xl, gpt_tensors, lumina, manifests, qwen2, rar, tensors_of,
 };
 use checkpoint_support::{own_golden, sparse_safetensors};
-use softcfg_studio::models::checkpoint::memory::{self, RunSize};
+use softcfg_studio::models::checkpoint::memory::{self, Footprint, RunSize};
 use softcfg_studio::models::checkpoint::{
     CheckpointError, Conditioning, DecoderGeometry, Family, Geometry, GridSource, Identified,
     InspectOptions, Inspection, Opened, inspect,
@@ -351,7 +351,7 @@ fn the_cache_of_hugging_face_is_searched() {
             fs::write(model.join("refs/main"), "0123").unwrap();
             fs::create_dir(model.join("snapshots/9999")).unwrap();
         }
-        let options = InspectOptions { caches: vec![cache.clone()], weight_set: None };
+        let options = InspectOptions { caches: vec![cache.clone()], ..InspectOptions::default() };
         let found = inspect(std::slice::from_ref(&path), &options).unwrap();
         assert!(found.complete().is_ok());
     }
@@ -425,7 +425,7 @@ fn memory_is_estimated_and_refused_with_choices() {
         &gpt_tensors(&manifests["gpt"]["c2i_3B_384"]),
     );
     let run = RunSize { rows: 4, positions: 577 };
-    let need = |precision| memory::need(&model, None, None, precision, run);
+    let need = |precision| Footprint::of(&model, None, None, precision).need(run);
     // Every weight of this model is a matrix, a table or a norm: 4, 2 and about 1 byte.
     assert_eq!(need(Precision::F32).weights, 3_096_659_200 * 4);
     let norms = 49 * 3200;
@@ -454,14 +454,14 @@ fn memory_is_estimated_and_refused_with_choices() {
     let t5 = identified("model.safetensors", "F32", 4, &flan_t5_xl());
     for (precision, bytes_each) in [(Precision::F32, 4), (Precision::Bf16, 2), (Precision::Int8, 2)]
     {
-        let with = memory::need(&t2i, None, Some(&t5), precision, run);
-        let without = memory::need(&t2i, None, None, precision, run);
+        let with = Footprint::of(&t2i, None, Some(&t5), precision).need(run);
+        let without = Footprint::of(&t2i, None, None, precision).need(run);
         assert_eq!(with.weights, without.weights);
         assert_eq!(with.text_encoder, bytes_each * t5.parameters);
         assert!(with.peak > without.peak + GB);
     }
     let tied = identified("model.safetensors", "BF16", 2, &qwen2(215_672, 896, 24, 128, 4864));
-    let weights = memory::need(&tied, None, None, Precision::F32, run).weights;
+    let weights = Footprint::of(&tied, None, None, Precision::F32).need(run).weights;
     assert_eq!(weights, (tied.parameters + 64_000 * 896) * 4);
     #[cfg(target_os = "linux")]
     assert!(memory::free_memory().is_some_and(|bytes| bytes > 0));

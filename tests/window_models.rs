@@ -12,7 +12,7 @@ use softcfg_studio::models::open::OpenRequest;
 use softcfg_studio::ui::app::StudioApp;
 use softcfg_studio::ui::persistence::StoredSettings;
 use softcfg_studio::ui::saving::{Dialogs, ImageJob, Saving, Writers};
-use softcfg_studio::ui::state::{NoticeKind, RecentModel};
+use softcfg_studio::ui::state::RecentModel;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 type Window = Harness<'static, StudioApp>;
 
-/// Answers the dialogs with these files, one after the other.
+/// Answers the dialogs with these files or folders, one after the other.
 struct Answers(Mutex<Vec<PathBuf>>);
 
 impl Dialogs for Answers {
@@ -31,6 +31,9 @@ impl Dialogs for Answers {
     fn open(&self, _: &str) -> Option<Vec<PathBuf>> {
         let mut answers = self.0.lock().expect("no panic");
         (!answers.is_empty()).then(|| vec![answers.remove(0)])
+    }
+    fn folder(&self, title: &str) -> Option<PathBuf> {
+        self.open(title)?.pop()
     }
 }
 
@@ -71,9 +74,7 @@ fn window(files: &[&str]) -> Window {
             let engine = Engine::start(options).expect("threads");
             StudioApp::new(&creation.egui_ctx, engine, stored.clone())
                 .with_saving(Saving::with_dialogs(Arc::new(NoWriters), dialogs.clone()))
-                .with_model_opener(Box::new(|engine, paths| {
-                    engine.survey_model(OpenRequest::new(paths));
-                }))
+                .with_model_opener(Box::new(Engine::survey_model))
         });
     wait(&mut window, "the built-in model", |app| app.state.model_is_ready());
     window
@@ -90,6 +91,19 @@ fn wait(window: &mut Window, what: &str, mut done: impl FnMut(&StudioApp) -> boo
     window.step();
 }
 
+/// Opens the dialog and presses one of its buttons.
+fn choose(window: &mut Window, button: &str) {
+    window.key_press_modifiers(Modifiers::COMMAND, Key::O);
+    wait(window, "the dialog", |app| app.state.shell.opening.is_some());
+    window.get_by_label(button).click();
+    window.step();
+}
+
+/// The dialog shows what was found, or why nothing was.
+fn looked(app: &StudioApp) -> bool {
+    app.state.shell.opening.as_ref().is_some_and(|dialog| dialog.has_answer())
+}
+
 fn name(app: &StudioApp) -> String {
     app.state.card().map(|card| card.identity.name.clone()).unwrap_or_default()
 }
@@ -98,8 +112,8 @@ fn name(app: &StudioApp) -> String {
 fn a_model_is_found_completed_opened_and_drawn_with() {
     let mut window = window(&["rar/model/rar_tiny.bin", "rar_tokenizer/maskgit_vqgan_tiny.bin"]);
     let before = name(window.state());
-    window.key_press_modifiers(Modifiers::COMMAND, Key::O);
-    wait(&mut window, "the dialog", |app| app.state.shell.opening.is_some());
+    choose(&mut window, "Choose files…");
+    wait(&mut window, "the offer", looked);
     assert!(
         window.query_all_by_label_contains("RAR (width 32, 3 layers) decoder").next().is_some()
     );
@@ -113,7 +127,7 @@ fn a_model_is_found_completed_opened_and_drawn_with() {
     });
     assert!(window.query_by_label("Choose the missing file…").is_none());
     assert!(window.query_all_by_label_contains("MaskGIT-VQGAN image tokenizer").next().is_some());
-    assert!(window.query_all_by_label_contains("bf16: ").next().is_some());
+    assert!(window.query_all_by_label_contains("bf16, 16 bit").next().is_some());
     window.get_by_label("Open").click();
     wait(&mut window, "the model", |app| name(app) != before);
 
@@ -138,15 +152,24 @@ fn a_model_is_found_completed_opened_and_drawn_with() {
 
 #[test]
 fn a_file_that_is_no_model_leaves_everything_as_it_was() {
-    let mut window = window(&["rar/model/config.json"]);
+    let mut window = window(&["rar/model/config.json", "lumina/tiny"]);
     let before = name(window.state());
-    window.key_press_modifiers(Modifiers::COMMAND, Key::O);
-    wait(&mut window, "the refusal", |app| !app.state.notices.is_empty());
+    choose(&mut window, "Choose files…");
+    wait(&mut window, "the refusal", looked);
+    let problem = |app: &StudioApp| {
+        let dialog = app.state.shell.opening.as_ref().expect("the dialog stays");
+        dialog.problem().map(str::to_owned)
+    };
     let app = window.state();
-    assert_eq!(app.state.notices[0].kind, NoticeKind::Error);
-    assert!(app.state.notices[0].message.contains("config.json"));
+    assert!(problem(app).is_some_and(|text| text.contains("config.json")));
     assert_eq!(name(app), before);
-    assert!(!app.state.shell.surveying && app.state.shell.opening.is_none());
+    assert!(app.state.notices.is_empty() && !app.state.shell.surveying);
+    // Another choice from the same dialog.
+    window.get_by_label("Choose folder…").click();
+    wait(&mut window, "the folder", |app| looked(app) && problem(app).is_none());
+    assert!(window.query_all_by_label_contains("Lumina-mGPT").next().is_some());
+    window.get_by_label("Cancel").click();
+    wait(&mut window, "the end of the dialog", |app| app.state.shell.opening.is_none());
     window.get_by_label("Generate").click();
     wait(&mut window, "a run", |app| app.state.runs.len() == 1);
 }
@@ -155,8 +178,8 @@ fn a_file_that_is_no_model_leaves_everything_as_it_was() {
 fn the_dialog_can_be_left_and_nothing_is_loaded() {
     let mut window = window(&["alitok/model/alitok_tiny.bin"]);
     let before = name(window.state());
-    window.key_press_modifiers(Modifiers::COMMAND, Key::O);
-    wait(&mut window, "the dialog", |app| app.state.shell.opening.is_some());
+    choose(&mut window, "Choose files…");
+    wait(&mut window, "the offer", looked);
     window.get_by_label("Cancel").click();
     wait(&mut window, "the end of the dialog", |app| app.state.shell.opening.is_none());
     assert_eq!(name(window.state()), before);
@@ -180,13 +203,63 @@ impl egui::DroppedFile for Dropped {
 fn a_folder_dropped_onto_the_window_is_looked_at() {
     let mut window = window(&[]);
     window.input_mut().dropped_files.push(Arc::new(Dropped(golden("lumina/tiny"))));
-    wait(&mut window, "the dialog", |app| app.state.shell.opening.is_some());
+    wait(&mut window, "the offer", looked);
     assert!(window.query_all_by_label_contains("Lumina-mGPT").next().is_some());
     assert!(window.query_all_by_label_contains("movqgan_270M.ckpt").next().is_some());
     // The grid is a guess here, so it can be changed.
     window.get_by_label("Rows");
     window.key_press(Key::Escape);
     wait(&mut window, "the end of the dialog", |app| app.state.shell.opening.is_none());
+}
+
+#[test]
+fn files_over_the_window_are_told_what_a_drop_does() {
+    let mut window = window(&["alitok/model/alitok_tiny.bin"]);
+    let over = |window: &mut Window| {
+        let path = Some(PathBuf::from("/models/AliTok.pth"));
+        let file = egui::HoveredFile { path, ..egui::HoveredFile::default() };
+        window.input_mut().hovered_files = vec![file];
+        window.run_steps(2);
+    };
+    assert!(window.query_by_label("Drop to open a model").is_none());
+    over(&mut window);
+    window.get_by_label("Drop to open a model");
+    window.get_by_label("AliTok.pth");
+    window.input_mut().hovered_files.clear();
+    choose(&mut window, "Choose files…");
+    wait(&mut window, "the offer", looked);
+    assert!(window.query_by_label("Drop to open a model").is_none());
+    over(&mut window);
+    window.get_by_label("Drop to add what is missing");
+}
+
+#[test]
+fn weights_of_a_training_file_are_chosen_in_the_dialog() {
+    let mut window = window(&["llamagen/containers/train_full.pt"]);
+    // Its number of heads stands in no tensor.
+    choose(&mut window, "Choose files…");
+    wait(&mut window, "the refusal", looked);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("train.pt");
+    std::fs::copy(golden("llamagen/containers/train_full.pt"), &file).expect("a copy");
+    std::fs::write(folder.path().join("config.json"), r#"{"n_head": 2}"#).expect("a file");
+    window.input_mut().dropped_files.push(Arc::new(Dropped(file)));
+    let found = |app: &StudioApp| {
+        let dialog = app.state.shell.opening.as_ref();
+        dialog.is_some_and(|dialog| looked(app) && dialog.problem().is_none())
+    };
+    wait(&mut window, "the offer", found);
+    let chosen = |window: &Window, set: &str| {
+        let dialog = window.state().state.shell.opening.as_ref().expect("the dialog");
+        dialog.weight_set() == Some(set)
+    };
+    assert!(chosen(&window, "model"));
+    window.get_by_label("ema").click();
+    wait(&mut window, "the other weights", |app| {
+        found(app)
+            && app.state.shell.opening.as_ref().is_some_and(|d| d.weight_set() == Some("ema"))
+    });
+    window.get_by_label("model");
 }
 
 #[test]

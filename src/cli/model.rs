@@ -110,7 +110,7 @@ pub fn inspect(arguments: &Inspect) -> Result<()> {
 }
 
 fn describe(offer: &ModelOffer) -> String {
-    let mut lines = offer.found.clone();
+    let mut lines: Vec<String> = offer.found.iter().map(ToString::to_string).collect();
     if let Some(grid) = offer.grid {
         lines.push(format!("grid {} × {} from {}", grid.rows, grid.columns, grid.source));
     }
@@ -118,8 +118,20 @@ fn describe(offer: &ModelOffer) -> String {
         let fits = if choice.fits == Some(false) { "; does not fit in free memory" } else { "" };
         lines.push(format!("{}: {}{fits}", choice.precision, choice.cost()));
     }
+    if let [taken, others @ ..] = offer.weight_sets.as_slice() {
+        let named = |set: &Option<String>| set.clone().unwrap_or_else(|| "the file's own".into());
+        let others: Vec<String> = others.iter().map(named).collect();
+        lines.push(format!(
+            "weights: {}; --weight-set also takes {}",
+            named(taken),
+            others.join(", ")
+        ));
+    }
     lines.extend(offer.notes.iter().map(|note| format!("note: {note}")));
-    lines.extend(offer.missing.iter().map(|missing| format!("missing: {missing}")));
+    if offer.without_decoder {
+        lines.push("missing: a decoder; add its file".into());
+    }
+    lines.extend(offer.missing.iter().map(|part| format!("missing: {part}")));
     lines.into_iter().map(|line| line + "\n").collect()
 }
 

@@ -92,7 +92,9 @@ fn failure(error: &ModelError) -> Event {
 
 /// Says what lies at the paths of a request.
 pub(crate) fn survey(shared: &Shared, request: &OpenRequest) {
-    match open::survey(request, &Surroundings::of_this_machine()) {
+    let reclaimable = shared.held_bytes();
+    let surroundings = Surroundings { reclaimable, ..Surroundings::of_this_machine() };
+    match open::survey(request, &surroundings) {
         Ok(offer) => shared.outbox.send(Event::ModelFound(Arc::new(offer))),
         Err(error) => shared.outbox.send(Event::ModelFailed { message: error.to_string() }),
     }
@@ -105,7 +107,7 @@ pub(crate) fn open(
     mut surroundings: Surroundings,
     progress: &Arc<LoadProgress>,
 ) {
-    let offer = match open::survey(request, &surroundings) {
+    let offer = match open::survey_headers(request, &surroundings) {
         Ok(offer) => offer,
         Err(error) => return shared.outbox.send(failure(&error)),
     };
@@ -127,7 +129,7 @@ fn make_room(shared: &Shared, offer: &ModelOffer, surroundings: &mut Surrounding
     let (Some(free), Some(peak)) = (surroundings.free_memory, offer.peak(offer.precision())) else {
         return false;
     };
-    if !offer.missing.is_empty() || peak <= free {
+    if !offer.is_complete() || peak <= free {
         return false;
     }
     let held = shared.held_bytes();

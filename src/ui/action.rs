@@ -2,6 +2,7 @@
 
 use crate::engine::trace::RunId;
 use crate::models::open::OpenRequest;
+use std::path::PathBuf;
 
 /// A thing to do after the frame.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,8 +31,16 @@ pub enum Action {
     RequestSwatches(Vec<u32>),
     /// Put text on the clipboard.
     Copy(String),
-    /// Choose files of a model and open them.
+    /// Show the dialog for opening models.
     OpenModel,
+    /// Choose files of a model.
+    ChooseModelFiles,
+    /// Choose a folder with a model.
+    ChooseModelFolder,
+    /// Look at files or folders, together with those that lack something.
+    LookAtModel(Vec<PathBuf>),
+    /// Look at the same files again, asking for something else of them.
+    SurveyModel(OpenRequest),
     /// Load a model that was looked at.
     LoadModel(OpenRequest),
     /// Stop loading.

@@ -64,7 +64,11 @@ impl StudioApp {
             }
             Action::RequestSwatches(codes) => self.engine.request_swatches(codes),
             Action::Copy(text) => ctx.copy_text(text),
-            Action::OpenModel => self.save(ctx, Job::OpenModel),
+            Action::OpenModel => self.show_open_dialog(),
+            Action::ChooseModelFiles => self.save(ctx, Job::ChooseFiles),
+            Action::ChooseModelFolder => self.save(ctx, Job::ChooseFolder),
+            Action::LookAtModel(paths) => self.open_model(paths),
+            Action::SurveyModel(request) => self.survey_model(request),
             Action::LoadModel(request) => self.load_model(request),
             Action::CancelLoad => self.engine.cancel_load(),
             Action::LoadBuiltin => {

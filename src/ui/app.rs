@@ -15,7 +15,6 @@ use crate::ui::writers::ExportWriters;
 use crate::ui::{panels, settings_panel, theme};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use egui::{ColorImage, Context};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,8 +25,8 @@ const KEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// Pictures at other cursor positions that a lane keeps; scrubbing asks again for older ones.
 const PICTURES_KEPT: usize = 64;
 
-/// Opens model files; absent where the engine offers none.
-pub type ModelOpener = Box<dyn Fn(&Engine, Vec<PathBuf>)>;
+/// Looks at model files; absent where the engine offers none.
+pub type ModelOpener = Box<dyn Fn(&Engine, OpenRequest)>;
 
 /// The window.
 pub struct StudioApp {
@@ -154,15 +153,7 @@ impl StudioApp {
         let state = &mut self.state;
         match event {
             Event::ModelReady(card) => self.model_ready(ctx, card),
-            Event::ModelFailed { message } => {
-                (state.shell.loading, state.shell.surveying) = (None, false);
-                self.opening = None;
-                // The model before, if there is one, stays.
-                if state.card().is_none() {
-                    state.model = ModelStatus::Failed(message.clone());
-                }
-                state.notify(NoticeKind::Error, message);
-            }
+            Event::ModelFailed { message } => self.model_failed(message),
             Event::ModelFound(offer) => self.model_found(offer),
             Event::LoadProgress { name, fraction } => {
                 state.shell.loading = Some((name, fraction));

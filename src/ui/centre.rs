@@ -60,6 +60,16 @@ impl LaneName {
         lanes.map(|&kind| Self::new(kind, spec.step_norm(kind), palette)).collect()
     }
 
+    /// Name for narrow columns.
+    pub fn short(&self) -> &'static str {
+        match (self.kind, self.step_norm) {
+            (LaneKind::None, _) => "None",
+            (LaneKind::Cfg, _) => "CFG",
+            (LaneKind::SoftCfg, true) => "Soft",
+            (LaneKind::SoftCfg, false) | (LaneKind::SoftCfgNoStepNorm, _) => "Soft −N",
+        }
+    }
+
     /// What the lane's unconditional branch is, in a few words.
     pub fn summary(&self) -> &'static str {
         match (self.kind, self.step_norm) {

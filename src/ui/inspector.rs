@@ -1,7 +1,6 @@
 //! The inspector of one token: the hovered, else the pinned, else the one at the cursor. Its numbers
 //! in every lane, and what each branch wanted in one of them.
 
-use crate::engine::settings::LaneKind;
 use crate::engine::trace::{RunId, StepRecord};
 use crate::ui::action::Action;
 use crate::ui::centre::{self, LaneName, secondary};
@@ -11,10 +10,10 @@ use crate::ui::state::{RunView, State};
 use crate::ui::theme::{self, Palette};
 use crate::ui::token_text::{self, number};
 use crate::ui::top_tokens::{self, Swatches, TopView};
-use egui::{Align, Label, Layout, RichText, ScrollArea, Ui, UiBuilder, vec2};
+use egui::{Align, Label, Layout, RichText, ScrollArea, Stroke, Ui, UiBuilder, vec2};
 
 /// Height of a line of numbers.
-const LINE: f32 = 20.0;
+const LINE: f32 = 19.0;
 /// Width from which numbers and top tokens stand beside each other.
 const TWO_COLUMNS: f32 = 540.0;
 /// Shortest time between two requests for swatches while the token changes, in seconds.
@@ -74,7 +73,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
         if !wide {
             title(ui, &token, how);
             token.figures(ui, &mut pictures);
-            ui.add_space(14.0);
+            ui.add_space(10.0);
             top_tokens::show(ui, &mut top, &mut pictures);
             return;
         }
@@ -87,6 +86,24 @@ pub fn show(ui: &mut Ui, state: &mut State) {
         let mut right_ui = ui.new_child(UiBuilder::new().max_rect(right).id_salt("wanted"));
         top_tokens::show(&mut right_ui, &mut top, &mut pictures);
         ui.advance_cursor_after_rect(left_ui.min_rect().union(right_ui.min_rect()));
+    });
+}
+
+/// A lane's name over its column, among `lanes` of them.
+fn column_name(ui: &mut Ui, name: &LaneName, lanes: usize) {
+    let roomy = ui.available_width() >= 60.0;
+    let text = if lanes > 2 { name.short() } else { name.label };
+    let label = Label::new(RichText::new(text).small()).selectable(false).extend();
+    let response = ui.add(label);
+    if roomy {
+        centre::lane_dot(ui, name.colour);
+    } else {
+        let line = Stroke::new(2.0, name.colour);
+        ui.painter().hline(response.rect.x_range(), response.rect.bottom() + 1.5, line);
+    }
+    response.on_hover_ui(|ui| {
+        ui.label(RichText::new(name.label).strong());
+        ui.label(name.explanation());
     });
 }
 
@@ -232,7 +249,8 @@ impl Token<'_> {
         }
     }
 
-    /// Dot and name of each lane over its column.
+    /// Dot and name of each lane over its column; where both have no room, the name over a line in the
+    /// lane's colour.
     fn head(&self, ui: &mut Ui) {
         let width = self.column_width(ui);
         ui.allocate_ui_with_layout(
@@ -246,17 +264,7 @@ impl Token<'_> {
                         Layout::right_to_left(Align::Center),
                         |ui| {
                             ui.set_min_width(width);
-                            if width >= 64.0 {
-                                let short = match name.kind {
-                                    LaneKind::None => "none",
-                                    LaneKind::SoftCfgNoStepNorm => "no norm",
-                                    _ => name.label,
-                                };
-                                let text = RichText::new(short).small();
-                                ui.add(Label::new(text).truncate())
-                                    .on_hover_text(name.explanation());
-                            }
-                            centre::lane_dot(ui, name.colour);
+                            column_name(ui, name, self.names.len());
                         },
                     );
                 }

@@ -46,8 +46,6 @@ pub struct Marks {
     pub focus: Option<usize>,
     /// The token being drawn.
     pub drawing: Option<usize>,
-    /// The first token at which the first two lanes part, once drawn.
-    pub divergence: Option<usize>,
 }
 
 /// Paints a lane's content; the painter's clip rectangle says how much of it is seen.
@@ -70,17 +68,25 @@ pub fn paint(painter: &Painter, geometry: &LaneGeometry, look: &LaneLook, palett
     paint_beside(painter, geometry, look, palette);
 }
 
-/// Paints the marks over a lane.
-pub fn paint_marks(painter: &Painter, geometry: &LaneGeometry, marks: Marks, palette: &Palette) {
+/// Paints the marks over a lane; `divergences` are steps where lanes part from the first one, with the
+/// lanes' colours.
+pub fn paint_marks(
+    painter: &Painter,
+    geometry: &LaneGeometry,
+    marks: Marks,
+    divergences: &[(usize, Color32)],
+    palette: &Palette,
+) {
     let painter = &painter.with_clip_rect(geometry.viewport);
     let rect_of = |step: Option<usize>| step.and_then(|step| geometry.rect_of_step(step));
     if let Some(rect) = rect_of(marks.drawing) {
         let stroke = Stroke::new(1.5, palette.accent);
         painter.rect_stroke(rect, 1.0, stroke, StrokeKind::Inside);
     }
-    if let Some(rect) = rect_of(marks.divergence) {
-        let radius = (0.42 * rect.width()).clamp(4.0, 7.0);
-        diamond(painter, rect.center(), radius, palette.mark(), palette.mark_shadow());
+    for (step, nested, colour) in nested(divergences, 0) {
+        let Some(rect) = rect_of(Some(step)) else { continue };
+        let radius = (0.42 * rect.width()).clamp(5.0, 8.0);
+        nested_diamond(painter, rect.center(), radius, nested, colour, palette.mark_shadow());
     }
     if let Some(rect) = rect_of(marks.focus) {
         painter.rect_stroke(
@@ -111,8 +117,31 @@ pub fn paint_outlines(
     }
 }
 
-/// The mark of the first token where two lanes part, on images, timeline and plots.
-pub fn diamond(painter: &Painter, centre: Pos2, radius: f32, fill: Color32, around: Color32) {
+/// Marks of several lanes that are at most `within` steps apart lie in one another: each with how many
+/// lie around it.
+pub fn nested(marks: &[(usize, Color32)], within: usize) -> Vec<(usize, usize, Color32)> {
+    let around = |index: usize, step: usize| {
+        marks.iter().take(index).filter(|(other, _)| other.abs_diff(step) <= within).count()
+    };
+    let marks = marks.iter().enumerate();
+    marks.map(|(index, &(step, colour))| (step, around(index, step), colour)).collect()
+}
+
+/// The mark of the first token where two lanes part, on images and timeline, within `nested` others.
+pub fn nested_diamond(
+    painter: &Painter,
+    centre: Pos2,
+    radius: f32,
+    nested: usize,
+    fill: Color32,
+    around: Color32,
+) {
+    // Only the outermost has a ring: another would hide what lies around it.
+    let around = if nested == 0 { around } else { Color32::TRANSPARENT };
+    diamond(painter, centre, radius * 0.62f32.powi(nested as i32), fill, around);
+}
+
+fn diamond(painter: &Painter, centre: Pos2, radius: f32, fill: Color32, around: Color32) {
     let corners = |radius: f32| {
         [(0.0, -radius), (radius, 0.0), (0.0, radius), (-radius, 0.0)]
             .map(|(x, y)| centre + vec2(x, y))
@@ -190,5 +219,18 @@ fn paint_beside(painter: &Painter, geometry: &LaneGeometry, look: &LaneLook, pal
             painter.rect_filled(rect, 1.0, palette.undrawn());
         }
         painter.rect_stroke(rect, 1.0, border, StrokeKind::Inside);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_at_one_step_nest() {
+        let (a, b) = (Color32::RED, Color32::BLUE);
+        let marks = [(7, a), (9, b), (7, b), (7, a)];
+        assert_eq!(nested(&marks, 0), [(7, 0, a), (9, 0, b), (7, 1, b), (7, 2, a)]);
+        assert_eq!(nested(&marks, 2), [(7, 0, a), (9, 1, b), (7, 2, b), (7, 3, a)]);
     }
 }

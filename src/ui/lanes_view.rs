@@ -85,7 +85,8 @@ fn show_images(ui: &mut Ui, state: &mut State, area: Rect) {
         run,
         layout,
         shown: shown_steps,
-        marks: stage::marks(run, cursor, focus.focus(), shown_steps),
+        marks: stage::marks(run, cursor, focus.focus()),
+        divergences: stage::divergences(run, shown_steps),
         palette,
         pixels: vec![None; names.len()],
         heat: vec![None; names.len()],
@@ -200,7 +201,8 @@ fn show_viewport(
             paint_difference(&painter, &geometry, stage, pair, look(pair.a))
         }
     }
-    lane_paint::paint_marks(&painter, &geometry, stage.marks, stage.palette);
+    let divergences = stage.divergences_in(content);
+    lane_paint::paint_marks(&painter, &geometry, stage.marks, &divergences, stage.palette);
 
     let id = ui.scope_id().with(("lane image", accessible_name(content, &stage.names)));
     let response = ui.interact(viewport, id, Sense::click_and_drag());

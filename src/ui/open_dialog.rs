@@ -1,57 +1,66 @@
-//! The dialog between choosing files and loading them: what was found, what is missing, the precision
-//! with its cost, and the grid where the weights do not fix it.
+//! The dialog for opening a model: choosing files or a folder, what was found in them, what is missing,
+//! the precision with its cost, and the grid where the weights do not fix it.
 
-use crate::models::checkpoint::GridSource;
 use crate::models::linear::Precision;
-use crate::models::open::{ModelOffer, OpenRequest};
+use crate::models::open::{ModelOffer, OpenRequest, PrecisionOffer};
 use crate::ui::action::Action;
 use crate::ui::controls::{self, Hint};
-use crate::ui::fonts;
 use crate::ui::state::State;
-use crate::ui::theme::palette;
-use egui::{Button, DragValue, Frame, Id, Modal, RichText, Ui};
-use egui_material_icons::icons::{ICON_CHECK_CIRCLE, ICON_INFO, ICON_WARNING};
+use crate::ui::theme::{CORNER, palette};
+use crate::ui::{drop_hint, fonts, open_offer};
+use egui::{
+    Align, Button, Frame, Id, Key, Layout, Modal, RichText, ScrollArea, Spinner, Stroke, TextEdit,
+    Ui, vec2,
+};
+use egui_material_icons::icons::{ICON_FOLDER_OPEN, ICON_INFO, ICON_NOTE_ADD, ICON_WARNING};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-const PRECISION: Hint = Hint::new(
-    "How the decoder's weights are held in memory. Smaller takes less memory and is faster, and moves every logit a little.",
-    "",
-);
-const GRID: Hint = Hint::new(
-    "Rows and columns of image tokens. No tensor tells them; a wrong grid gives poor images, not an error.",
-    "",
-);
-/// Notes shown at most; a folder of downloads may have many other files.
-const NOTES: usize = 4;
+const FILES: Hint = Hint::new("Chooses one or several weight files.", "");
+const FOLDER: Hint = Hint::new("Chooses a folder with the files of one model.", "");
+const PATH: Hint = Hint::new("Opens the file or folder at this path; press Enter.", "");
+/// Width of what stands in the dialog.
+const WIDTH: f32 = 600.0;
+/// Least height of what stands between title and buttons, so that the dialog seldom changes its size.
+const BODY: f32 = 300.0;
+/// Height of title, messages, buttons and margins.
+const AROUND: f32 = 190.0;
 
-/// What the dialog edits.
+/// What the dialog knows and edits.
+#[derive(Default)]
 pub struct OpenDialog {
-    offer: Arc<ModelOffer>,
-    precision: Precision,
-    /// Rows and columns.
-    grid: (usize, usize),
+    /// What was found, once something was chosen.
+    pub(super) found: Option<Found>,
+    /// Files are being looked at.
+    looking: bool,
+    /// Why what was chosen last cannot be opened.
+    problem: Option<String>,
+    /// Typed in place of a choice.
+    path: String,
 }
 
-impl OpenDialog {
-    /// For what was found, with its defaults.
-    pub fn new(offer: Arc<ModelOffer>) -> Self {
-        let grid = offer.grid.map_or((0, 0), |grid| (grid.rows, grid.columns));
-        Self { precision: offer.precision(), grid: offer.request.grid.unwrap_or(grid), offer }
+/// What was found, and how it shall be opened.
+pub(super) struct Found {
+    pub(super) offer: Arc<ModelOffer>,
+    pub(super) precision: Precision,
+    /// Rows and columns.
+    pub(super) grid: (usize, usize),
+    /// Costs at this grid.
+    pub(super) precisions: Vec<PrecisionOffer>,
+}
+
+impl Found {
+    fn new(offer: Arc<ModelOffer>) -> Self {
+        let guess = offer.grid.map_or((0, 0), |grid| (grid.rows, grid.columns));
+        let grid = offer.request.grid.unwrap_or(guess);
+        let mut found = Self { precision: offer.precision(), grid, precisions: Vec::new(), offer };
+        found.follow_grid();
+        found
     }
 
-    /// Paths to look at when more files were chosen while something is missing: all of them together.
-    /// Once nothing is missing, other files are another model.
-    pub fn with_more(&self, more: Vec<PathBuf>) -> Vec<PathBuf> {
-        if self.offer.missing.is_empty() {
-            return more;
-        }
-        self.offer.request.paths.iter().cloned().chain(more).collect()
-    }
-
-    /// Whether nothing is missing.
-    pub fn is_complete(&self) -> bool {
-        self.offer.missing.is_empty()
+    /// Brings the costs up to the grid.
+    pub(super) fn follow_grid(&mut self) {
+        self.precisions = self.offer.precisions_at(self.grid);
     }
 
     /// What is opened if the person agrees.
@@ -63,158 +72,342 @@ impl OpenDialog {
         request
     }
 
-    /// Why it cannot be opened as it is set.
-    fn obstacle(&self) -> Option<String> {
-        if !self.offer.missing.is_empty() {
-            return Some("Something is missing.".into());
+    fn chosen(&self) -> Option<&PrecisionOffer> {
+        self.precisions.iter().find(|offer| offer.precision == self.precision)
+    }
+
+    /// Whether memory holds it once the model in use is closed.
+    fn fits_alone(&self) -> bool {
+        self.chosen().is_none_or(|chosen| self.offer.fits_alone(chosen.peak))
+    }
+
+    /// What memory has to say against it as it is set.
+    fn memory_message(&self) -> Option<String> {
+        self.chosen().filter(|chosen| chosen.fits == Some(false))?;
+        if self.fits_alone() {
+            return Some(
+                "Memory does not hold both models: the one in use is closed before this one is loaded."
+                    .into(),
+            );
         }
-        let chosen = self.offer.precisions.iter().find(|one| one.precision == self.precision)?;
-        if chosen.fits != Some(false) {
-            return None;
-        }
-        let smaller = self.offer.precisions.iter().find(|one| one.fits == Some(true));
+        let smaller = self.precisions.iter().find(|offer| self.offer.fits_alone(offer.peak));
         Some(match smaller {
-            Some(one) => format!(
-                "There is not enough free memory beside the model in use; {} fits.",
-                one.precision
+            Some(smaller) => format!(
+                "There is not enough free memory for {}; choose {}.",
+                self.precision, smaller.precision
             ),
-            None => "There is not enough free memory beside the model in use.".into(),
+            None => "There is not enough free memory at any precision; close other programs or choose a smaller model.".into(),
         })
     }
 }
 
-/// Shows the dialog while there is something to decide.
+impl OpenDialog {
+    /// What to look at when more files were chosen: while something is missing, all of them together;
+    /// else other files are another model.
+    pub fn with_more(&self, more: Vec<PathBuf>) -> OpenRequest {
+        let Some(found) = self.found.as_ref().filter(|found| !found.offer.is_complete()) else {
+            return OpenRequest::new(more);
+        };
+        let mut request = found.offer.request.clone();
+        request.paths.extend(more);
+        request
+    }
+
+    /// Files are being looked at from now on.
+    pub fn look(&mut self) {
+        (self.looking, self.problem) = (true, None);
+    }
+
+    /// Takes what was found. The same model keeps the precision and the grid that were chosen for it.
+    pub fn show_offer(&mut self, offer: Arc<ModelOffer>) {
+        let mut found = Found::new(offer);
+        if let Some(before) = self.found.take().filter(|b| b.offer.name == found.offer.name) {
+            if before.precision != before.offer.default_precision {
+                found.precision = before.precision;
+            }
+            if found.offer.grid_is_free() && before.offer.grid == found.offer.grid {
+                found.grid = before.grid;
+                found.follow_grid();
+            }
+        }
+        (self.found, self.looking, self.problem) = (Some(found), false, None);
+        self.path.clear();
+    }
+
+    /// Says why the files cannot be opened; what was found before stays.
+    pub fn fail(&mut self, message: String) {
+        (self.looking, self.problem) = (false, Some(message));
+    }
+
+    /// Whether something was found and nothing is missing.
+    pub fn is_complete(&self) -> bool {
+        !self.looking && self.found.as_ref().is_some_and(|found| found.offer.is_complete())
+    }
+
+    /// Whether what was chosen last has been looked at.
+    pub fn has_answer(&self) -> bool {
+        !self.looking && (self.found.is_some() || self.problem.is_some())
+    }
+
+    /// Key of the weights that are taken, where a file holds several.
+    pub fn weight_set(&self) -> Option<&str> {
+        self.found.as_ref()?.offer.weight_sets.first()?.as_deref()
+    }
+
+    /// Why the files chosen last cannot be opened.
+    pub fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
+    }
+}
+
+/// Shows the dialog while it is open, and what a drop would do while files are over the window.
 pub fn show(ctx: &egui::Context, state: &mut State) {
-    let Some(dialog) = &mut state.shell.opening else { return };
+    drop_hint::show(ctx, state);
+    let State { shell, actions, .. } = state;
+    let Some(dialog) = &mut shell.opening else { return };
     let colours = palette(ctx);
     let frame = Frame::window(&ctx.global_style()).inner_margin(20).fill(colours.panel);
-    let (mut close, mut actions) = (false, Vec::new());
+    // Esc in the field leaves the field.
+    let typing = ctx.memory(|memory| memory.focused()).is_some_and(|id| id == path_id());
+    let mut close = false;
     let modal = Modal::new(Id::unique("open model")).frame(frame).show(ctx, |ui| {
-        ui.set_width(520.0);
+        ui.set_width(WIDTH);
         ui.label(fonts::title("Open model"));
         ui.add_space(6.0);
-        what_was_found(ui, &dialog.offer);
-        if !dialog.offer.precisions.is_empty() {
-            ui.add_space(8.0);
-            precisions(ui, dialog);
-        }
-        if dialog.offer.grid.is_some() {
-            ui.add_space(8.0);
-            grid(ui, dialog);
-        }
-        ui.add_space(12.0);
-        let missing = !dialog.offer.missing.is_empty();
-        let obstacle = dialog.obstacle();
-        if let Some(obstacle) = obstacle.as_deref().filter(|_| !missing) {
-            controls::message_line(ui, ICON_WARNING, colours.warning, obstacle);
-            ui.add_space(4.0);
-        }
-        ui.horizontal(|ui| {
-            // Not enough memory is no last word: opening may free the model in use first.
-            let open = ui.add_enabled(!missing, Button::new("Open"));
-            if open.clicked() {
-                actions.push(Action::LoadModel(dialog.request()));
-                close = true;
+        let height = (ctx.content_rect().height() - AROUND).max(120.0);
+        let body = ScrollArea::vertical().max_height(height).auto_shrink([false, true]);
+        body.min_scrolled_height(height.min(BODY)).show(ui, |ui| {
+            ui.set_min_height(BODY.min(height));
+            match &mut dialog.found {
+                Some(found) => {
+                    ui.add_enabled_ui(!dialog.looking, |ui| open_offer::show(ui, found, actions));
+                }
+                None => open_offer::models(ui),
             }
-            if missing && ui.button("Choose the missing file…").clicked() {
-                actions.push(Action::OpenModel);
+        });
+        ui.add_space(8.0);
+        message(ui, dialog);
+        ui.add_space(8.0);
+        let opened = buttons(ui, dialog, shell.saving, actions);
+        close = opened;
+    });
+    if close || (modal.should_close() && !typing) {
+        shell.opening = None;
+    }
+}
+
+/// One line above the buttons: what goes on, or what stands in the way.
+fn message(ui: &mut Ui, dialog: &OpenDialog) {
+    let colours = palette(ui.ctx());
+    ui.scope(|ui| {
+        ui.set_min_height(20.0);
+        if dialog.looking {
+            ui.horizontal(|ui| {
+                ui.add(Spinner::new().size(14.0));
+                ui.label(RichText::new("Looking at the files…").small().weak());
+            });
+        } else if let Some(problem) = &dialog.problem {
+            let text = capital(problem);
+            controls::message_line(ui, ICON_WARNING, colours.error, &text);
+        } else if let Some(found) = &dialog.found {
+            let memory = found.memory_message().filter(|_| found.offer.is_complete());
+            if let Some(text) = memory {
+                let colour = if found.fits_alone() { colours.warning } else { colours.error };
+                controls::message_line(ui, ICON_WARNING, colour, &text);
             }
-            if ui.button("Cancel").clicked() {
-                close = true;
+        } else {
+            let text = "No file is changed, and nothing that a file holds is run.";
+            controls::message_line(ui, ICON_INFO, colours.secondary, text);
+        }
+    });
+}
+
+/// Choosing at the left, opening at the right; whether the dialog is done.
+fn buttons(ui: &mut Ui, dialog: &mut OpenDialog, busy: bool, actions: &mut Vec<Action>) -> bool {
+    let colours = palette(ui.ctx());
+    let complete = dialog.is_complete();
+    let lacks = dialog.found.as_ref().is_some_and(|found| !found.offer.is_complete());
+    let choose = !complete && !dialog.looking;
+    let mut done = false;
+    ui.horizontal(|ui| {
+        let files = if lacks { "Choose the missing file…" } else { "Choose files…" };
+        ui.add_enabled_ui(!busy && !dialog.looking, |ui| {
+            // The first thing to do stands out.
+            if FILES.on(button(ui, ICON_NOTE_ADD, files, choose)).clicked() {
+                actions.push(Action::ChooseModelFiles);
+            }
+            if FOLDER.on(button(ui, ICON_FOLDER_OPEN, "Choose folder…", false)).clicked() {
+                actions.push(Action::ChooseModelFolder);
+            }
+        });
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if dialog.found.is_some() {
+                let fits = dialog.found.as_ref().is_some_and(Found::fits_alone);
+                let text = fonts::group("Open");
+                let ready = complete && fits;
+                let text = if ready { text.color(colours.on_accent) } else { text };
+                let mut open = Button::new(text).min_size(vec2(72.0, 28.0));
+                if ready {
+                    open = open.fill(colours.accent).stroke(Stroke::NONE);
+                }
+                let response = ui.add_enabled(ready, open);
+                let why = match (complete, dialog.looking) {
+                    (_, true) => "The files are being looked at.",
+                    (false, _) => "Something is missing.",
+                    _ => "There is not enough free memory.",
+                };
+                if response.on_disabled_hover_text(why).clicked()
+                    && let Some(found) = &dialog.found
+                {
+                    actions.push(Action::LoadModel(found.request()));
+                    done = true;
+                }
+            }
+            done |= ui.add(Button::new("Cancel").min_size(vec2(72.0, 28.0))).clicked();
+            if !complete {
+                path_field(ui, &mut dialog.path, actions);
             }
         });
     });
-    if close || modal.should_close() {
-        state.shell.opening = None;
-    }
-    state.actions.extend(actions);
+    done
 }
 
-fn what_was_found(ui: &mut Ui, offer: &ModelOffer) {
+fn path_id() -> Id {
+    Id::unique("path of a model")
+}
+
+/// For those who have a path at hand, and for systems without file dialogs.
+fn path_field(ui: &mut Ui, path: &mut String, actions: &mut Vec<Action>) {
+    let width = ui.available_width().min(180.0);
+    let field =
+        TextEdit::singleline(path).id(path_id()).hint_text("or a path").desired_width(width);
+    let response = PATH.on(ui.add(field)).accessible_name("Path");
+    let entered = response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
+    if entered && !path.trim().is_empty() {
+        actions.push(Action::LookAtModel(vec![typed_path(path.trim())]));
+    }
+}
+
+/// As a shell reads it: a tilde in front is the person's own folder.
+fn typed_path(text: &str) -> PathBuf {
+    let home = directories::BaseDirs::new().map(|dirs| dirs.home_dir().to_path_buf());
+    match (text.strip_prefix("~/"), home) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => PathBuf::from(text),
+    }
+}
+
+fn button(
+    ui: &mut Ui,
+    icon: egui_material_icons::MaterialIcon,
+    text: &str,
+    strong: bool,
+) -> egui::Response {
     let colours = palette(ui.ctx());
-    for line in &offer.found {
-        controls::message_line(ui, ICON_CHECK_CIRCLE, colours.good, line);
-    }
-    for line in &offer.missing {
-        controls::message_line(ui, ICON_WARNING, colours.error, line);
-    }
-    for note in offer.notes.iter().take(NOTES) {
-        controls::message_line(ui, ICON_INFO, colours.secondary, note);
-    }
+    let colour = if strong { colours.on_accent } else { colours.text };
+    let content = (icon.rich_text().size(16.0).color(colour), RichText::new(text).color(colour));
+    let button = Button::new(content).corner_radius(CORNER).min_size(vec2(0.0, 28.0));
+    let button = if strong { button.fill(colours.accent).stroke(Stroke::NONE) } else { button };
+    ui.add(button).accessible_name(text)
 }
 
-fn precisions(ui: &mut Ui, dialog: &mut OpenDialog) {
-    ui.label(fonts::group("Precision"));
-    for offer in &dialog.offer.precisions {
-        let text = format!("{}: {}", offer.precision, offer.cost());
-        let colours = palette(ui.ctx());
-        let colour = if offer.fits == Some(false) { colours.warning } else { colours.text };
-        let button = ui.radio_value(
-            &mut dialog.precision,
-            offer.precision,
-            RichText::new(text).small().color(colour),
-        );
-        PRECISION.on(button);
+/// A library's message as a sentence of its own.
+pub(super) fn capital(message: &str) -> String {
+    let mut letters = message.chars();
+    match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => String::new(),
     }
-}
-
-fn grid(ui: &mut Ui, dialog: &mut OpenDialog) {
-    let Some(guess) = dialog.offer.grid else { return };
-    ui.horizontal(|ui| {
-        ui.label(fonts::group("Grid"));
-        let free = guess.source != GridSource::Weights;
-        let field = |value| DragValue::new(value).range(1..=256);
-        let rows = ui.add_enabled(free, field(&mut dialog.grid.0));
-        GRID.on(rows.accessible_name("Rows"));
-        ui.label("×");
-        let columns = ui.add_enabled(free, field(&mut dialog.grid.1));
-        GRID.on(columns.accessible_name("Columns"));
-        ui.label(RichText::new(format!("from {}", guess.source)).small().weak());
-    });
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::checkpoint::GridGuess;
-    use crate::models::open::PrecisionOffer;
+    use crate::models::open::{self, Surroundings};
+    use std::path::Path;
 
-    fn offer(missing: &[&str]) -> Arc<ModelOffer> {
-        let precision =
-            |precision, fits| PrecisionOffer { precision, peak: 1 << 30, fits: Some(fits) };
-        Arc::new(ModelOffer {
-            request: OpenRequest::new([PathBuf::from("c2i.pt")]),
-            name: "LlamaGen-B (class)".into(),
-            found: vec!["LlamaGen-B (class) decoder, 111 M, f32, 444 MB".into()],
-            missing: missing.iter().map(|&text| text.into()).collect(),
-            notes: Vec::new(),
-            precisions: vec![precision(Precision::F32, false), precision(Precision::Bf16, true)],
-            default_precision: Precision::F32,
-            grid: Some(GridGuess { rows: 16, columns: 16, source: GridSource::Guess }),
-        })
+    fn golden(path: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(path)
+    }
+
+    /// What LlamaGen's miniature is offered with, where so many bytes are free and can be freed.
+    fn offer(tokenizer: bool, free: Option<u64>, reclaimable: u64) -> Arc<ModelOffer> {
+        let mut request = OpenRequest::new([golden("llamagen/c2i_tiny/c2i_tiny.pt")]);
+        request.tokenizer = tokenizer.then(|| golden("llamagen/vq16_tiny/vq16_tiny.pt"));
+        let surroundings =
+            Surroundings { free_memory: free, reclaimable, ..Surroundings::default() };
+        Arc::new(open::survey(&request, &surroundings).unwrap())
+    }
+
+    fn peaks() -> Vec<u64> {
+        offer(true, None, 0).precisions.iter().map(|offer| offer.peak).collect()
     }
 
     #[test]
-    fn a_grid_that_was_changed_is_asked_for() {
-        let mut dialog = OpenDialog::new(offer(&[]));
-        assert_eq!(dialog.request().grid, None);
-        dialog.grid = (24, 24);
-        assert_eq!(dialog.request().grid, Some((24, 24)));
-        assert_eq!(dialog.request().precision, Some(Precision::F32));
+    fn a_grid_that_was_changed_is_asked_for_and_costs_more() {
+        let mut found = Found::new(offer(true, Some(1 << 40), 0));
+        assert_eq!(found.request().grid, None);
+        let before = found.chosen().unwrap().peak;
+        found.grid = (64, 64);
+        found.follow_grid();
+        assert_eq!(found.request().grid, Some((64, 64)));
+        assert!(found.chosen().unwrap().peak > before);
+        assert_eq!(found.request().precision, Some(Precision::F32));
     }
 
     #[test]
-    fn the_obstacle_names_what_fits() {
-        let mut dialog = OpenDialog::new(offer(&[]));
-        assert!(dialog.obstacle().is_some_and(|text| text.contains("bf16 fits")));
-        dialog.precision = Precision::Bf16;
-        assert_eq!(dialog.obstacle(), None);
+    fn memory_names_what_fits_or_closes_the_model_in_use() {
+        let peaks = peaks();
+        let found = |free, reclaimable| Found::new(offer(true, Some(free), reclaimable));
+        assert_eq!(found(peaks[0], 0).memory_message(), None);
+        let short = found(peaks[1], 0);
+        assert!(!short.fits_alone());
+        assert!(short.memory_message().is_some_and(|text| text.contains("choose bf16")));
+        let closing = found(peaks[1], peaks[0] - peaks[1]);
+        assert!(closing.fits_alone());
+        assert!(closing.memory_message().is_some_and(|text| text.contains("is closed before")));
+        let none = found(1000, 1000).memory_message();
+        assert!(none.is_some_and(|text| text.contains("any precision")));
     }
 
     #[test]
     fn a_missing_file_is_added_and_another_model_replaces() {
         let more = || vec![PathBuf::from("vq.pt")];
-        assert_eq!(OpenDialog::new(offer(&["vq"])).with_more(more()).len(), 2);
-        assert_eq!(OpenDialog::new(offer(&[])).with_more(more()), more());
+        let mut dialog = OpenDialog::default();
+        assert_eq!(dialog.with_more(more()), OpenRequest::new(more()));
+        dialog.show_offer(offer(false, None, 0));
+        assert!(!dialog.is_complete());
+        assert_eq!(dialog.with_more(more()).paths.len(), 2);
+        dialog.show_offer(offer(true, None, 0));
+        assert!(dialog.is_complete());
+        assert_eq!(dialog.with_more(more()).paths, more());
+    }
+
+    #[test]
+    fn the_same_model_keeps_what_was_chosen_for_it() {
+        let mut dialog = OpenDialog::default();
+        dialog.show_offer(offer(false, None, 0));
+        let found = dialog.found.as_mut().unwrap();
+        (found.precision, found.grid) = (Precision::Int8, (24, 24));
+        dialog.show_offer(offer(true, None, 0));
+        let request = dialog.found.as_ref().unwrap().request();
+        assert_eq!((request.precision, request.grid), (Some(Precision::Int8), Some((24, 24))));
+    }
+
+    #[test]
+    fn typed_paths_know_the_home_folder() {
+        assert_eq!(typed_path("/a/b.pt"), PathBuf::from("/a/b.pt"));
+        let home = typed_path("~/b.pt");
+        assert!(home.is_absolute() && home.ends_with("b.pt"));
+    }
+
+    #[test]
+    fn what_was_found_stays_when_the_next_file_is_none() {
+        let mut dialog = OpenDialog::default();
+        dialog.show_offer(offer(false, None, 0));
+        dialog.look();
+        dialog.fail("this is not a weight file".into());
+        assert_eq!(dialog.problem(), Some("this is not a weight file"));
+        assert!(dialog.found.is_some());
     }
 }

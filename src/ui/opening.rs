@@ -3,29 +3,64 @@
 
 use crate::models::open::{ModelOffer, OpenRequest};
 use crate::ui::app::StudioApp;
-use crate::ui::open_dialog::OpenDialog;
+use crate::ui::open_dialog::capital;
+use crate::ui::state::{ModelStatus, NoticeKind};
 use egui::Context;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 impl StudioApp {
-    pub(super) fn open_model(&mut self, files: Vec<PathBuf>) {
+    pub(super) fn show_open_dialog(&mut self) {
+        if self.open_model.is_some() {
+            self.state.shell.opening.get_or_insert_default();
+        }
+    }
+
+    /// Looks at files or folders; together with those in the dialog if they lack something.
+    pub(super) fn open_model(&mut self, paths: Vec<PathBuf>) {
+        let dialog = self.state.shell.opening.as_ref();
+        let request = dialog.map(|dialog| dialog.with_more(paths.clone()));
+        self.survey_model(request.unwrap_or_else(|| OpenRequest::new(paths)));
+    }
+
+    pub(super) fn survey_model(&mut self, request: OpenRequest) {
         if self.open_model.is_none() {
             return;
         }
-        let dialog = self.state.shell.opening.take();
-        let files = dialog.map(|dialog| dialog.with_more(files.clone())).unwrap_or(files);
         // Looking at other files stops a model that is being loaded.
         self.forget_loading();
         self.state.shell.surveying = true;
+        self.state.shell.opening.get_or_insert_default().look();
         if let Some(opener) = &self.open_model {
-            opener(&self.engine, files);
+            opener(&self.engine, request);
         }
     }
 
     pub(super) fn model_found(&mut self, offer: Arc<ModelOffer>) {
         self.state.shell.surveying = false;
-        self.state.shell.opening = Some(OpenDialog::new(offer));
+        // Without a dialog the person has changed their mind.
+        if let Some(dialog) = &mut self.state.shell.opening {
+            dialog.show_offer(offer);
+        }
+    }
+
+    /// Files that are no model are told of in the dialog, a model that cannot be loaded in a notice.
+    pub(super) fn model_failed(&mut self, message: String) {
+        let state = &mut self.state;
+        let surveyed = std::mem::take(&mut state.shell.surveying);
+        if surveyed {
+            if let Some(dialog) = &mut state.shell.opening {
+                dialog.fail(message);
+            }
+            return;
+        }
+        state.shell.loading = None;
+        self.opening = None;
+        // The model before, if there is one, stays.
+        if state.card().is_none() {
+            state.model = ModelStatus::Failed(message.clone());
+        }
+        state.notify(NoticeKind::Error, capital(&message));
     }
 
     pub(super) fn load_model(&mut self, request: OpenRequest) {

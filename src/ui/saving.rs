@@ -52,7 +52,9 @@ pub enum Job {
         image: RgbImage,
     },
     /// Files of a model to be opened.
-    OpenModel,
+    ChooseFiles,
+    /// A folder with a model.
+    ChooseFolder,
 }
 
 /// How it ended.
@@ -62,7 +64,7 @@ pub enum Outcome {
     Dismissed,
     /// Written here.
     Saved(PathBuf),
-    /// These files were chosen.
+    /// These files or this folder were chosen.
     Chosen(Vec<PathBuf>),
     /// What is wrong, then what to do.
     Failed(String),
@@ -99,6 +101,8 @@ pub trait Dialogs: Send + Sync {
     fn save(&self, title: &str, name: &str, kinds: &[(&str, &str)]) -> Option<PathBuf>;
     /// Files to open.
     fn open(&self, title: &str) -> Option<Vec<PathBuf>>;
+    /// A folder to open.
+    fn folder(&self, title: &str) -> Option<PathBuf>;
 }
 
 /// The system's dialogs.
@@ -117,7 +121,12 @@ impl Dialogs for SystemDialogs {
         rfd::FileDialog::new()
             .set_title(title)
             .add_filter("Weights", &["safetensors", "pt", "pth", "bin", "ckpt", "jit", "json"])
+            .add_filter("All files", &["*"])
             .pick_files()
+    }
+
+    fn folder(&self, title: &str) -> Option<PathBuf> {
+        rfd::FileDialog::new().set_title(title).pick_folder()
     }
 }
 
@@ -209,9 +218,13 @@ impl Job {
             Self::Picture { name, image } => {
                 ask(dialogs, "Save picture", &name, PNG, |file| writers.picture(&image, file))
             }
-            Self::OpenModel => match dialogs.open("Open model") {
+            Self::ChooseFiles => match dialogs.open("Files of a model") {
                 Some(files) if !files.is_empty() => Outcome::Chosen(files),
                 _ => Outcome::Dismissed,
+            },
+            Self::ChooseFolder => match dialogs.folder("Folder of a model") {
+                Some(folder) => Outcome::Chosen(vec![folder]),
+                None => Outcome::Dismissed,
             },
         }
     }
@@ -290,6 +303,9 @@ mod tests {
         fn open(&self, _: &str) -> Option<Vec<PathBuf>> {
             self.0.clone().map(|file| vec![file])
         }
+        fn folder(&self, _: &str) -> Option<PathBuf> {
+            self.0.as_ref()?.parent().map(Path::to_path_buf)
+        }
     }
 
     fn outcome(answer: Option<&str>, job: Job) -> (Outcome, Arc<Recorded>) {
@@ -299,7 +315,7 @@ mod tests {
         let (done, ended) = bounded(1);
         saving.start(job, move || done.send(()).unwrap()).unwrap();
         assert!(saving.busy());
-        assert!(saving.start(Job::OpenModel, || {}).is_err());
+        assert!(saving.start(Job::ChooseFiles, || {}).is_err());
         ended.recv_timeout(Duration::from_secs(10)).unwrap();
         let outcome = saving.poll().unwrap();
         assert!(!saving.busy());
@@ -333,7 +349,10 @@ mod tests {
 
     #[test]
     fn chosen_model_files_come_back() {
-        let (outcome, _) = outcome(Some("/tmp/model.safetensors"), Job::OpenModel);
-        assert_eq!(outcome, Outcome::Chosen(vec!["/tmp/model.safetensors".into()]));
+        let chosen = |job| outcome(Some("/tmp/model/a.safetensors"), job).0;
+        let files = Outcome::Chosen(vec!["/tmp/model/a.safetensors".into()]);
+        assert_eq!(chosen(Job::ChooseFiles), files);
+        assert_eq!(chosen(Job::ChooseFolder), Outcome::Chosen(vec!["/tmp/model".into()]));
+        assert_eq!(outcome(None, Job::ChooseFolder).0, Outcome::Dismissed);
     }
 }

@@ -11,7 +11,7 @@ use crate::ui::lane_paint::Marks;
 use crate::ui::state::RunView;
 use crate::ui::theme::Palette;
 use crate::ui::view::{Comparison, Cursor, Overlay, ViewSettings};
-use egui::{TextureId, Ui};
+use egui::{Color32, TextureId, Ui};
 
 /// Everything the viewports of one frame have in common.
 pub struct Stage<'a> {
@@ -25,6 +25,8 @@ pub struct Stage<'a> {
     pub shown: usize,
     /// Marks on the tokens.
     pub marks: Marks,
+    /// For each lane the first token drawn that differs from the first lane's.
+    pub divergences: Vec<Option<usize>>,
     /// Colours.
     pub palette: &'static Palette,
     /// Per lane: tokens the pixels hold, and their texture.
@@ -36,14 +38,33 @@ pub struct Stage<'a> {
 }
 
 /// The marks on the tokens of a run.
-pub fn marks(run: Option<&RunView>, cursor: &Cursor, focus: Option<usize>, shown: usize) -> Marks {
+pub fn marks(run: Option<&RunView>, cursor: &Cursor, focus: Option<usize>) -> Marks {
     let Some(run) = run else { return Marks::default() };
     let newest = run.steps_done();
     let decoding = !run.status.is_over() && cursor.following && newest < run.steps();
-    Marks {
-        focus: focus.filter(|&step| step < run.steps()),
-        drawing: decoding.then_some(newest),
-        divergence: run.first_divergence.filter(|&step| step < shown),
+    Marks { focus: focus.filter(|&step| step < run.steps()), drawing: decoding.then_some(newest) }
+}
+
+/// For each lane the first token that differs from the first lane's, once it is drawn.
+pub fn divergences(run: Option<&RunView>, shown: usize) -> Vec<Option<usize>> {
+    let steps = run.map_or(&[][..], |run| &run.divergences).iter();
+    steps.map(|step| step.filter(|&step| step < shown)).collect()
+}
+
+impl Stage<'_> {
+    /// Where the lanes of a viewport part from the first one, with their colours. The first one alone
+    /// shows where every other leaves it.
+    pub fn divergences_in(&self, content: CellContent) -> Vec<(usize, Color32)> {
+        let seen = |lane: usize| match content {
+            CellContent::Lane(0) | CellContent::Flip { front: 0, .. } => true,
+            CellContent::Lane(own) | CellContent::Flip { front: own, .. } => lane == own,
+            CellContent::Wipe(pair) | CellContent::Difference(pair) => {
+                lane == pair.a || lane == pair.b
+            }
+        };
+        let lanes = self.divergences.iter().zip(&self.names).enumerate();
+        let seen = lanes.filter(|(lane, _)| seen(*lane));
+        seen.filter_map(|(_, (step, name))| Some(((*step)?, name.colour))).collect()
     }
 }
 

@@ -38,6 +38,8 @@ pub struct RunView {
     pub status: RunStatus,
     /// First step at which the first two lanes part, as of this frame.
     pub first_divergence: Option<usize>,
+    /// For each lane the first step at which it parts from the first one, as of this frame.
+    pub divergences: Vec<Option<usize>>,
     /// Steps at which the first two lanes drew different tokens, as of this frame.
     pub tokens_that_differ: usize,
     /// Steps every lane has done, as of this frame; stays when the rows of a run out of view are
@@ -60,6 +62,7 @@ impl RunView {
             lanes,
             status: RunStatus::Starting,
             first_divergence: None,
+            divergences: Vec::new(),
             tokens_that_differ: 0,
             steps_done: 0,
             elapsed: Duration::ZERO,
@@ -86,6 +89,8 @@ impl RunView {
         self.steps_done = self.steps_done();
         if self.steps_done != before && self.lanes.len() >= 2 {
             self.first_divergence = self.record.first_divergence(0, 1);
+            let lanes = 0..self.lanes.len();
+            self.divergences = lanes.map(|lane| self.record.first_divergence(0, lane)).collect();
             self.tokens_that_differ = self.record.tokens_that_differ(0, 1);
         }
     }

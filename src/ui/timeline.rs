@@ -1,9 +1,9 @@
 //! The timeline: one bar for the step cursor of all lanes, with the rows of the image, the steps
 //! done and the first divergence on it; keys and playback move the same cursor.
 
-use crate::ui::centre::{icon_button, icon_toggle};
+use crate::ui::centre::{LaneName, icon_button, icon_toggle, lane_dot};
 use crate::ui::geometry::steps_per_row;
-use crate::ui::lane_paint::diamond;
+use crate::ui::lane_paint::{nested, nested_diamond};
 use crate::ui::state::{RunView, State};
 use crate::ui::theme::{self, Palette};
 use crate::ui::token_text;
@@ -252,9 +252,13 @@ fn bar(
     if response.has_focus() {
         painter.circle_stroke(knob, 10.0, Stroke::new(1.5, palette.accent));
     }
-    if let Some(step) = run.first_divergence {
-        let at = pos2(mark(step), track.top() - 6.0);
-        diamond(&painter, at, 4.5, palette.text, palette.window);
+    let parted: Vec<_> =
+        divergences(run, palette).map(|(step, name)| (step, name.colour)).collect();
+    // Closer than this they would hide one another.
+    let within = (6.0 * steps as f32 / track.width().max(1.0)) as usize;
+    for (step, nested, colour) in nested(&parted, within) {
+        let at = pos2(mark(step), track.top() - 7.0);
+        nested_diamond(&painter, at, 6.5, nested, colour, palette.panel);
     }
 }
 
@@ -306,15 +310,28 @@ fn interact(
         Some(step) => token_text::token_name(&run.record.layout, step),
         None => "Before the first token".into(),
     };
-    let divergence = run.first_divergence.filter(|&step| step + 1 == position);
+    let palette = theme::palette(ui.ctx());
+    let parted = divergences(run, palette).filter(|(step, _)| step + 1 == position);
+    let parted: Vec<LaneName> = parted.map(|(_, name)| name).collect();
+    let first = LaneName::of_run(run, palette).first().map_or("the first lane", |name| name.label);
     let mut tooltip = Tooltip::always_open(ui.ctx().clone(), layer, response.id, anchor).gap(4.0);
     tooltip.popup = tooltip.popup.align(egui::RectAlign::TOP);
     tooltip.show(|ui| {
         ui.label(text);
-        if divergence.is_some() {
-            ui.label("The first two lanes part here.");
+        for name in parted {
+            ui.horizontal(|ui| {
+                ui.spacing_mut().item_spacing.x = 4.0;
+                lane_dot(ui, name.colour);
+                ui.label(format!("{} parts from {first} here.", name.label));
+            });
         }
     });
+}
+
+/// Where lanes part from the first one.
+fn divergences(run: &RunView, palette: &Palette) -> impl Iterator<Item = (usize, LaneName)> {
+    let names = LaneName::of_run(run, palette);
+    run.divergences.iter().copied().zip(names).filter_map(|(step, name)| Some((step?, name)))
 }
 
 fn describe(ui: &Ui, response: &Response, shown: usize, done: usize) {

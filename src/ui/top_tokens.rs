@@ -96,6 +96,8 @@ pub fn show(ui: &mut Ui, view: &mut TopView, swatches: &mut Swatches) {
         return;
     }
     ui.add_space(4.0);
+    // Rows of the lists are no controls.
+    ui.spacing_mut().interact_size.y = LINE;
     lists(ui, view, record, swatches, palette);
     ui.add_space(8.0);
     for lane in 0..view.names.len() {
@@ -110,7 +112,8 @@ fn lane_switch(ui: &mut Ui, view: &mut TopView) {
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing = vec2(2.0, 2.0);
         for (lane, name) in view.names.iter().enumerate() {
-            let text = RichText::new(name.label).small();
+            let shown = if view.names.len() > 2 { name.short() } else { name.label };
+            let text = RichText::new(shown).small();
             let selected = view.lane == lane;
             let dot = RichText::new("●").small().color(name.colour);
             let button = Button::selectable(selected, (dot, text)).min_size(vec2(0.0, 22.0));
@@ -120,7 +123,7 @@ fn lane_switch(ui: &mut Ui, view: &mut TopView) {
             }
             let what = format!("Distributions of {}", name.label);
             response.widget_info(|| WidgetInfo::selected(Role::RadioButton, true, selected, &what));
-            response.on_hover_text("Shows what the branches of this lane wanted.");
+            response.on_hover_text(format!("Shows what the branches of {} wanted.", name.label));
         }
     });
 }
@@ -245,8 +248,19 @@ fn drawn_line(
         ui.set_min_height(LINE + 2.0);
         ui.spacing_mut().item_spacing.x = 5.0;
         centre::lane_dot(ui, name.colour);
-        let short = if view.names.len() > 2 { "drew" } else { name.label };
-        ui.add(Label::new(secondary(short, palette)));
+        if view.names.len() > 2 {
+            // As wide as the longest of these names.
+            ui.allocate_ui_with_layout(
+                vec2(46.0, LINE),
+                Layout::left_to_right(Align::Center),
+                |ui| {
+                    ui.set_min_width(46.0);
+                    ui.add(Label::new(secondary(name.short(), palette)).extend());
+                },
+            );
+        } else {
+            ui.add(Label::new(secondary(name.label, palette)));
+        }
         swatches.show(ui, drawn.token, SWATCH, palette);
         let text = format!("{:>5}  {standing}", drawn.token);
         ui.add(Label::new(RichText::new(text).monospace()).truncate()).on_hover_text(tooltip);

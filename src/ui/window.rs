@@ -1,7 +1,6 @@
 //! The real window: eframe's options and the engine behind [`StudioApp`].
 
 use crate::engine::{Engine, EngineOptions};
-use crate::models::open::OpenRequest;
 use crate::ui::app::StudioApp;
 use crate::ui::persistence::StoredSettings;
 use anyhow::{Context as _, Result, anyhow};
@@ -31,9 +30,7 @@ pub fn run() -> Result<()> {
             let stored =
                 StoredSettings::default_file().map(StoredSettings::load).unwrap_or_default();
             let app = StudioApp::new(&creation.egui_ctx, engine, stored);
-            Ok(Box::new(app.with_model_opener(Box::new(|engine, paths| {
-                engine.survey_model(OpenRequest::new(paths));
-            }))))
+            Ok(Box::new(app.with_model_opener(Box::new(Engine::survey_model))))
         }),
     )
     .map_err(|error| {

@@ -123,6 +123,12 @@ pub fn run(id: u64, kinds: &[LaneKind], layout: TokenLayout, done: usize) -> Run
     let over = done >= layout.len();
     view.status = if over { RunStatus::Finished } else { RunStatus::Running };
     view.first_divergence = (kinds.len() > 1 && done > DIVERGENCE).then_some(DIVERGENCE);
+    view.divergences = (0..kinds.len())
+        .map(|lane| {
+            let records = |lane: usize| view.lanes[lane].records.iter().map(|record| record.token);
+            records(0).zip(records(lane)).position(|(a, b)| a != b)
+        })
+        .collect();
     view
 }
 

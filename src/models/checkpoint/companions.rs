@@ -6,6 +6,8 @@
 
 use crate::models::checkpoint::files;
 use crate::models::checkpoint::identify::{Conditioning, Family, Geometry, Identified, Role};
+use std::collections::HashSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// A file or folder that a model needs.
@@ -23,16 +25,39 @@ pub struct CompanionNeed {
     pub source: &'static str,
 }
 
+/// A part that is asked for: what it is, what the authors call it, and where they publish it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingPart {
+    /// "image tokenizer"
+    pub what: String,
+    /// Names of the file or folder, the usual one first; any of them will do.
+    pub file_names: Vec<String>,
+    /// What to do, without a capital at its beginning.
+    pub advice: String,
+}
+
+impl fmt::Display for MissingPart {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.file_names.join(" or ");
+        write!(formatter, "its {}, {names}; {}", self.what, self.advice)
+    }
+}
+
 impl CompanionNeed {
     /// What to tell a person who does not have it.
-    pub fn request(&self, model: &str) -> String {
-        format!(
-            "{model} needs its {}, {}; {}, and put it beside the model",
-            self.role,
-            self.file_names.join(" or "),
-            self.source
-        )
+    pub fn part(&self) -> MissingPart {
+        MissingPart {
+            what: self.role.to_string(),
+            file_names: self.file_names.iter().map(|&name| name.to_owned()).collect(),
+            advice: self.source.to_owned(),
+        }
     }
+}
+
+/// Names under which the authors publish the image tokenizer of a decoder.
+pub(crate) fn tokenizer_names(decoder: &Identified) -> Vec<&'static str> {
+    let needs = needs(decoder).into_iter().filter(|need| need.role == Role::ImageTokenizer);
+    needs.flat_map(|need| need.file_names.iter().copied()).collect()
 }
 
 const ALITOK: CompanionNeed = CompanionNeed {
@@ -40,43 +65,43 @@ const ALITOK: CompanionNeed = CompanionNeed {
     families: &[Family::AliTokTokenizer],
     file_names: &["AliTok.pth"],
     repositories: &[],
-    source: "download it from the Google Drive folder linked from the AliTok README (section \"Download Trained Models\")",
+    source: "download it from the Google Drive folder linked from the AliTok README (section \"Download Trained Models\") and put it beside the model",
 };
 const MASKGIT: CompanionNeed = CompanionNeed {
     role: Role::ImageTokenizer,
     families: &[Family::MaskGitVqgan],
     file_names: &["maskgit-vqgan-imagenet-f16-256.bin"],
     repositories: &["fun-research/TiTok"],
-    source: "download it from the Hugging Face model repository fun-research/TiTok",
+    source: "download it from the Hugging Face model repository fun-research/TiTok and put it beside the model",
 };
 const ROBUSTOK: CompanionNeed = CompanionNeed {
     role: Role::ImageTokenizer,
     families: &[Family::MaskGitVqgan],
     file_names: &["main-train.pt", "post-train.pt"],
     repositories: &["qiuk6/RobusTok"],
-    source: "published in the Hugging Face model repository qiuk6/RobusTok, is not of a kind that this program \
-             reads; choose the RAR of yucornetto/RAR instead",
+    source: "it is published in the Hugging Face model repository qiuk6/RobusTok and not of a kind that this \
+             program reads, so open the RAR of yucornetto/RAR instead",
 };
 const VQ_CLASS: CompanionNeed = CompanionNeed {
     role: Role::ImageTokenizer,
     families: &[Family::LlamaGenVq],
     file_names: &["vq_ds16_c2i.pt", "vq_ds8_c2i.pt"],
     repositories: &["FoundationVision/LlamaGen"],
-    source: "download it from the table of class-conditional models in the LlamaGen README",
+    source: "download it from the table of class-conditional models in the LlamaGen README and put it beside the model",
 };
 const VQ_TEXT: CompanionNeed = CompanionNeed {
     role: Role::ImageTokenizer,
     families: &[Family::LlamaGenVq],
     file_names: &["vq_ds16_t2i.pt"],
     repositories: &["peizesun/llamagen_t2i", "FoundationVision/LlamaGen"],
-    source: "download it from the table of text-conditional models in the LlamaGen README",
+    source: "download it from the table of text-conditional models in the LlamaGen README and put it beside the model",
 };
 const FLAN_T5: CompanionNeed = CompanionNeed {
     role: Role::TextEncoder,
     families: &[Family::T5Encoder],
     file_names: &["flan-t5-xl"],
     repositories: &["google/flan-t5-xl"],
-    source: "download the folder from the Hugging Face model repository google/flan-t5-xl",
+    source: "download the folder from the Hugging Face model repository google/flan-t5-xl and put it beside the model",
 };
 const COSMOS: CompanionNeed = CompanionNeed {
     role: Role::ImageTokenizer,
@@ -87,21 +112,21 @@ const COSMOS: CompanionNeed = CompanionNeed {
         "nvidia/Cosmos-0.1-Tokenizer-DV8x16x16",
         "nvidia/Cosmos-Tokenizer-DV8x16x16",
     ],
-    source: "download it from the Cosmos DV 8x16x16 repository that the SimpleAR README names",
+    source: "download it from the Cosmos DV 8x16x16 repository that the SimpleAR README names and put it beside the model",
 };
 const BUILT_IN: CompanionNeed = CompanionNeed {
     role: Role::ImageTokenizer,
     families: &[Family::FsqConv],
     file_names: &["image_tokenizer.safetensors"],
     repositories: &[],
-    source: "copy it from the folder that model.safetensors came from",
+    source: "copy it from the folder that model.safetensors came from and put it beside the model",
 };
 const MOVQGAN: CompanionNeed = CompanionNeed {
     role: Role::ImageTokenizer,
     families: &[Family::MoVqgan],
     file_names: &["movqgan_270M.ckpt"],
     repositories: &["ai-forever/MoVQGAN"],
-    source: "download it from the MoVQGAN repository that the Lumina-mGPT 2.0 README names",
+    source: "download it from the MoVQGAN repository that the Lumina-mGPT 2.0 README names and put it beside the model",
 };
 
 /// What a decoder needs; nothing for tokenizers and encoders.
@@ -167,5 +192,8 @@ pub(crate) fn candidates(need: &CompanionNeed, model: &Path, caches: &[PathBuf])
             }
         }
     }
+    // A file of the usual name is one of any name, too.
+    let mut seen = HashSet::new();
+    places.retain(|place| seen.insert(place.clone()));
     places
 }

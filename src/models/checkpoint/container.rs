@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What kind of file the weights came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display)]
@@ -40,7 +41,7 @@ pub enum ContainerKind {
 #[derive(Debug)]
 pub struct Container {
     kind: ContainerKind,
-    sources: Vec<SourceFile>,
+    sources: Vec<Arc<SourceFile>>,
     entries: Vec<TensorEntry>,
     by_name: HashMap<String, usize>,
     weight_set: Option<String>,
@@ -121,6 +122,7 @@ impl Container {
                 return Err(CheckpointError::format(path, reason));
             }
         }
+        let sources = sources.into_iter().map(Arc::new).collect();
         Ok(Self { kind, sources, entries, by_name, weight_set: None, alternatives: Vec::new() })
     }
 
@@ -148,17 +150,22 @@ impl Container {
 
     /// The file, or the first shard.
     pub fn path(&self) -> &Path {
-        self.sources.first().map_or(Path::new(""), SourceFile::path)
+        self.sources.first().map_or(Path::new(""), |file| file.path())
     }
 
     /// All open files.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.sources.iter().map(SourceFile::path)
+        self.sources.iter().map(|file| file.path())
     }
 
     /// Bytes of all files.
     pub fn file_bytes(&self) -> u64 {
-        self.sources.iter().map(SourceFile::length).sum()
+        self.sources.iter().map(|file| file.length()).sum()
+    }
+
+    /// The open files, to be read beside the tensors.
+    pub(crate) fn files(&self) -> Vec<Arc<SourceFile>> {
+        self.sources.clone()
     }
 
     /// Every tensor.
@@ -199,13 +206,35 @@ impl Container {
         dtype: Option<DType>,
         progress: &LoadProgress,
     ) -> Result<Tensor, CheckpointError> {
-        let missing = || CheckpointError::MissingTensor {
-            tensor: name.to_owned(),
-            path: self.path().to_path_buf(),
-        };
-        let entry = self.entry(name).ok_or_else(missing)?;
-        let file = self.sources.get(entry.place.source).ok_or_else(missing)?;
+        let entry = self.entry(name).ok_or_else(|| self.missing(name))?;
+        self.read(entry, dtype, progress)
+    }
+
+    /// Reads at most `rows` of a tensor's outermost dimension, and no more of the file than these if
+    /// they lie there as they are.
+    ///
+    /// # Errors
+    /// Those of [`Container::tensor`].
+    pub fn first_rows(&self, name: &str, rows: usize) -> Result<Tensor, CheckpointError> {
+        let mut entry = self.entry(name).cloned().ok_or_else(|| self.missing(name))?;
+        if let Some(outermost) = entry.shape.first_mut() {
+            *outermost = rows.min(*outermost);
+        }
+        self.read(&entry, None, &LoadProgress::default())
+    }
+
+    fn read(
+        &self,
+        entry: &TensorEntry,
+        dtype: Option<DType>,
+        progress: &LoadProgress,
+    ) -> Result<Tensor, CheckpointError> {
+        let file = self.sources.get(entry.place.source).ok_or_else(|| self.missing(&entry.name))?;
         read_tensor::read(file, entry, dtype, progress)
+    }
+
+    fn missing(&self, name: &str) -> CheckpointError {
+        CheckpointError::MissingTensor { tensor: name.to_owned(), path: self.path().to_path_buf() }
     }
 
     /// A `VarBuilder` that reads each tensor from the file when a model asks for it, as f32 on the CPU.
@@ -223,31 +252,7 @@ impl Container {
     /// # Errors
     /// Reading fails, or the person cancels.
     pub fn sha256(&self, progress: &LoadProgress) -> Result<String, CheckpointError> {
-        let mut hash = Sha256::new();
-        self.hash_into(&mut hash, progress)?;
-        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
-    }
-
-    /// Adds all files, one after the other, to a hash over several containers.
-    ///
-    /// # Errors
-    /// Those of [`Container::sha256`].
-    pub fn hash_into(
-        &self,
-        hash: &mut Sha256,
-        progress: &LoadProgress,
-    ) -> Result<(), CheckpointError> {
-        for file in &self.sources {
-            let mut position = 0;
-            while position < file.length() {
-                let block =
-                    file.bytes(position, read_tensor::BLOCK.min(file.length() - position))?;
-                hash.update(&block);
-                position += block.len() as u64;
-                progress.advance(block.len() as u64)?;
-            }
-        }
-        Ok(())
+        sha256(&self.sources, progress, &AtomicBool::new(false))
     }
 
     /// The number type that most values of the given tensors have.
@@ -260,6 +265,31 @@ impl Container {
         let largest = counts.into_iter().max_by_key(|(dtype, count)| (*count, dtype.to_string()));
         largest.map_or(ElementType::F32, |(dtype, _)| dtype.clone())
     }
+}
+
+/// SHA-256 over files one after the other, in hexadecimal. Announces nothing and counts every byte.
+///
+/// # Errors
+/// Reading fails, the person cancels, or nobody wants it any more.
+pub(crate) fn sha256(
+    files: &[Arc<SourceFile>],
+    progress: &LoadProgress,
+    abandoned: &AtomicBool,
+) -> Result<String, CheckpointError> {
+    let mut hash = Sha256::new();
+    for file in files {
+        let mut position = 0;
+        while position < file.length() {
+            let block = file.bytes(position, read_tensor::BLOCK.min(file.length() - position))?;
+            hash.update(&block);
+            position += block.len() as u64;
+            progress.advance(block.len() as u64)?;
+            if abandoned.load(Ordering::Relaxed) {
+                return Err(CheckpointError::Cancelled);
+            }
+        }
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 struct ContainerBackend {

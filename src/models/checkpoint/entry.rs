@@ -139,6 +139,13 @@ impl TensorEntry {
         self.shape.iter().map(|&dimension| dimension as u64).product()
     }
 
+    /// Whether its first rows can be read without the rest, or the rest is at most `whole` bytes.
+    pub(crate) fn readable_in_part(&self, whole: u64) -> bool {
+        let plain =
+            matches!(self.place.stored, Stored::Plain { .. }) && self.place.strides.is_none();
+        self.dtype.is_float() && (plain || self.place.stored.length() <= whole)
+    }
+
     /// Bytes in the file's number type, 0 for types that cannot be read.
     pub fn bytes(&self) -> u64 {
         self.elements() * self.dtype.size().unwrap_or(0)

@@ -1,6 +1,6 @@
 //! From what a person chose to everything a model consists of, headers only.
 
-use crate::models::checkpoint::companions::{self, CompanionNeed};
+use crate::models::checkpoint::companions::{self, CompanionNeed, MissingPart};
 use crate::models::checkpoint::container::{Container, file_name};
 use crate::models::checkpoint::error::CheckpointError;
 use crate::models::checkpoint::files::{self, WeightFiles};
@@ -53,6 +53,8 @@ pub struct InspectOptions {
     pub caches: Vec<PathBuf>,
     /// Key of a training file whose weights the decoder takes, for example `ema`.
     pub weight_set: Option<String>,
+    /// The image tokenizer: its file, or a folder that holds it.
+    pub tokenizer: Option<PathBuf>,
 }
 
 /// What was found, before any weight is read.
@@ -88,23 +90,34 @@ impl Inspection {
             let reason = format!("only {found} was chosen; choose a decoder as well");
             return Err(CheckpointError::MissingCompanion(reason));
         };
+        let requests: Vec<String> = self.lacking().iter().map(MissingPart::to_string).collect();
+        if requests.is_empty() {
+            return Ok(());
+        }
         let name = &decoder.identified.name;
-        let mut requests: Vec<String> =
-            self.missing.iter().map(|need| need.request(name)).collect();
-        let is_prompt = matches!(
+        Err(CheckpointError::MissingCompanion(format!(
+            "{name} needs {}",
+            requests.join(". It needs ")
+        )))
+    }
+
+    /// What the decoder needs and was not found; nothing without a decoder.
+    pub fn lacking(&self) -> Vec<MissingPart> {
+        let Some(decoder) = &self.decoder else { return Vec::new() };
+        let mut parts: Vec<MissingPart> = self.missing.iter().map(CompanionNeed::part).collect();
+        let without_text = matches!(
             &decoder.identified.geometry,
             Geometry::Decoder(g) if matches!(g.conditioning, Conditioning::Prompt { text_tokens: None })
         );
-        if is_prompt {
-            requests.push(format!(
-                "{name} needs its text tokenizer, tokenizer.json; download it from the same place as the weights \
-                 into the same folder"
-            ));
+        if without_text {
+            parts.push(MissingPart {
+                what: "text tokenizer".into(),
+                file_names: vec!["tokenizer.json".into()],
+                advice: "download it from the same place as the weights into the same folder"
+                    .into(),
+            });
         }
-        match requests.is_empty() {
-            true => Ok(()),
-            false => Err(CheckpointError::MissingCompanion(requests.join(". "))),
-        }
+        parts
     }
 
     fn slot(&mut self, role: Role) -> &mut Option<Opened> {
@@ -130,13 +143,16 @@ pub fn inspect(paths: &[PathBuf], options: &InspectOptions) -> Result<Inspection
             _ => {
                 let opened = Opened::open(path, options.weight_set.as_deref())
                     // Tokenizers have no such entry; only decoders keep averages.
-                    .or_else(|error| match options.weight_set {
-                        Some(_) => Opened::open(path, None).map_err(|_| error),
-                        None => Err(error),
+                    .or_else(|error| match Opened::open(path, None) {
+                        Ok(opened) if opened.identified.role() != Role::Decoder => Ok(opened),
+                        _ => Err(error),
                     })?;
                 place(&mut found, opened, path)?;
             }
         }
+    }
+    if let Some(tokenizer) = &options.tokenizer {
+        place_tokenizer(&mut found, tokenizer)?;
     }
     let Some(decoder) = &found.decoder else { return Ok(found) };
     check_text_tokenizer(decoder)?;
@@ -165,7 +181,7 @@ fn place_folder(
                 place(found, opened, folder)?;
             }
             Err(error) => {
-                found.notes.push(format!("{} was left out: {error}", file_name(file)));
+                found.notes.push(left_out(file, &error));
                 first_error.get_or_insert(error);
             }
         }
@@ -174,6 +190,56 @@ fn place_folder(
         Some(error) if !any => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Takes the tokenizer at `path`; of a folder of several weight files the one that fits the decoder.
+fn place_tokenizer(found: &mut Inspection, path: &Path) -> Result<(), CheckpointError> {
+    let WeightFiles::Several(files) = files::resolve(path)? else {
+        return place(found, Opened::open(path, None)?, path);
+    };
+    let decoder = found.decoder.as_ref().map(|decoder| decoder.identified.clone());
+    let (mut fitting, mut others) = (Vec::new(), Vec::new());
+    for file in &files {
+        let opened = Opened::open(file, None);
+        let opened = opened.and_then(|opened| match &decoder {
+            _ if opened.identified.role() != Role::ImageTokenizer => {
+                let reason = format!("this is no {}", Role::ImageTokenizer);
+                Err(CheckpointError::Mismatch { reason, path: file.clone() })
+            }
+            Some(decoder) => check_pair(decoder, &opened).map(|()| opened),
+            None => Ok(opened),
+        });
+        match opened {
+            Ok(opened) => fitting.push(opened),
+            Err(_) => others.push(file_name(file)),
+        }
+    }
+    // The names under which the authors publish it tell one among several.
+    let published: Vec<&str> = decoder.iter().flat_map(companions::tokenizer_names).collect();
+    let named = |opened: &Opened| published.contains(&file_name(opened.container.path()).as_str());
+    if fitting.len() > 1 && fitting.iter().filter(|opened| named(opened)).count() == 1 {
+        fitting.retain(named);
+    }
+    let names = |opened: &[Opened]| {
+        let names = opened.iter().map(|opened| file_name(opened.container.path()));
+        names.collect::<Vec<_>>().join(", ")
+    };
+    let wanted = decoder.map_or("a decoder".into(), |decoder| decoder.name);
+    let reason = match fitting.len() {
+        1 => {
+            let Some(opened) = fitting.pop() else { return Ok(()) };
+            return place(found, opened, path);
+        }
+        0 => format!(
+            "none of the weight files in this folder ({}) is an image tokenizer that fits {wanted}; choose its file",
+            others.join(", ")
+        ),
+        _ => format!(
+            "several weight files in this folder may be the image tokenizer of {wanted} ({}); choose one of them",
+            names(&fitting)
+        ),
+    };
+    Err(CheckpointError::Mismatch { reason, path: path.to_path_buf() })
 }
 
 fn place(found: &mut Inspection, opened: Opened, path: &Path) -> Result<(), CheckpointError> {
@@ -227,12 +293,19 @@ fn complete_need(
                 return Ok(());
             }
             Err(error) => {
-                found.notes.push(format!("{} was left out: {error}", file_name(&candidate)))
+                found.notes.push(left_out(&candidate, &error));
             }
         }
     }
     found.missing.push(need);
     Ok(())
+}
+
+/// Says once which file it is and why.
+fn left_out(file: &Path, error: &CheckpointError) -> String {
+    let text = error.to_string();
+    let reason = text.strip_suffix(&format!(": {}", file.display())).unwrap_or(&text);
+    format!("{} was left out: {reason}", file_name(file))
 }
 
 /// Whether a tokenizer or text encoder belongs to a decoder.

@@ -36,38 +36,63 @@ pub struct MemoryNeed {
     pub peak: u64,
 }
 
-/// Bytes needed by a decoder at `precision` with its tokenizer and text encoder.
-pub fn need(
-    decoder: &Identified,
-    tokenizer: Option<&Identified>,
-    text_encoder: Option<&Identified>,
-    precision: Precision,
-    run: RunSize,
-) -> MemoryNeed {
-    let weights = decoder_bytes(decoder, precision);
-    let caches = cache_bytes(decoder, run);
-    let in_f32 =
-        |model: &Identified| model.tensors.iter().map(|tensor| tensor.elements() * 4).sum();
-    let tokenizer_bytes: u64 = tokenizer.map_or(0, in_f32);
-    // It follows the decoder: f32, or bf16 beside anything smaller.
-    let encoder_bytes: u64 =
-        text_encoder.map_or(0, in_f32) / if precision == Precision::F32 { 1 } else { 2 };
-    let largest =
-        decoder.tensors.iter().map(|tensor| tensor.elements() * 4).max().unwrap_or_default();
-    let loading = weights + tokenizer_bytes + largest;
-    let encoding = weights + tokenizer_bytes + encoder_bytes;
-    let running = weights + tokenizer_bytes + caches;
-    MemoryNeed {
-        weights,
-        caches,
-        tokenizer: tokenizer_bytes,
-        text_encoder: encoder_bytes,
-        peak: loading.max(encoding).max(running) + MARGIN,
+/// What a model takes at one precision before the length of its runs is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Footprint {
+    weights: u64,
+    tokenizer: u64,
+    text_encoder: u64,
+    /// The largest tensor of the decoder in f32: it is widened before it is packed.
+    largest: u64,
+    /// Keys and values of one position of one row.
+    cache_of_position: u64,
+    /// Bytes of packed weights that decoding one token reads.
+    pub step_bytes: u64,
+}
+
+impl Footprint {
+    /// Of a decoder at `precision` with its tokenizer and text encoder.
+    pub fn of(
+        decoder: &Identified,
+        tokenizer: Option<&Identified>,
+        text_encoder: Option<&Identified>,
+        precision: Precision,
+    ) -> Self {
+        let in_f32 = |model: Option<&Identified>| {
+            let tensors = model.map(|model| model.tensors.iter());
+            tensors.into_iter().flatten().map(|tensor| tensor.elements() * 4).sum()
+        };
+        let (step_bytes, looked_up) = decoder_bytes(decoder, precision);
+        Self {
+            weights: step_bytes + looked_up,
+            tokenizer: in_f32(tokenizer),
+            // It follows the decoder: f32, or bf16 beside anything smaller.
+            text_encoder: in_f32(text_encoder) / if precision == Precision::F32 { 1 } else { 2 },
+            largest: decoder.tensors.iter().map(|t| t.elements() * 4).max().unwrap_or_default(),
+            cache_of_position: cache_of_position(decoder),
+            step_bytes,
+        }
+    }
+
+    /// With runs of this size.
+    pub fn need(&self, run: RunSize) -> MemoryNeed {
+        let positions = (run.rows as u64).saturating_mul(run.positions as u64);
+        let caches = positions.saturating_mul(self.cache_of_position);
+        let held = self.weights + self.tokenizer;
+        let most = self.largest.max(self.text_encoder).max(caches);
+        MemoryNeed {
+            weights: self.weights,
+            caches,
+            tokenizer: self.tokenizer,
+            text_encoder: self.text_encoder,
+            peak: held.saturating_add(most).saturating_add(MARGIN),
+        }
     }
 }
 
-fn decoder_bytes(decoder: &Identified, precision: Precision) -> u64 {
-    let Geometry::Decoder(geometry) = &decoder.geometry else { return 0 };
+/// Bytes that every token reads, and bytes of tables and small tensors beside them.
+fn decoder_bytes(decoder: &Identified, precision: Precision) -> (u64, u64) {
+    let Geometry::Decoder(geometry) = &decoder.geometry else { return (0, 0) };
     let packed = |rows: u64, width: u64| match precision {
         Precision::F32 => rows * width * 4,
         Precision::Bf16 => rows * width * 2,
@@ -75,27 +100,26 @@ fn decoder_bytes(decoder: &Identified, precision: Precision) -> u64 {
         Precision::Int8 => rows * width + rows * 4,
     };
     let codes = geometry.codebook_size.unwrap_or(geometry.vocabulary) as u64;
-    let stored: u64 = decoder
-        .tensors
-        .iter()
-        .map(|tensor| match tensor.role {
+    let head = packed(codes, geometry.hidden as u64);
+    let (mut read, mut beside) = (0, 0);
+    for tensor in &decoder.tensors {
+        match tensor.role {
             TensorRole::Linear => {
                 let rows = tensor.shape.first().copied().unwrap_or_default() as u64;
-                packed(rows, tensor.elements().checked_div(rows).unwrap_or_default())
+                read += packed(rows, tensor.elements().checked_div(rows).unwrap_or_default());
             }
-            TensorRole::Head => packed(codes, geometry.hidden as u64),
-            TensorRole::Embedding if precision == Precision::F32 => tensor.elements() * 4,
-            TensorRole::Embedding => tensor.elements() * 2,
-            TensorRole::Other => tensor.elements() * 4,
-        })
-        .sum();
+            TensorRole::Head => read += head,
+            TensorRole::Embedding if precision != Precision::F32 => beside += tensor.elements() * 2,
+            TensorRole::Embedding | TensorRole::Other => beside += tensor.elements() * 4,
+        }
+    }
     // A tied model keeps the rows of the codes a second time, packed as its head.
-    stored + if geometry.tied { packed(codes, geometry.hidden as u64) } else { 0 }
+    (read + if geometry.tied { head } else { 0 }, beside)
 }
 
-fn cache_bytes(decoder: &Identified, run: RunSize) -> u64 {
+fn cache_of_position(decoder: &Identified) -> u64 {
     let Geometry::Decoder(g) = &decoder.geometry else { return 0 };
-    let sizes = [run.rows, run.positions, g.layers, g.kv_heads, g.head_dim, 2 * 4];
+    let sizes = [g.layers, g.kv_heads, g.head_dim, 2 * 4];
     sizes.iter().fold(1u64, |bytes, &size| bytes.saturating_mul(size as u64))
 }
 
@@ -104,6 +128,8 @@ fn cache_bytes(decoder: &Identified, run: RunSize) -> u64 {
 pub struct Choice {
     /// How linear layers are stored.
     pub precision: Precision,
+    /// Whatever the length of runs.
+    pub footprint: Footprint,
     /// Bytes.
     pub need: MemoryNeed,
     /// Whether it fits in what is free; `None` if that is unknown.
@@ -128,8 +154,9 @@ pub fn plan(
     free: Option<u64>,
 ) -> MemoryPlan {
     let choices = Precision::VARIANTS.iter().map(|&precision| {
-        let need = need(decoder, tokenizer, text_encoder, precision, run);
-        Choice { precision, need, fits: free.map(|free| need.peak <= free) }
+        let footprint = Footprint::of(decoder, tokenizer, text_encoder, precision);
+        let need = footprint.need(run);
+        Choice { precision, footprint, need, fits: free.map(|free| need.peak <= free) }
     });
     MemoryPlan { choices: choices.collect(), free }
 }

@@ -32,7 +32,8 @@ mod state_dict;
 mod torch_file;
 mod zip_directory;
 
-pub use companions::{CompanionNeed, cache_roots};
+pub use companions::{CompanionNeed, MissingPart, cache_roots};
+pub(crate) use container::sha256;
 pub use container::{Container, ContainerKind};
 pub use entry::{ElementType, TensorEntry};
 pub use error::CheckpointError;
@@ -42,6 +43,7 @@ pub use identify::{
 };
 pub use inspect::{InspectOptions, Inspection, Opened, inspect};
 pub use progress::LoadProgress;
+pub(crate) use source::SourceFile;
 
 /// Runs the guard on the bytes of a pickle, for fuzzing: whether it would be read.
 pub fn guard_accepts(bytes: &[u8]) -> bool {

@@ -7,24 +7,29 @@
 mod captions;
 mod decoders;
 mod grid_that_fits;
+mod offer;
+mod rounding;
 mod tokenizers;
+
+pub use offer::{FoundPart, ModelOffer, PrecisionOffer, survey, survey_headers};
 
 use crate::models::card::{Model, ModelCard, ModelIdentity};
 use crate::models::checkpoint::memory::{self, MemoryPlan, RunSize};
 use crate::models::checkpoint::{
-    CheckpointError, Conditioning, ElementType, Geometry, GridGuess, GridSource, Identified,
-    InspectOptions, Inspection, LoadProgress, Opened, bytes_text, cache_roots, inspect,
+    CheckpointError, Conditioning, ElementType, Geometry, GridSource, Identified, InspectOptions,
+    Inspection, LoadProgress, Opened, SourceFile, cache_roots, inspect, sha256,
 };
 use crate::models::error::ModelError;
 use crate::models::linear::Precision;
 use crate::models::shapes::TensorShapes;
 use crate::models::tokenizer::ImageTokenizer;
-use decoders::DecoderPart;
+use decoders::{DecoderPart, LoadedDecoder};
 use grid_that_fits::with_grid_that_fits;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::Builder;
 
 /// Rows that memory is planned for: two lanes of two branches, and a clean branch beside them.
 const PLANNED_ROWS: usize = 5;
@@ -61,136 +66,15 @@ pub struct Surroundings {
     pub caches: Vec<PathBuf>,
     /// Bytes of memory free; `None` is unknown and refuses nothing.
     pub free_memory: Option<u64>,
+    /// Bytes more that closing the model in use would free.
+    pub reclaimable: u64,
 }
 
 impl Surroundings {
     /// Those of this machine, now.
     pub fn of_this_machine() -> Self {
-        Self { caches: cache_roots(), free_memory: memory::free_memory() }
+        Self { caches: cache_roots(), free_memory: memory::free_memory(), reclaimable: 0 }
     }
-}
-
-/// A precision as it is offered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PrecisionOffer {
-    /// How linear layers would be stored.
-    pub precision: Precision,
-    /// The most memory that is held at any time, in bytes.
-    pub peak: u64,
-    /// Whether that is free; `None` if unknown.
-    pub fits: Option<bool>,
-}
-
-impl PrecisionOffer {
-    /// Memory, speed and what it changes, in one line.
-    pub fn cost(&self) -> String {
-        format!("{}, {}", bytes_text(self.peak), precision_cost(self.precision))
-    }
-}
-
-/// What a precision does to speed and numbers. The bounds are those of the rounding itself: bf16 keeps
-/// 8 significant bits, 8-bit weights are 127 steps to either side of the largest of their row.
-pub fn precision_cost(precision: Precision) -> &'static str {
-    match precision {
-        Precision::F32 => "reads 4 bytes a weight, exact",
-        Precision::Bf16 => {
-            "reads 2 bytes a weight, each differs from f32 by at most 0.4 % of itself (exact for bf16 files)"
-        }
-        Precision::Int8 => {
-            "reads 1 byte a weight, each differs from f32 by at most 0.4 % of the largest of its row"
-        }
-    }
-}
-
-/// What was found at the paths of a request, without any weight read.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ModelOffer {
-    /// What was asked for.
-    pub request: OpenRequest,
-    /// Name of the decoder, or of what was chosen in its place.
-    pub name: String,
-    /// One line for each part that was found: "AliTok-L decoder, 318 M, f32, 1.27 GB".
-    pub found: Vec<String>,
-    /// What is missing, by its exact file name and where it is published; nothing can be opened
-    /// while this is not empty.
-    pub missing: Vec<String>,
-    /// Files that were looked at and left out, with the reason.
-    pub notes: Vec<String>,
-    /// Every precision with its cost, the largest first.
-    pub precisions: Vec<PrecisionOffer>,
-    /// The precision that is taken if none is asked for.
-    pub default_precision: Precision,
-    /// The grid, and where it comes from.
-    pub grid: Option<GridGuess>,
-}
-
-impl ModelOffer {
-    /// Whether the grid can be changed.
-    pub fn grid_is_free(&self) -> bool {
-        self.grid.is_some_and(|grid| grid.source != GridSource::Weights)
-    }
-
-    /// Bytes that opening with `precision` takes at its peak.
-    pub fn peak(&self, precision: Precision) -> Option<u64> {
-        let offer = self.precisions.iter().find(|offer| offer.precision == precision)?;
-        Some(offer.peak)
-    }
-
-    /// The precision that will be loaded.
-    pub fn precision(&self) -> Precision {
-        self.request.precision.unwrap_or(self.default_precision)
-    }
-}
-
-/// Looks at a request and says what it is, what is missing, and what it would cost.
-///
-/// # Errors
-/// A path that cannot be read or identified, or parts that do not belong together.
-pub fn survey(
-    request: &OpenRequest,
-    surroundings: &Surroundings,
-) -> Result<ModelOffer, ModelError> {
-    let inspection = look(request, surroundings)?;
-    let missing = match inspection.complete() {
-        Ok(()) => Vec::new(),
-        Err(CheckpointError::MissingCompanion(text)) => vec![text],
-        Err(error) => return Err(error.into()),
-    };
-    let found = inspection.summary();
-    let any = [&inspection.decoder, &inspection.tokenizer, &inspection.text_encoder];
-    let name = any.into_iter().flatten().next().map(|part| part.identified.name.clone());
-    let decoder = inspection.decoder.as_ref().map(|decoder| &decoder.identified);
-    let mut offer = ModelOffer {
-        request: request.clone(),
-        name: name.unwrap_or_default(),
-        found,
-        missing,
-        notes: inspection.notes.clone(),
-        precisions: Vec::new(),
-        default_precision: decoder.map_or(Precision::F32, default_precision),
-        grid: decoder.and_then(|decoder| decoder.grid),
-    };
-    if let Some(opened) = inspection.decoder.as_ref()
-        && let others @ [_, ..] = opened.container.alternatives()
-    {
-        offer.notes.push(format!(
-            "the file holds other weights too ({}); --weight-set takes them",
-            others.join(", ")
-        ));
-    }
-    if let Some(decoder) = decoder {
-        let plan = plan(&inspection, decoder, request, surroundings);
-        offer.precisions = plan
-            .choices
-            .iter()
-            .map(|choice| PrecisionOffer {
-                precision: choice.precision,
-                peak: choice.need.peak,
-                fits: choice.fits,
-            })
-            .collect();
-    }
-    Ok(offer)
 }
 
 /// The precision that keeps the numbers of the file: bf16 for bf16 files, else f32.
@@ -244,50 +128,113 @@ fn open_parts(
 
     let Inspection { decoder, tokenizer, text_encoder, .. } = inspection;
     let (decoder, tokenizer) = (decoder.ok_or_else(missing)?, tokenizer.ok_or_else(missing)?);
-    let sha256 = sha256(&[&decoder, &tokenizer], progress)?;
-    let tokenizer = tokenizers::load(tokenizer, progress)?;
-    let part = DecoderPart {
-        shapes: shapes_of(&decoder),
-        folder: decoder.folder.clone(),
-        builder: decoder.into_var_builder(progress),
-        precision,
-        grid: request.grid.or_else(|| identified.grid.map(|grid| (grid.rows, grid.columns))),
-        tokenizer: tokenizer.info(),
-        text_encoder,
-        identified: &identified,
-    };
-    let loaded = decoders::load(part)?;
-    check_codes(&identified.name, loaded.decoder.info().codebook_size, tokenizer.as_ref())?;
-    let mut defaults = loaded.defaults;
-    // A filter that keeps every code is none.
-    let codes = loaded.decoder.info().codebook_size;
-    defaults.sampling.top_k = defaults.sampling.top_k.filter(|&k| k < codes);
-    let card = ModelCard {
-        identity: ModelIdentity {
-            name: card_name(&identified, loaded.layout.rows(), loaded.layout.columns()),
-            family: identified.family.to_string(),
-            sha256,
+    let files = [decoder.container.files(), tokenizer.container.files()].concat();
+    let parts = Parts { decoder, tokenizer, text_encoder, identified, precision };
+    let (parts, sha256) = while_hashing(&files, progress, || parts.load(request, progress))?;
+    Ok(parts.into_model(request.weight_set.as_deref(), sha256))
+}
+
+/// What is opened, before any weight is read.
+struct Parts {
+    decoder: Opened,
+    tokenizer: Opened,
+    text_encoder: Option<Opened>,
+    identified: Identified,
+    precision: Precision,
+}
+
+/// Everything of a model but the hash of its files.
+struct LoadedParts {
+    decoder: LoadedDecoder,
+    tokenizer: Box<dyn ImageTokenizer>,
+    identified: Identified,
+    precision: Precision,
+}
+
+impl Parts {
+    fn load(
+        self,
+        request: &OpenRequest,
+        progress: &Arc<LoadProgress>,
+    ) -> Result<LoadedParts, ModelError> {
+        let Self { decoder, tokenizer, text_encoder, identified, precision } = self;
+        let tokenizer = tokenizers::load(tokenizer, progress)?;
+        let part = DecoderPart {
+            shapes: shapes_of(&decoder),
+            folder: decoder.folder.clone(),
+            builder: decoder.into_var_builder(progress),
             precision,
-        },
-        decoder: loaded.decoder.info().clone(),
-        tokenizer: tokenizer.info().clone(),
-        layout: loaded.layout,
-        conditions: loaded.conditions,
-        defaults,
-        live: false,
-    };
-    Ok(Model { card: Arc::new(card), decoder: loaded.decoder, tokenizer })
+            grid: request.grid.or_else(|| identified.grid.map(|grid| (grid.rows, grid.columns))),
+            tokenizer: tokenizer.info(),
+            text_encoder,
+            identified: &identified,
+        };
+        let decoder = decoders::load(part)?;
+        let codes = decoder.decoder.info().codebook_size;
+        check_codes(&identified.name, codes, tokenizer.as_ref())?;
+        Ok(LoadedParts { decoder, tokenizer, identified, precision })
+    }
+}
+
+impl LoadedParts {
+    fn into_model(self, weight_set: Option<&str>, sha256: String) -> Model {
+        let Self { decoder: LoadedDecoder { decoder, layout, conditions, mut defaults }, .. } =
+            self;
+        let name = card_name(&self.identified, layout.rows(), layout.columns());
+        // Other weights of one file are another model, too.
+        let name = weight_set.map_or(name.clone(), |set| format!("{name}, {set} weights"));
+        // A filter that keeps every code is none.
+        let codes = decoder.info().codebook_size;
+        defaults.sampling.top_k = defaults.sampling.top_k.filter(|&k| k < codes);
+        let card = ModelCard {
+            identity: ModelIdentity {
+                name,
+                family: self.identified.family.to_string(),
+                sha256,
+                precision: self.precision,
+            },
+            decoder: decoder.info().clone(),
+            tokenizer: self.tokenizer.info().clone(),
+            layout,
+            conditions,
+            defaults,
+            live: false,
+        };
+        Model { card: Arc::new(card), decoder, tokenizer: self.tokenizer }
+    }
+}
+
+/// Hashes the weight files, the decoder's first, while `load` builds tensors from them: whoever comes
+/// second to a block finds it in the system's cache, so the disk gives each file once.
+fn while_hashing<T>(
+    files: &[Arc<SourceFile>],
+    progress: &LoadProgress,
+    load: impl FnOnce() -> Result<T, ModelError>,
+) -> Result<(T, String), ModelError> {
+    progress.expect(files.iter().map(|file| file.length()).sum());
+    let abandoned = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let hash = || sha256(files, progress, &abandoned);
+        let hashing = Builder::new().name("hash".into()).spawn_scoped(scope, hash);
+        let loaded = load();
+        abandoned.store(loaded.is_err(), Ordering::Relaxed);
+        let hash = match hashing {
+            Ok(hashing) => hashing.join().map_err(|_| ModelError::Internal("hashing panicked")),
+            // No thread: one after the other.
+            Err(_) => Ok(sha256(files, progress, &abandoned)),
+        };
+        Ok((loaded?, hash??))
+    })
 }
 
 /// Headers only: what the request's paths are, with their companions.
 fn look(request: &OpenRequest, surroundings: &Surroundings) -> Result<Inspection, ModelError> {
-    let mut paths = request.paths.clone();
-    paths.extend(request.tokenizer.clone());
     let options = InspectOptions {
         caches: surroundings.caches.clone(),
         weight_set: request.weight_set.clone(),
+        tokenizer: request.tokenizer.clone(),
     };
-    Ok(inspect(&paths, &options)?)
+    Ok(inspect(&request.paths, &options)?)
 }
 
 fn plan(
@@ -296,29 +243,41 @@ fn plan(
     request: &OpenRequest,
     surroundings: &Surroundings,
 ) -> MemoryPlan {
-    let tokens =
-        match (&decoder.geometry, request.grid.or(decoder.grid.map(|g| (g.rows, g.columns)))) {
-            (Geometry::Decoder(geometry), grid) => geometry
-                .image_tokens
-                // One more a row: forced row ends.
-                .unwrap_or_else(|| {
-                    grid.map_or(0, |(rows, columns)| rows.saturating_mul(columns + 1))
-                }),
-            _ => 0,
-        };
-    let prefix = match &decoder.geometry {
-        Geometry::Decoder(geometry) => match geometry.conditioning {
-            Conditioning::Classes(_) => 1,
-            Conditioning::Caption { positions, .. } => positions,
-            Conditioning::Prompt { .. } => PLANNED_PROMPT,
-        },
-        _ => 0,
-    };
-    let run = RunSize { rows: PLANNED_ROWS, positions: prefix.saturating_add(tokens) };
+    let grid = request.grid.or(decoder.grid.map(|grid| (grid.rows, grid.columns)));
+    let run = RunLength::of(decoder).size(grid);
     let identified = |part: &Option<Opened>| part.as_ref().map(|part| part.identified.clone());
     let (tokenizer, encoder) =
         (identified(&inspection.tokenizer), identified(&inspection.text_encoder));
     memory::plan(decoder, tokenizer.as_ref(), encoder.as_ref(), run, surroundings.free_memory)
+}
+
+/// What the length of a model's runs depends on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct RunLength {
+    /// Positions before the image.
+    prefix: usize,
+    /// Image tokens, where the weights fix them.
+    image_tokens: Option<usize>,
+}
+
+impl RunLength {
+    fn of(decoder: &Identified) -> Self {
+        let Geometry::Decoder(geometry) = &decoder.geometry else { return Self::default() };
+        let prefix = match geometry.conditioning {
+            Conditioning::Classes(_) => 1,
+            Conditioning::Caption { positions, .. } => positions,
+            Conditioning::Prompt { .. } => PLANNED_PROMPT,
+        };
+        Self { prefix, image_tokens: geometry.image_tokens }
+    }
+
+    /// The size of a run that draws this grid.
+    fn size(self, grid: Option<(usize, usize)>) -> RunSize {
+        // One more a row: forced row ends.
+        let drawn = |(rows, columns): (usize, usize)| rows.saturating_mul(columns + 1);
+        let tokens = self.image_tokens.or(grid.map(drawn)).unwrap_or_default();
+        RunSize { rows: PLANNED_ROWS, positions: self.prefix.saturating_add(tokens) }
+    }
 }
 
 /// A grid that was asked for must be one the model can draw.
@@ -363,16 +322,6 @@ fn card_name(decoder: &Identified, rows: usize, columns: usize) -> String {
         }
         _ => decoder.name.clone(),
     }
-}
-
-/// SHA-256 over all weight files, the decoder's first.
-fn sha256(parts: &[&Opened], progress: &LoadProgress) -> Result<String, ModelError> {
-    progress.expect(parts.iter().map(|part| part.container.file_bytes()).sum());
-    let mut hash = Sha256::new();
-    for part in parts {
-        part.container.hash_into(&mut hash, progress)?;
-    }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Names and shapes of an open checkpoint.

@@ -61,9 +61,10 @@ impl Identified {
 
     /// One line: "AliTok-L decoder, 318 M, f32, 1.27 GB".
     pub fn summary(&self) -> String {
+        // Some names end with what they are.
+        let name = self.name.strip_suffix(" tokenizer").unwrap_or(&self.name);
         format!(
-            "{} {}, {}, {}, {}",
-            self.name,
+            "{name} {}, {}, {}, {}",
             self.role(),
             names::count_text(self.parameters),
             self.dtype,
