@@ -11,7 +11,7 @@ use crate::models::error::ModelError;
 use crate::models::host::{matrix, with_numbers};
 use crate::models::kernels::Kernel;
 use crate::models::kernels::head::{HeadJob, attend_head};
-use crate::models::kv_cache::{BatchPlan, KvCache, PlannedRow};
+use crate::models::kv_cache::{BatchPlan, CacheNumber, CacheShape, KvCache, PlannedRow};
 use candle_core::Tensor;
 use rayon::prelude::*;
 use std::cell::RefCell;
@@ -36,6 +36,11 @@ pub struct AttentionShape {
 }
 
 impl AttentionShape {
+    /// Caches of `layers` such layers.
+    pub fn cache(&self, layers: usize, number: CacheNumber) -> CacheShape {
+        CacheShape { layers, kv_heads: self.kv_heads, head_dim: self.head_dim, number }
+    }
+
     pub(crate) fn scale(&self) -> f32 {
         1.0 / (self.head_dim as f32).sqrt()
     }
@@ -212,7 +217,7 @@ mod tests {
     const SHAPE: AttentionShape = AttentionShape { heads: 4, kv_heads: 2, head_dim: 64 };
 
     fn cache(capacity: usize) -> KvCache {
-        KvCache::new(2, 2, 64, Prefix::Class(0), 0, capacity).unwrap()
+        KvCache::new(SHAPE.cache(2, CacheNumber::F32), Prefix::Class(0), 0, capacity).unwrap()
     }
 
     fn rows(seed: usize, rows: usize, width: usize) -> Tensor {

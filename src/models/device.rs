@@ -201,6 +201,7 @@ mod tests {
     use crate::guidance::Perturb;
     use crate::models::attention;
     use crate::models::decoder::{Perturbation, Prefix};
+    use crate::models::kv_cache::CacheNumber;
     use crate::models::linear::Linear;
     use crate::models::norm::{Norm, NormKind};
     use crate::models::rotary::RotaryTable;
@@ -256,7 +257,8 @@ mod tests {
     #[test]
     fn attention_agrees_with_prefixes_groups_and_every_perturbation() {
         let shape = AttentionShape { heads: 6, kv_heads: 2, head_dim: 20 };
-        let cache = |prefix| KvCache::new(1, 2, 20, Prefix::Class(0), prefix, 8).unwrap();
+        let caches = shape.cache(1, CacheNumber::F32);
+        let cache = |prefix| KvCache::new(caches, Prefix::Class(0), prefix, 8).unwrap();
         let mut host = vec![cache(2), cache(4)];
         let mut device = vec![cache(2), cache(4)];
         let weights = [0.5, 0.25, 0.9, 0.1, 0.7, 0.3];

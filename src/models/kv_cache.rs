@@ -7,20 +7,33 @@
 use crate::models::decoder::{Perturbation, Prefix, Row};
 use crate::models::device::DeviceCache;
 use crate::models::error::ModelError;
-use crate::models::kernels::storage::AlignedNumbers;
+use crate::models::kernels::storage::{CacheMemory, Numbers};
+
+pub use crate::models::kernels::storage::CacheNumber;
+
+/// What a decoder's caches look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheShape {
+    /// Layers.
+    pub layers: usize,
+    /// Key/value heads of a layer.
+    pub kv_heads: usize,
+    /// Width of a head.
+    pub head_dim: usize,
+    /// How keys and values are stored in this machine's memory; f32 on other devices.
+    pub number: CacheNumber,
+}
 
 /// The cache of one sequence.
 #[derive(Debug)]
 pub struct KvCache {
     /// `[layers][keys, values][kv_heads][capacity][head_dim]`: of a layer, all that a head reads
     /// stands in two runs.
-    numbers: AlignedNumbers,
+    numbers: CacheMemory,
     /// In place of the above, layer by layer, once a row on another device than the CPU was
     /// appended.
     pub(crate) device: Vec<Option<DeviceCache>>,
-    layers: usize,
-    kv_heads: usize,
-    head_dim: usize,
+    shape: CacheShape,
     capacity: usize,
     length: usize,
     prefix: Prefix,
@@ -40,22 +53,18 @@ impl KvCache {
     /// # Errors
     /// No memory.
     pub fn new(
-        layers: usize,
-        kv_heads: usize,
-        head_dim: usize,
+        shape: CacheShape,
         prefix: Prefix,
         prefix_len: usize,
         image_tokens: usize,
     ) -> Result<Self, ModelError> {
         let capacity = prefix_len.saturating_add(image_tokens);
-        let sizes = [2, layers, kv_heads, head_dim];
+        let sizes = [2, shape.layers, shape.kv_heads, shape.head_dim];
         let count = sizes.into_iter().fold(capacity, usize::saturating_mul);
         Ok(Self {
-            numbers: AlignedNumbers::zeroed(count)?,
-            device: (0..layers).map(|_| None).collect(),
-            layers,
-            kv_heads,
-            head_dim,
+            numbers: CacheMemory::zeroed(count, shape.number)?,
+            device: (0..shape.layers).map(|_| None).collect(),
+            shape,
             capacity,
             length: 0,
             prefix,
@@ -68,17 +77,14 @@ impl KvCache {
     /// # Errors
     /// No memory.
     pub fn copy(&self) -> Result<Self, ModelError> {
+        let CacheShape { layers, kv_heads, head_dim, .. } = self.shape;
         let image_tokens = self.capacity - self.prefix_len;
-        let (prefix, prefix_len) = (self.prefix.clone(), self.prefix_len);
-        let mut copy =
-            Self::new(self.layers, self.kv_heads, self.head_dim, prefix, prefix_len, image_tokens)?;
-        for run in 0..self.layers * 2 * self.kv_heads {
-            let start = run * self.capacity * self.head_dim;
-            let filled = start..start + self.length * self.head_dim;
-            let places = copy.numbers.get_mut(filled.clone()).zip(self.numbers.get(filled));
-            if let Some((to, from)) = places {
-                to.copy_from_slice(from);
-            }
+        let mut copy = Self::new(self.shape, self.prefix.clone(), self.prefix_len, image_tokens)?;
+        for run in 0..layers * 2 * kv_heads {
+            let start = run * self.capacity * head_dim;
+            copy.numbers
+                .copy_from(&self.numbers, start, self.length * head_dim)
+                .ok_or(ModelError::Internal("a copy of a cache is smaller than the cache"))?;
         }
         for (to, from) in copy.device.iter_mut().zip(&self.device) {
             *to = from.as_ref().map(DeviceCache::copy).transpose()?;
@@ -109,34 +115,34 @@ impl KvCache {
 
     /// Key/value heads.
     pub fn kv_heads(&self) -> usize {
-        self.kv_heads
+        self.shape.kv_heads
     }
 
     /// Width of a head.
     pub fn head_dim(&self) -> usize {
-        self.head_dim
+        self.shape.head_dim
     }
 
     /// Layers.
     pub fn layers(&self) -> usize {
-        self.layers
+        self.shape.layers
     }
 
     /// Bytes the keys and values take.
     pub fn bytes(&self) -> u64 {
-        size_of_val::<[f32]>(&self.numbers) as u64
+        self.numbers.byte_count() as u64
     }
 
     /// Keys of `layer` and kv head `head`, `[length, head_dim]`; for tests,
     /// zeros where the cache lies on another device.
-    pub fn keys(&self, layer: usize, head: usize) -> &[f32] {
-        self.run(Part::Keys, layer, head, self.length).unwrap_or(&[])
+    pub fn keys(&self, layer: usize, head: usize) -> Vec<f32> {
+        self.run(Part::Keys, layer, head, self.length).map_or(Vec::new(), Numbers::to_f32)
     }
 
     /// Raw values of `layer` and kv head `head`, `[length, head_dim]`; for tests,
     /// zeros where the cache lies on another device.
-    pub fn values(&self, layer: usize, head: usize) -> &[f32] {
-        self.run(Part::Values, layer, head, self.length).unwrap_or(&[])
+    pub fn values(&self, layer: usize, head: usize) -> Vec<f32> {
+        self.run(Part::Values, layer, head, self.length).map_or(Vec::new(), Numbers::to_f32)
     }
 
     /// Keys and values of `layer` and kv head `head` at the first positions, `[positions,
@@ -146,7 +152,7 @@ impl KvCache {
         layer: usize,
         head: usize,
         positions: usize,
-    ) -> Option<(&[f32], &[f32])> {
+    ) -> Option<(Numbers<'_>, Numbers<'_>)> {
         let run = |part| self.run(part, layer, head, positions);
         run(Part::Keys).zip(run(Part::Values))
     }
@@ -162,35 +168,37 @@ impl KvCache {
         keys: &[f32],
         values: &[f32],
     ) -> Result<(), ModelError> {
-        let dim = self.head_dim;
+        let dim = self.shape.head_dim;
         for (part, heads) in [(Part::Keys, keys), (Part::Values, values)] {
             for (head, numbers) in heads.chunks_exact(dim).enumerate() {
-                let place = self
-                    .start(part, layer, head, position + 1)
-                    .map(|start| start + position * dim)
-                    .and_then(|at| self.numbers.get_mut(at..at + dim))
+                self.start(part, layer, head, position + 1)
+                    .and_then(|start| self.numbers.write(start + position * dim, numbers))
                     .ok_or(ModelError::Internal("a row lies beyond its cache"))?;
-                place.copy_from_slice(numbers);
             }
         }
         Ok(())
     }
 
-    fn run(&self, part: Part, layer: usize, head: usize, positions: usize) -> Option<&[f32]> {
+    fn run(&self, part: Part, layer: usize, head: usize, positions: usize) -> Option<Numbers<'_>> {
         let start = self.start(part, layer, head, positions)?;
-        self.numbers.get(start..start + positions * self.head_dim)
+        self.numbers.get(start, positions * self.shape.head_dim)
     }
 
     /// Where a head's run starts, if it has as many positions.
     fn start(&self, part: Part, layer: usize, head: usize, positions: usize) -> Option<usize> {
-        let fits = layer < self.layers && head < self.kv_heads && positions <= self.capacity;
-        let run = (layer * 2 + part as usize) * self.kv_heads + head;
-        fits.then(|| run * self.capacity * self.head_dim)
+        let CacheShape { layers, kv_heads, head_dim, .. } = self.shape;
+        let fits = layer < layers && head < kv_heads && positions <= self.capacity;
+        let run = (layer * 2 + part as usize) * kv_heads + head;
+        fits.then(|| run * self.capacity * head_dim)
     }
 
     /// Fills every position with one number: memory that was never written is not really there.
     pub(crate) fn fill(&mut self, number: f32) {
-        self.numbers.fill(number);
+        let CacheShape { layers, kv_heads, head_dim, .. } = self.shape;
+        let run = vec![number; self.capacity * head_dim];
+        for index in 0..layers * 2 * kv_heads {
+            let _ = self.numbers.write(index * run.len(), &run);
+        }
     }
 
     /// Forgets the image tokens.

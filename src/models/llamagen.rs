@@ -25,7 +25,7 @@ use crate::models::decoder::{
     Condition, Decoder, DecoderInfo, Logits, MAX_ROWS, Prefix, Prefixes, Row, RowInput,
 };
 use crate::models::error::ModelError;
-use crate::models::kv_cache::{BatchPlan, KvCache};
+use crate::models::kv_cache::{BatchPlan, CacheNumber, KvCache};
 use crate::models::layers::{SwiGlu, requested_rows, split_packed, to_logits};
 use crate::models::linear::Linear;
 use crate::models::norm::Norm;
@@ -111,6 +111,7 @@ pub struct LlamagenDecoder {
     condition: ConditionEmbedding,
     tok_embeddings: Embedding,
     blocks: Vec<Block>,
+    caches: CacheNumber,
     norm: Norm,
     output: Linear,
     rotary: RotaryTable,
@@ -156,6 +157,7 @@ impl LlamagenDecoder {
             condition,
             tok_embeddings: weights.pp("tok_embeddings").embedding(codes, dim)?,
             blocks,
+            caches: weights.caches(),
             norm: weights.pp("norm").rms_norm(dim, config.norm_eps)?,
             output,
             rotary: config.rotary(),
@@ -337,8 +339,8 @@ impl Decoder for LlamagenDecoder {
         if image_tokens > self.config.grid * self.config.grid {
             return Err(ModelError::Internal("a sequence is longer than the model's positions"));
         }
-        let (layers, head_dim) = (self.blocks.len(), self.shape.head_dim);
-        KvCache::new(layers, self.shape.kv_heads, head_dim, prefix, prefix_len, image_tokens)
+        let shape = self.shape.cache(self.blocks.len(), self.caches);
+        KvCache::new(shape, prefix, prefix_len, image_tokens)
     }
 
     fn forward(&self, rows: &[Row<'_>], caches: &mut [KvCache]) -> Result<Logits, ModelError> {

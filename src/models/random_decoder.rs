@@ -5,7 +5,7 @@ use crate::models::activation::silu_mul;
 use crate::models::attention::{AttentionShape, attend};
 use crate::models::decoder::{Perturbation, Prefix};
 use crate::models::error::ModelError;
-use crate::models::kv_cache::{BatchPlan, KvCache, PlannedRow};
+use crate::models::kv_cache::{BatchPlan, CacheNumber, KvCache, PlannedRow};
 use crate::models::linear::{Linear, Precision};
 use crate::models::norm::{Norm, NormKind};
 use crate::models::rotary::{Pairing, RotaryTable};
@@ -51,6 +51,16 @@ pub enum Products {
     Packed(Precision),
     /// candle's linear layer in f32: the baseline.
     Candle,
+}
+
+impl Products {
+    /// As in a model whose file has f32 weights: a smaller precision keeps keys and values in bf16.
+    fn caches(self) -> CacheNumber {
+        match self {
+            Self::Packed(Precision::F32) | Self::Candle => CacheNumber::F32,
+            Self::Packed(_) => CacheNumber::Bf16,
+        }
+    }
 }
 
 enum Product {
@@ -100,6 +110,7 @@ pub struct RandomDecoder {
     head: Product,
     rotary: RotaryTable,
     positions: usize,
+    caches: CacheNumber,
 }
 
 impl RandomDecoder {
@@ -142,6 +153,7 @@ impl RandomDecoder {
                 Pairing::HalfSplit,
             ),
             positions,
+            caches: products.caches(),
         })
     }
 
@@ -159,7 +171,7 @@ impl RandomDecoder {
     /// Bytes of keys and values that one row at `position` reads.
     pub fn cache_bytes(&self, position: usize) -> u64 {
         let DecoderSize { layers, heads, .. } = self.size;
-        (layers * 2 * heads.kv_heads * heads.head_dim * (position + 1) * 4) as u64
+        (layers * 2 * heads.kv_heads * heads.head_dim * (position + 1) * self.caches.bytes()) as u64
     }
 
     /// An empty cache.
@@ -167,8 +179,8 @@ impl RandomDecoder {
     /// # Errors
     /// No memory.
     pub fn cache(&self) -> Result<KvCache, ModelError> {
-        let DecoderSize { layers, heads, .. } = self.size;
-        KvCache::new(layers, heads.kv_heads, heads.head_dim, Prefix::Class(0), 0, self.positions)
+        let shape = self.size.heads.cache(self.size.layers, self.caches);
+        KvCache::new(shape, Prefix::Class(0), 0, self.positions)
     }
 
     /// The logits of one row for every cache, all of them at `position`. With `weights`, every

@@ -22,7 +22,7 @@ use crate::models::decoder::{
     Condition, Decoder, DecoderInfo, Logits, Prefix, Prefixes, Row, RowInput,
 };
 use crate::models::error::ModelError;
-use crate::models::kv_cache::{BatchPlan, KvCache};
+use crate::models::kv_cache::{BatchPlan, CacheNumber, KvCache};
 use crate::models::layers::{requested_rows, split_packed, to_logits};
 use crate::models::linear::Linear;
 use crate::models::norm::{Norm, NormKind};
@@ -84,6 +84,7 @@ pub struct RarDecoder {
     target_aware_pos_embed: Embedding,
     timesteps_embeddings: Embedding,
     blocks: Vec<Block>,
+    caches: CacheNumber,
     head_norm: Norm,
     head_modulation: Linear,
     lm_head: Linear,
@@ -133,6 +134,7 @@ impl RarDecoder {
                 config.image_seq_len + SPARE_TIMESTEPS,
             )?,
             blocks,
+            caches: weights.caches(),
             head_norm: Norm::new(NormKind::Layer, width, None, None, config.layer_norm_eps),
             head_modulation,
             lm_head,
@@ -292,8 +294,8 @@ impl Decoder for RarDecoder {
         if image_tokens > self.config.image_seq_len {
             return Err(ModelError::Internal("a sequence is longer than the model's positions"));
         }
-        let (layers, head_dim) = (self.blocks.len(), self.shape.head_dim);
-        KvCache::new(layers, self.shape.kv_heads, head_dim, prefix, PREFIX_LEN, image_tokens)
+        let shape = self.shape.cache(self.blocks.len(), self.caches);
+        KvCache::new(shape, prefix, PREFIX_LEN, image_tokens)
     }
 
     fn forward(&self, rows: &[Row<'_>], caches: &mut [KvCache]) -> Result<Logits, ModelError> {

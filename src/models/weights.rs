@@ -3,6 +3,7 @@
 //! be compared with the original by searching for a key.
 
 use crate::models::error::ModelError;
+use crate::models::kv_cache::CacheNumber;
 use crate::models::linear::{Linear, Precision};
 use crate::models::norm::{Norm, NormKind};
 use candle_core::{DType, Device, Shape, Tensor};
@@ -24,22 +25,33 @@ pub enum HeadRows {
 pub struct Weights<'a> {
     builder: VarBuilder<'a>,
     precision: Precision,
+    caches: CacheNumber,
 }
 
 impl<'a> Weights<'a> {
-    /// Layers from `builder`, linear layers packed to `precision`.
+    /// Layers from `builder`, linear layers packed to `precision`, caches in f32.
     pub fn new(builder: VarBuilder<'a>, precision: Precision) -> Self {
-        Self { builder, precision }
+        Self { builder, precision, caches: CacheNumber::F32 }
+    }
+
+    /// The same with other numbers in the caches.
+    pub fn with_caches(self, caches: CacheNumber) -> Self {
+        Self { caches, ..self }
     }
 
     /// The place `name` below this one.
     pub fn pp(&self, name: impl ToString) -> Self {
-        Self { builder: self.builder.pp(name.to_string()), precision: self.precision }
+        Self { builder: self.builder.pp(name.to_string()), ..*self }
     }
 
     /// How linear layers are stored.
     pub fn precision(&self) -> Precision {
         self.precision
+    }
+
+    /// How the decoder's caches store keys and values.
+    pub fn caches(&self) -> CacheNumber {
+        self.caches
     }
 
     /// Where layers are loaded to: the rows that a model feeds them have to lie there too.

@@ -11,7 +11,7 @@ use softcfg_studio::models::decoder::{
     Condition, Decoder, DecoderInfo, Logits, Prefix, Prefixes, Row, RowInput,
 };
 use softcfg_studio::models::error::ModelError;
-use softcfg_studio::models::kv_cache::{BatchPlan, KvCache};
+use softcfg_studio::models::kv_cache::{BatchPlan, CacheNumber, KvCache};
 use softcfg_studio::models::layout::TokenLayout;
 use softcfg_studio::models::linear::{Linear, Precision};
 use softcfg_studio::models::tokenizer::{ImageTokenizer, TokenizerInfo};
@@ -101,7 +101,7 @@ impl Decoder for TestDecoder {
             return Err(ModelError::Internal("tokens only"));
         };
         let length = tokens.len();
-        KvCache::new(1, SHAPE.kv_heads, SHAPE.head_dim, prefix, length, image_tokens)
+        KvCache::new(SHAPE.cache(1, CacheNumber::F32), prefix, length, image_tokens)
     }
 
     fn forward(&self, rows: &[Row<'_>], caches: &mut [KvCache]) -> Result<Logits, ModelError> {

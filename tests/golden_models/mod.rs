@@ -312,8 +312,8 @@ fn compare_cache(case: &str, mode: &str, cache: &KvCache, golden: &Golden) {
         }
         let found: Vec<f32> = (0..cache.kv_heads())
             .flat_map(|head| match kind {
-                "k" => cache.keys(layer, head).to_vec(),
-                _ => cache.values(layer, head).to_vec(),
+                "k" => cache.keys(layer, head),
+                _ => cache.values(layer, head),
             })
             .collect();
         assert_close(&format!("{case} {name}"), found, golden.values(&name), CACHES);
@@ -362,8 +362,8 @@ pub fn assert_rows_are_independent(decoder: &dyn Decoder, prefixes: &Prefixes, t
     }
     for (together, alone) in together.iter().zip(&alone) {
         for head in 0..together.kv_heads() {
-            assert_eq!(bits(together.keys(1, head)), bits(alone.keys(1, head)));
-            assert_eq!(bits(together.values(1, head)), bits(alone.values(1, head)));
+            assert_eq!(bits(&together.keys(1, head)), bits(&alone.keys(1, head)));
+            assert_eq!(bits(&together.values(1, head)), bits(&alone.values(1, head)));
         }
     }
 }

@@ -296,7 +296,7 @@ pub fn check_caches(expected: &Expected, replay: &Replay<'_>, weights: &[f32]) {
         let cache = &replay.caches[branch];
         for (layer, head) in (0..layers).flat_map(|l| (0..heads).map(move |h| (l, h))) {
             let place = format!("layer {layer} branch {branch} head {head}");
-            keys.row(&place, cache.keys(layer, head), recorded.at(&[layer, branch, head]));
+            keys.row(&place, &cache.keys(layer, head), recorded.at(&[layer, branch, head]));
             let mut scaled = cache.values(layer, head).to_vec();
             if branch == 1 {
                 let images = scaled.chunks_mut(cache.head_dim()).skip(cache.prefix_len());

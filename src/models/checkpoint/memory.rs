@@ -4,8 +4,10 @@
 //! rows at full length, the image tokenizer in f32, and the peak of loading (one tensor in f32 beside
 //! what is already packed). Not counted: activations and the window, for which a margin is kept.
 
+use crate::models::checkpoint::ElementType;
 use crate::models::checkpoint::error::CheckpointError;
 use crate::models::checkpoint::identify::{Geometry, Identified, TensorRole, bytes_text};
+use crate::models::kv_cache::CacheNumber;
 use crate::models::linear::Precision;
 use strum::VariantArray;
 
@@ -69,7 +71,7 @@ impl Footprint {
             // It follows the decoder: f32, or bf16 beside anything smaller.
             text_encoder: in_f32(text_encoder) / if precision == Precision::F32 { 1 } else { 2 },
             largest: decoder.tensors.iter().map(|t| t.elements() * 4).max().unwrap_or_default(),
-            cache_of_position: cache_of_position(decoder),
+            cache_of_position: cache_of_position(decoder, cache_number(decoder, precision)),
             step_bytes,
         }
     }
@@ -117,9 +119,19 @@ fn decoder_bytes(decoder: &Identified, precision: Precision) -> (u64, u64) {
     (read + if geometry.tied { head } else { 0 }, beside)
 }
 
-fn cache_of_position(decoder: &Identified) -> u64 {
+/// How a decoder opened at `precision` stores keys and values: in f32 while its weights keep the
+/// numbers of the file, so that a step computes what the file says; in bf16 beside weights that were
+/// rounded, where it is as exact as they are.
+pub fn cache_number(decoder: &Identified, precision: Precision) -> CacheNumber {
+    match (precision, &decoder.dtype) {
+        (Precision::F32, _) | (Precision::Bf16, ElementType::Bf16) => CacheNumber::F32,
+        _ => CacheNumber::Bf16,
+    }
+}
+
+fn cache_of_position(decoder: &Identified, number: CacheNumber) -> u64 {
     let Geometry::Decoder(g) = &decoder.geometry else { return 0 };
-    let sizes = [g.layers, g.kv_heads, g.head_dim, 2 * 4];
+    let sizes = [g.layers, g.kv_heads, g.head_dim, 2 * number.bytes()];
     sizes.iter().fold(1u64, |bytes, &size| bytes.saturating_mul(size as u64))
 }
 

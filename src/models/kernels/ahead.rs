@@ -34,8 +34,8 @@ impl Ahead {
     /// # Safety
     /// The machine has the instruction set of `L`.
     #[inline(always)]
-    pub(super) unsafe fn new<L: Lanes>(first: &[f32], second: &[f32]) -> Self {
-        let lines = |numbers: &[f32]| size_of_val(numbers).div_ceil(LINE_BYTES);
+    pub(super) unsafe fn new<L: Lanes, N>(first: &[N], second: &[N]) -> Self {
+        let lines = |numbers: &[N]| size_of_val(numbers).div_ceil(LINE_BYTES);
         let (first_lines, second_lines) = (lines(first), lines(second));
         let ahead = Self {
             first: first.as_ptr().cast(),

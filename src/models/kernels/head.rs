@@ -7,6 +7,7 @@
 use super::ahead::{Ahead, LINE_BYTES};
 use super::lanes::{LANES, Lanes};
 use super::rows::exp;
+use super::storage::Numbers;
 use super::{Kernel, Task};
 
 /// Positions whose values stay in the first-level cache while every head reads them.
@@ -26,9 +27,9 @@ pub(crate) struct HeadJob<'a> {
     /// `[group][dim]`.
     pub queries: &'a [f32],
     /// `[visible][dim]`.
-    pub keys: &'a [f32],
-    /// `[visible][dim]`.
-    pub values: &'a [f32],
+    pub keys: Numbers<'a>,
+    /// `[visible][dim]`, stored as the keys are.
+    pub values: Numbers<'a>,
     /// Width of a head.
     pub dim: usize,
     /// Factor on the products of queries and keys.
@@ -51,11 +52,11 @@ impl HeadJob<'_> {
     }
 }
 
-/// Writes the attention of `job` to `out` `[group][dim]`. `scores` is scratch that only grows.
+/// Writes the attention of `job` to `out` `[group][dim]`. `scratch` only grows.
 pub(crate) fn attend_head(
     kernel: Kernel,
     job: HeadJob<'_>,
-    scores: &mut Vec<f32>,
+    scratch: &mut Vec<f32>,
     out: &mut [f32],
 ) {
     assert!(job.dim > 0, "a head has a width");
@@ -63,16 +64,20 @@ pub(crate) fn attend_head(
     assert!(job.queries.len() == group * job.dim && out.len() == job.queries.len());
     assert!(job.keys.len() == visible * job.dim && job.values.len() == job.keys.len());
     let padded = visible.next_multiple_of(LANES);
-    if scores.len() < group * padded {
-        scores.resize(group * padded, 0.0);
+    let block = VALUE_BLOCK * job.dim;
+    if scratch.len() < group * padded + block {
+        scratch.resize(group * padded + block, 0.0);
     }
-    kernel.run(AttendHead { job, scores, padded, out });
+    let (block, scores) = scratch.split_at_mut(block);
+    kernel.run(AttendHead { job, scores: &mut scores[..group * padded], block, padded, out });
 }
 
 struct AttendHead<'a> {
     job: HeadJob<'a>,
     /// `[group][padded]`.
     scores: &'a mut [f32],
+    /// Room for the f32 numbers of [`VALUE_BLOCK`] positions.
+    block: &'a mut [f32],
     /// Positions with room for a whole vector at the end.
     padded: usize,
     out: &'a mut [f32],
@@ -83,20 +88,40 @@ impl Task for AttendHead<'_> {
 
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
-        let Self { job, scores, padded, out } = self;
+        // SAFETY: passed on.
+        unsafe {
+            match (self.job.keys, self.job.values) {
+                (Numbers::F32(keys), Numbers::F32(values)) => self.attend::<L, f32>(keys, values),
+                (Numbers::Bf16(keys), Numbers::Bf16(values)) => {
+                    self.attend::<L, u16>(keys, values);
+                }
+                _ => unreachable!("a cache stores keys and values alike"),
+            }
+        }
+    }
+}
+
+impl AttendHead<'_> {
+    #[inline(always)]
+    unsafe fn attend<L: Lanes, S: Stored>(self, keys: &[S], values: &[S]) {
+        let Self { job, scores, block, padded, out } = self;
         let (group, visible) = (job.group(), job.visible());
         // SAFETY: `attend_head` has checked the lengths of all slices; blocks end at `visible`.
         unsafe {
-            let mut ahead = Ahead::new::<L>(job.keys, job.values);
+            let mut ahead = Ahead::new::<L, S>(keys, values);
             for from in (0..visible).step_by(SCORE_BLOCK) {
                 let count = SCORE_BLOCK.min(visible - from);
-                ahead.allow(count * job.dim * size_of::<f32>());
+                ahead.allow(count * job.dim * size_of::<S>());
+                let keys = keys.as_ptr().add(from * job.dim);
+                let keys = S::widen::<L>(keys, count * job.dim, block.as_mut_ptr());
+                // Every head asks for its part of the lines of one block.
+                let lines = (SCORE_BLOCK * size_of::<S>()).div_ceil(size_of::<f32>() * group);
                 for head in 0..group {
                     let scores = scores.as_mut_ptr().add(head * padded + from);
                     if count == SCORE_BLOCK {
-                        job.block_scores::<L>(head, from, scores, &mut ahead);
+                        job.block_scores::<L>(head, keys, scores, lines, &mut ahead);
                     } else {
-                        job.last_scores::<L>(head, from, count, scores);
+                        job.last_scores::<L>(head, keys, count, scores);
                     }
                 }
             }
@@ -110,14 +135,51 @@ impl Task for AttendHead<'_> {
             }
             for from in (0..visible).step_by(VALUE_BLOCK) {
                 let count = VALUE_BLOCK.min(visible - from);
-                ahead.allow(count * job.dim * size_of::<f32>());
+                ahead.allow(count * job.dim * size_of::<S>());
+                let values = values.as_ptr().add(from * job.dim);
+                let values = S::widen::<L>(values, count * job.dim, block.as_mut_ptr());
+                let lines = (job.dim * size_of::<S>()).div_ceil(LINE_BYTES * group);
                 for head in 0..group {
                     let probabilities = scores.as_ptr().add(head * padded + from);
                     let out = out.as_mut_ptr().add(head * job.dim);
-                    job.add_values::<L>(from, count, probabilities, out, &mut ahead);
+                    job.add_values::<L>(values, count, probabilities, out, lines, &mut ahead);
                 }
             }
         }
+    }
+}
+
+/// How a number of a cache is stored.
+trait Stored: Copy {
+    /// `count` numbers from `from` on as f32: where they stand, or in `block`, which has room.
+    ///
+    /// # Safety
+    /// The machine has the instruction set of `L`; both pointers are valid for `count` numbers.
+    unsafe fn widen<L: Lanes>(from: *const Self, count: usize, block: *mut f32) -> *const f32;
+}
+
+impl Stored for f32 {
+    #[inline(always)]
+    unsafe fn widen<L: Lanes>(from: *const f32, _: usize, _: *mut f32) -> *const f32 {
+        from
+    }
+}
+
+/// The bits of bf16.
+impl Stored for u16 {
+    #[inline(always)]
+    unsafe fn widen<L: Lanes>(from: *const u16, count: usize, block: *mut f32) -> *const f32 {
+        let whole = count - count % LANES;
+        // SAFETY: reads and writes stay below `count`.
+        unsafe {
+            for i in (0..whole).step_by(LANES) {
+                L::load_bf16(from.add(i)).store(block.add(i));
+            }
+            for i in whole..count {
+                *block.add(i) = f32::from_bits(u32::from(*from.add(i)) << 16);
+            }
+        }
+        block
     }
 }
 
@@ -129,22 +191,21 @@ fn multiply_image_part(scores: &mut [f32], first_image: usize, weights: Option<&
 }
 
 impl HeadJob<'_> {
-    /// Scores of one head at positions `from..from + SCORE_BLOCK`.
+    /// Scores of one head at the [`SCORE_BLOCK`] positions whose keys are given.
     #[inline(always)]
     unsafe fn block_scores<L: Lanes>(
         &self,
         head: usize,
-        from: usize,
+        keys: *const f32,
         scores: *mut f32,
+        lines: usize,
         ahead: &mut Ahead,
     ) {
         let dim = self.dim;
         let whole = dim - dim % LANES;
-        let lines = SCORE_BLOCK.div_ceil(self.group());
-        // SAFETY: the caller's block lies within keys and scores; `head` within queries.
+        // SAFETY: the caller has a block of keys and scores; `head` lies within queries.
         unsafe {
             let query = self.queries.as_ptr().add(head * dim);
-            let keys = self.keys.as_ptr().add(from * dim);
             let mut sums = [L::splat(0.0); SCORE_BLOCK];
             for channel in (0..whole).step_by(LANES) {
                 let query = L::load(query.add(channel));
@@ -169,12 +230,12 @@ impl HeadJob<'_> {
         }
     }
 
-    /// Scores of one head at the last positions, `from..from + count`, one by one.
+    /// Scores of one head at the last `count` positions, one by one.
     #[inline(always)]
     unsafe fn last_scores<L: Lanes>(
         &self,
         head: usize,
-        from: usize,
+        keys: *const f32,
         count: usize,
         scores: *mut f32,
     ) {
@@ -184,7 +245,7 @@ impl HeadJob<'_> {
         unsafe {
             let query = self.queries.as_ptr().add(head * dim);
             for position in 0..count {
-                let key = self.keys.as_ptr().add((from + position) * dim);
+                let key = keys.add(position * dim);
                 let mut sum = L::splat(0.0);
                 for channel in (0..whole).step_by(LANES) {
                     sum = L::load(query.add(channel)).mul_add(L::load(key.add(channel)), sum);
@@ -198,29 +259,24 @@ impl HeadJob<'_> {
         }
     }
 
-    /// Adds positions `from..from + count` to the output of one head.
+    /// Adds the values of `count` positions to the output of one head.
     #[inline(always)]
     unsafe fn add_values<L: Lanes>(
         &self,
-        from: usize,
+        values: *const f32,
         count: usize,
         probabilities: *const f32,
         out: *mut f32,
+        lines: usize,
         ahead: &mut Ahead,
     ) {
         let dim = self.dim;
         let whole = dim - dim % LANES;
-        // SAFETY: the caller's block lies within values and probabilities; `out` has `dim` numbers.
+        // SAFETY: the caller has `count` positions of both; `out` has `dim` numbers.
         unsafe {
-            let values = self.values.as_ptr().add(from * dim);
             for channel in (0..whole).step_by(LANES * TOGETHER) {
-                let block = ValueBlock {
-                    values: values.add(channel),
-                    dim,
-                    count,
-                    probabilities,
-                    lines: (dim * size_of::<f32>()).div_ceil(LINE_BYTES * self.group()),
-                };
+                let block =
+                    ValueBlock { values: values.add(channel), dim, count, probabilities, lines };
                 let out = out.add(channel);
                 match (whole - channel) / LANES {
                     1 => block.add::<L, 1>(out, ahead),

@@ -29,6 +29,8 @@ pub(super) trait Lanes: Copy {
     unsafe fn load_low_bf16(from: *const u32) -> Self;
     /// The bf16 in the high halves of 16 words.
     unsafe fn load_high_bf16(from: *const u32) -> Self;
+    /// Reads 16 bf16, given by their bits.
+    unsafe fn load_bf16(from: *const u16) -> Self;
     /// Reads 16 i8.
     unsafe fn load_int8(from: *const i8) -> Self;
     /// Asks for the cache line at `at`, which may lie outside of any allocation, in the first-level

@@ -71,6 +71,16 @@ impl Lanes for Neon {
     }
 
     #[inline(always)]
+    unsafe fn load_bf16(from: *const u16) -> Self {
+        unsafe {
+            Self(
+                [0, 4, 8, 12]
+                    .map(|lane| vreinterpretq_f32_u32(vshll_n_u16::<16>(vld1_u16(from.add(lane))))),
+            )
+        }
+    }
+
+    #[inline(always)]
     unsafe fn load_int8(from: *const i8) -> Self {
         unsafe {
             let bytes = vld1q_s8(from);

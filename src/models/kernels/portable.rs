@@ -46,6 +46,12 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
+    unsafe fn load_bf16(from: *const u16) -> Self {
+        let bits = unsafe { from.cast::<[u16; LANES]>().read_unaligned() };
+        Self(bits.map(|bits| f32::from_bits(u32::from(bits) << 16)))
+    }
+
+    #[inline(always)]
     unsafe fn load_int8(from: *const i8) -> Self {
         Self(unsafe { from.cast::<[i8; LANES]>().read_unaligned() }.map(f32::from))
     }

@@ -121,31 +121,122 @@ impl AlignedBytes {
     }
 }
 
-/// f32 numbers on pages of their own, zero until written; what is not written takes no memory.
-#[derive(Debug)]
-pub(crate) struct AlignedNumbers(AlignedBytes);
+/// How keys and values are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CacheNumber {
+    /// 32-bit floats: what was computed.
+    #[default]
+    F32,
+    /// 16-bit brain floats: half of the memory, and half of the time to read it.
+    Bf16,
+}
 
-impl AlignedNumbers {
+impl CacheNumber {
+    /// Bytes of a number.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::F32 => size_of::<f32>(),
+            Self::Bf16 => size_of::<u16>(),
+        }
+    }
+}
+
+/// Numbers of a cache.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Numbers<'a> {
+    F32(&'a [f32]),
+    /// The bits of bf16.
+    Bf16(&'a [u16]),
+}
+
+impl Numbers<'_> {
+    /// How many.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::F32(numbers) => numbers.len(),
+            Self::Bf16(numbers) => numbers.len(),
+        }
+    }
+
+    /// As f32.
+    pub(crate) fn to_f32(self) -> Vec<f32> {
+        match self {
+            Self::F32(numbers) => numbers.to_vec(),
+            Self::Bf16(numbers) => {
+                numbers.iter().map(|&bits| f32::from_bits(u32::from(bits) << 16)).collect()
+            }
+        }
+    }
+}
+
+/// The bits of the nearest bf16, ties to even; NaN stays NaN. Without branches, so that it is
+/// compiled to vectors.
+fn bf16_bits(number: f32) -> u16 {
+    let bits = number.to_bits();
+    let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
+    let quiet = bits >> 16 | 0x40;
+    (if number.is_nan() { quiet } else { rounded }) as u16
+}
+
+/// The memory of a cache on pages of its own, zero until written; what is not written takes none.
+#[derive(Debug)]
+pub(crate) struct CacheMemory {
+    bytes: AlignedBytes,
+    number: CacheNumber,
+}
+
+impl CacheMemory {
     /// `count` zeros.
     ///
     /// # Errors
     /// The system gives no more memory.
-    pub(crate) fn zeroed(count: usize) -> Result<Self, ModelError> {
-        Ok(Self(AlignedBytes::apart(count.saturating_mul(size_of::<f32>()))?))
+    pub(crate) fn zeroed(count: usize, number: CacheNumber) -> Result<Self, ModelError> {
+        let bytes = AlignedBytes::apart(count.saturating_mul(number.bytes()))?;
+        Ok(Self { bytes, number })
     }
-}
 
-impl std::ops::Deref for AlignedNumbers {
-    type Target = [f32];
-
-    fn deref(&self) -> &[f32] {
-        bytemuck::cast_slice(self.0.bytes())
+    /// Bytes of all numbers.
+    pub(crate) fn byte_count(&self) -> usize {
+        self.bytes.length
     }
-}
 
-impl std::ops::DerefMut for AlignedNumbers {
-    fn deref_mut(&mut self) -> &mut [f32] {
-        bytemuck::cast_slice_mut(self.0.bytes_mut())
+    /// `count` numbers from `start` on, if there are as many.
+    pub(crate) fn get(&self, start: usize, count: usize) -> Option<Numbers<'_>> {
+        let size = self.number.bytes();
+        let range = start.checked_mul(size)?..start.checked_add(count)?.checked_mul(size)?;
+        let bytes = self.bytes.bytes().get(range)?;
+        Some(match self.number {
+            CacheNumber::F32 => Numbers::F32(bytemuck::cast_slice(bytes)),
+            CacheNumber::Bf16 => Numbers::Bf16(bytemuck::cast_slice(bytes)),
+        })
+    }
+
+    /// Writes numbers from `start` on; `None` if there is no room for them.
+    pub(crate) fn write(&mut self, start: usize, numbers: &[f32]) -> Option<()> {
+        let end = start.checked_add(numbers.len())?;
+        let bytes = self.bytes.bytes_mut();
+        match self.number {
+            CacheNumber::F32 => {
+                let all: &mut [f32] = bytemuck::cast_slice_mut(bytes);
+                all.get_mut(start..end)?.copy_from_slice(numbers);
+            }
+            CacheNumber::Bf16 => {
+                let all: &mut [u16] = bytemuck::cast_slice_mut(bytes);
+                let place = all.get_mut(start..end)?.iter_mut();
+                place.zip(numbers).for_each(|(bits, &number)| *bits = bf16_bits(number));
+            }
+        }
+        Some(())
+    }
+
+    /// Copies `count` numbers at `start` from a cache of the same kind; `None` if either has not as
+    /// many.
+    pub(crate) fn copy_from(&mut self, from: &Self, start: usize, count: usize) -> Option<()> {
+        let size = self.number.bytes();
+        let range = start.checked_mul(size)?..start.checked_add(count)?.checked_mul(size)?;
+        let source = from.bytes.bytes().get(range.clone())?;
+        self.bytes.bytes_mut().get_mut(range)?.copy_from_slice(source);
+        Some(())
     }
 }
 
@@ -169,6 +260,21 @@ mod tests {
         let lengths: Vec<_> = all.iter().map(|range| range.bytes().len()).collect();
         assert_eq!(lengths, [1, 64, 100, 0, 5000, 3 << 20, 7, 300]);
         assert!(AlignedBytes::apart(usize::MAX / 2).is_err(), "an error, not an abort");
+    }
+
+    #[test]
+    fn caches_round_to_the_nearest_bf16() {
+        let mut numbers = vec![0.0, -0.0, 1.0, f32::INFINITY, -f32::MAX, f32::MIN_POSITIVE, 1e-40];
+        numbers.extend((0..2000u32).map(|i| f32::from_bits(i.wrapping_mul(2_147_001_325))));
+        numbers.push(f32::from_bits(0x7f80_0001));
+        let mut memory = CacheMemory::zeroed(numbers.len() + 3, CacheNumber::Bf16).unwrap();
+        memory.write(3, &numbers).unwrap();
+        let stored = memory.get(3, numbers.len()).unwrap().to_f32();
+        for (&number, stored) in numbers.iter().zip(stored) {
+            let expected = half::bf16::from_f32(number).to_f32();
+            assert!(stored == expected || stored.is_nan() && expected.is_nan(), "{number}");
+        }
+        assert!(memory.write(4, &numbers).is_none() && memory.get(4, numbers.len()).is_none());
     }
 
     #[test]

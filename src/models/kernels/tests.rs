@@ -6,6 +6,7 @@ use super::activation::{Activation, activate};
 use super::head::{HeadJob, attend_head};
 use super::packed::{PackedMatrix, Source};
 use super::rows::normalize;
+use super::storage::{CacheMemory, CacheNumber};
 use crate::models::linear::Precision;
 use half::bf16;
 use proptest::prelude::*;
@@ -152,7 +153,8 @@ fn fused_kernels_agree_to_the_bit() {
             fused.iter().map(|&kernel| product(&packed, kernel, &x, None)).collect();
         assert!(results.iter().all(|result| *result == results[0]), "{precision}");
     }
-    let attention: Vec<Vec<f32>> = fused.iter().map(|&kernel| attention(kernel, 45, 3)).collect();
+    let attention: Vec<Vec<f32>> =
+        fused.iter().map(|&kernel| attention(kernel, 45, 3, CacheNumber::Bf16)).collect();
     assert!(attention.iter().all(|result| *result == attention[0]));
 }
 
@@ -219,15 +221,21 @@ fn lengths_that_do_not_fit_are_errors() {
     assert!(packed.multiply(kernel, &[0.0; 3], Some(&[0.0]), &mut [0.0; 2]).is_err());
 }
 
-fn attention(kernel: Kernel, visible: usize, group: usize) -> Vec<f32> {
+fn attention(kernel: Kernel, visible: usize, group: usize, number: CacheNumber) -> Vec<f32> {
     let dim = 40;
-    let (queries, keys, values) =
-        (numbers(20, group * dim), numbers(21, visible * dim), numbers(22, visible * dim));
+    let stored = |seed| {
+        let mut memory = CacheMemory::zeroed(visible * dim, number).unwrap();
+        memory.write(0, &numbers(seed, visible * dim)).unwrap();
+        memory
+    };
+    let (queries, keys, values) = (numbers(20, group * dim), stored(21), stored(22));
+    let (keys, values) =
+        (keys.get(0, visible * dim).unwrap(), values.get(0, visible * dim).unwrap());
     let weights: Vec<f32> = numbers(23, visible - 3).iter().map(|w| w.abs()).collect();
     let job = HeadJob {
         queries: &queries,
-        keys: &keys,
-        values: &values,
+        keys,
+        values,
         dim,
         scale: 0.7,
         first_image: 3,
@@ -237,6 +245,7 @@ fn attention(kernel: Kernel, visible: usize, group: usize) -> Vec<f32> {
     let mut out = vec![f32::NAN; group * dim];
     attend_head(kernel, job, &mut Vec::new(), &mut out);
     // The same in f64, head by head.
+    let (keys, values) = (keys.to_f32(), values.to_f32());
     for head in 0..group {
         let query = &queries[head * dim..][..dim];
         let factor = |position: usize| position.checked_sub(3).map_or(1.0, |i| weights[i] as f64);
@@ -265,7 +274,9 @@ fn attention_equals_a_plain_loop() {
     for kernel in Kernel::available() {
         for visible in [4, 16, 33, 100] {
             for group in 1..=9 {
-                attention(kernel, visible, group);
+                for number in [CacheNumber::F32, CacheNumber::Bf16] {
+                    attention(kernel, visible, group, number);
+                }
             }
         }
     }

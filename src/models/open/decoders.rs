@@ -10,7 +10,6 @@ use crate::models::error::ModelError;
 use crate::models::generation_config::GenerationConfig;
 use crate::models::imagenet;
 use crate::models::layout::TokenLayout;
-use crate::models::linear::Precision;
 use crate::models::llamagen::{LlamagenConfig, LlamagenDecoder};
 use crate::models::lumina::{ImageSize, Lumina, LuminaConfig, begin_token};
 use crate::models::open::captions::Captions;
@@ -22,7 +21,6 @@ use crate::models::shapes::TensorShapes;
 use crate::models::tokenizer::TokenizerInfo;
 use crate::models::transformer::CodeRange;
 use crate::models::weights::{HeadRows, Weights};
-use candle_nn::VarBuilder;
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,9 +29,8 @@ use std::sync::Arc;
 pub(super) struct DecoderPart<'a> {
     pub(super) identified: &'a Identified,
     pub(super) shapes: TensorShapes,
-    pub(super) builder: VarBuilder<'static>,
+    pub(super) weights: Weights<'static>,
     pub(super) folder: PathBuf,
-    pub(super) precision: Precision,
     /// Rows and columns: asked for, or guessed.
     pub(super) grid: Option<(usize, usize)>,
     pub(super) tokenizer: &'a TokenizerInfo,
@@ -88,8 +85,7 @@ fn alitok(part: DecoderPart<'_>) -> Result<LoadedDecoder, ModelError> {
     let config = sizes(&part.folder, || AlitokConfig::from_shapes(&part.shapes))?;
     let (layout, defaults) = (config.layout(), config.defaults());
     let conditions = classes(config.condition_num_classes);
-    let weights = Weights::new(part.builder, part.precision);
-    let decoder = Box::new(AlitokDecoder::load(&weights, config)?);
+    let decoder = Box::new(AlitokDecoder::load(&part.weights, config)?);
     Ok(LoadedDecoder { decoder, layout, conditions, defaults })
 }
 
@@ -97,8 +93,7 @@ fn rar(part: DecoderPart<'_>) -> Result<LoadedDecoder, ModelError> {
     let config = sizes(&part.folder, || RarConfig::from_shapes(&part.shapes))?;
     let (layout, defaults) = (config.layout(), config.defaults());
     let conditions = classes(config.condition_num_classes);
-    let weights = Weights::new(part.builder, part.precision);
-    let decoder = Box::new(RarDecoder::load(&weights, config)?);
+    let decoder = Box::new(RarDecoder::load(&part.weights, config)?);
     Ok(LoadedDecoder { decoder, layout, conditions, defaults })
 }
 
@@ -114,16 +109,14 @@ fn llamagen(part: DecoderPart<'_>) -> Result<LoadedDecoder, ModelError> {
     let (layout, defaults) = (config.layout(), config.defaults());
     let (positions, number) = (config.cls_token_num, config.num_classes);
     let is_text = config.caption_dim.is_some();
-    let precision = part.precision;
-    let weights = Weights::new(part.builder, precision);
-    let decoder = LlamagenDecoder::load(&weights, config)?;
+    let decoder = LlamagenDecoder::load(&part.weights, config)?;
     if !is_text {
         let (decoder, conditions) = (Box::new(decoder), classes(number));
         return Ok(LoadedDecoder { decoder, layout, conditions, defaults });
     }
     let encoder =
         part.text_encoder.ok_or(ModelError::Internal("a caption model without text encoder"))?;
-    let captions = Captions::new(&encoder, positions, precision)?;
+    let captions = Captions::new(&encoder, positions, part.weights.precision())?;
     let conditions = Conditions::Prompts(captions.prompts()?);
     let decoder = Box::new(decoder.with_caption_encoder(Arc::new(captions)));
     Ok(LoadedDecoder { decoder, layout, conditions, defaults })
@@ -149,9 +142,8 @@ fn simple_ar(part: DecoderPart<'_>) -> Result<LoadedDecoder, ModelError> {
     };
     let text = read_file(&part.folder.join("tokenizer.json"))?;
     let prompts = Arc::new(PromptBook::new(&text, template, limit, grammar)?);
-    let weights = Weights::new(part.builder, part.precision);
     let codes = part.tokenizer.codebook_size;
-    let decoder = Qwen2::load(&config, codes, HeadRows::Codes, &weights, prompts.clone())?;
+    let decoder = Qwen2::load(&config, codes, HeadRows::Codes, &part.weights, prompts.clone())?;
     Ok(LoadedDecoder {
         decoder: Box::new(decoder),
         layout: TokenLayout::raster(rows, columns),
@@ -185,9 +177,9 @@ fn lumina(part: DecoderPart<'_>) -> Result<LoadedDecoder, ModelError> {
     let text = read_file(&part.folder.join("tokenizer.json"))?;
     let template = size.template(&begin_token(&part.folder)?);
     let prompts = Arc::new(PromptBook::new(&text, template, limit, None)?);
-    let weights = Weights::new(part.builder, part.precision);
     let codes = CodeRange { offset, count };
-    let decoder = Lumina::load(&config, codes, size, HeadRows::Codes, &weights, prompts.clone())?;
+    let decoder =
+        Lumina::load(&config, codes, size, HeadRows::Codes, &part.weights, prompts.clone())?;
     let generation = GenerationConfig::beside(&part.folder)?;
     Ok(LoadedDecoder {
         layout: decoder.layout().clone(),

@@ -23,6 +23,7 @@ use crate::models::error::ModelError;
 use crate::models::linear::Precision;
 use crate::models::shapes::TensorShapes;
 use crate::models::tokenizer::ImageTokenizer;
+use crate::models::weights::Weights;
 use decoders::{DecoderPart, LoadedDecoder};
 use grid_that_fits::with_grid_that_fits;
 use serde::{Deserialize, Serialize};
@@ -162,8 +163,8 @@ impl Parts {
         let part = DecoderPart {
             shapes: shapes_of(&decoder),
             folder: decoder.folder.clone(),
-            builder: decoder.into_var_builder(progress),
-            precision,
+            weights: Weights::new(decoder.into_var_builder(progress), precision)
+                .with_caches(memory::cache_number(&identified, precision)),
             grid: request.grid.or_else(|| identified.grid.map(|grid| (grid.rows, grid.columns))),
             tokenizer: tokenizer.info(),
             text_encoder,

@@ -9,10 +9,9 @@ mod options;
 
 pub use options::{CodeRange, QueryKeyNorm, TransformerOptions};
 
-use crate::models::attention::AttentionShape;
 use crate::models::decoder::{DecoderInfo, Logits, MAX_ROWS, Prefix, Row, RowInput};
 use crate::models::error::ModelError;
-use crate::models::kv_cache::{BatchPlan, KvCache};
+use crate::models::kv_cache::{BatchPlan, CacheNumber, KvCache};
 use crate::models::linear::Linear;
 use crate::models::norm::Norm;
 use crate::models::rotary::{Pairing, RotaryTable};
@@ -27,6 +26,7 @@ pub struct Transformer {
     info: DecoderInfo,
     embedding: Embedding,
     blocks: Vec<Block>,
+    caches: CacheNumber,
     norm: Norm,
     head: Linear,
     rotary: RotaryTable,
@@ -74,6 +74,7 @@ impl Transformer {
             info,
             embedding,
             blocks,
+            caches: weights.caches(),
             norm: model.pp("norm").rms_norm(options.hidden_size, options.norm_eps)?,
             head,
             rotary: RotaryTable::one_dimensional(
@@ -115,8 +116,8 @@ impl Transformer {
                  positions of the model. Shorten the prompt."
             )));
         }
-        let AttentionShape { kv_heads, head_dim, .. } = self.options.attention;
-        KvCache::new(self.options.layers, kv_heads, head_dim, prefix, length, image_tokens)
+        let shape = self.options.attention.cache(self.options.layers, self.caches);
+        KvCache::new(shape, prefix, length, image_tokens)
     }
 
     /// One pass. `image_token_id` gives the vocabulary id of image token `index` with the code or
