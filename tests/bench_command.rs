@@ -5,7 +5,7 @@ use softcfg_studio::models::kernels::Kernel;
 use std::path::Path;
 use std::process::{Command, Output};
 
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 21] = [
     "bandwidth_share_bf16_2_rows",
     "builtin_ms_1_row",
     "builtin_ms_2_rows",
@@ -18,7 +18,9 @@ const KEYS: [&str; 19] = [
     "candle_f32_to_ours_f32",
     "paired_builtin_run_s",
     "ratio_4_rows_to_2",
+    "ratio_4_rows_to_2_half_image",
     "ratio_5_rows_to_2",
+    "ratio_5_rows_to_2_half_image",
     "ratio_busy_to_alone",
     "ratio_token_4000_to_100",
     "read_gigabytes_per_second",

@@ -35,6 +35,12 @@ A step reads every weight once, so the roofline share is GB/s divided by the spe
 measured between the steps with the same threads. 100% is the speed of memory and cannot be passed; \
 “cached” stands where the weights stay in the processor's cache and the roof does not apply.
 
+Rows and products are compared at token 16, where a step reads little but weights, which all rows \
+share. Keys and values are every row's own and grow with the image: lines and ratios with \
+half_image stand at token 128, the average step. With bf16 and 8-bit weights of AliTok-B's size \
+keys and values are bf16, as in a model opened so; with SimpleAR's they are f32, as its file's bf16 \
+weights are exact.
+
 Ratios with their bars stand below; ratio_busy_to_alone is the time while another process keeps one \
 core busy against the time alone. paired_builtin_run_s is the time of one run of CFG and SoftCFG on \
 the built-in model with previews, from the press of the button to both whole images. Other \

@@ -163,12 +163,9 @@ fn attend_rows(
     let visible: usize = plan.rows.iter().map(PlannedRow::visible).sum();
     let bytes = visible * shape.kv_heads * shape.head_dim * 2 * size_of::<f32>();
     let one = |(index, (queries, out)): (usize, (&[f32], &mut [f32]))| {
-        let row = plan.rows.get(index / shape.kv_heads);
-        let cache = row.and_then(|row| caches.get(row.cache));
-        let (Some(row), Some(cache)) = (row, cache) else {
-            return Err(ModelError::Internal("no such cache"));
-        };
-        let job = head_job(shape, layer, index % shape.kv_heads, queries, row, cache)?;
+        let mut job = head_job(shape, layer, index, queries, plan, caches)?;
+        let next = head_job(shape, layer, index + 1, queries, plan, caches);
+        job.next = next.ok().map(|next| next.keys);
         SCORES.with_borrow_mut(|scores| attend_head(kernel, job, scores, out));
         Ok(())
     };
@@ -184,22 +181,27 @@ fn attend_rows(
         .try_for_each(one)
 }
 
+/// The key/value heads of all rows, counted through.
 fn head_job<'a>(
     shape: AttentionShape,
     layer: usize,
-    head: usize,
+    index: usize,
     queries: &'a [f32],
-    row: &PlannedRow<'a>,
-    cache: &'a KvCache,
+    plan: &BatchPlan<'a>,
+    caches: &'a [KvCache],
 ) -> Result<HeadJob<'a>, ModelError> {
+    let row = plan.rows.get(index / shape.kv_heads);
+    let row = row.ok_or(ModelError::Internal("no such row"))?;
+    let cache = caches.get(row.cache).ok_or(ModelError::Internal("no such cache"))?;
     let (keys, values) = cache
-        .visible(layer, head, row.visible())
+        .visible(layer, index % shape.kv_heads, row.visible())
         .ok_or(ModelError::Internal("a row lies beyond its cache"))?;
     let (key_weights, value_weights) = factors(row.perturbation);
     Ok(HeadJob {
         queries,
         keys,
         values,
+        next: None,
         dim: shape.head_dim,
         scale: shape.scale(),
         first_image: row.first_image,

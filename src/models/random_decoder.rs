@@ -53,16 +53,6 @@ pub enum Products {
     Candle,
 }
 
-impl Products {
-    /// As in a model whose file has f32 weights: a smaller precision keeps keys and values in bf16.
-    fn caches(self) -> CacheNumber {
-        match self {
-            Self::Packed(Precision::F32) | Self::Candle => CacheNumber::F32,
-            Self::Packed(_) => CacheNumber::Bf16,
-        }
-    }
-}
-
 enum Product {
     Packed(Linear),
     Candle(candle_nn::Linear),
@@ -114,7 +104,7 @@ pub struct RandomDecoder {
 }
 
 impl RandomDecoder {
-    /// A decoder with room for `positions`.
+    /// A decoder with room for `positions`, whose caches store `caches`.
     ///
     /// # Errors
     /// No memory.
@@ -122,6 +112,7 @@ impl RandomDecoder {
         size: DecoderSize,
         positions: usize,
         products: Products,
+        caches: CacheNumber,
     ) -> Result<Self, ModelError> {
         let DecoderSize { width, feed_forward, heads, .. } = size;
         let attention_width = heads.heads * heads.head_dim;
@@ -153,7 +144,7 @@ impl RandomDecoder {
                 Pairing::HalfSplit,
             ),
             positions,
-            caches: products.caches(),
+            caches,
         })
     }
 
@@ -252,7 +243,7 @@ mod tests {
     };
 
     fn logits(products: Products, weights: Option<&[f32]>) -> Vec<f32> {
-        let decoder = RandomDecoder::new(SMALL, 8, products).unwrap();
+        let decoder = RandomDecoder::new(SMALL, 8, products, CacheNumber::F32).unwrap();
         let mut caches = [decoder.cache().unwrap(), decoder.cache().unwrap()];
         let mut last = Vec::new();
         for position in 0..8 {

@@ -1,4 +1,4 @@
-//! Asking for cache lines before their use, at the pace of the arithmetic: keys, then values.
+//! Asking for cache lines before their use, at the pace of the arithmetic.
 //!
 //! A processor waits for a few dozen lines at once only. Where more are asked for in one go it
 //! stands still, so every block of work hands out as many requests as it has lines of its own, a few
@@ -16,76 +16,73 @@ const NEAR: usize = 32;
 /// use.
 const FAR: usize = 128;
 
-/// Two runs of memory that are read one after the other.
+/// A run of memory that is read from its start to its end, and then another.
 pub(super) struct Ahead {
-    first: *const u8,
-    first_lines: usize,
-    second: *const u8,
+    start: *const u8,
     lines: usize,
-    /// The line that the arithmetic is taken to be at.
-    at: usize,
-    /// Where `at` may get to during this block.
-    until: usize,
+    next: *const u8,
+    /// The line where the block ends that is worked on.
+    end: usize,
+    /// Lines that the block has still to ask for.
+    left: usize,
+    near: *const u8,
+    far: *const u8,
 }
 
 impl Ahead {
-    /// Asks for the first lines at once.
+    /// Asks for the first lines of `run` at once. `next` is what will be read then.
     ///
     /// # Safety
     /// The machine has the instruction set of `L`.
     #[inline(always)]
-    pub(super) unsafe fn new<L: Lanes, N>(first: &[N], second: &[N]) -> Self {
-        let lines = |numbers: &[N]| size_of_val(numbers).div_ceil(LINE_BYTES);
-        let (first_lines, second_lines) = (lines(first), lines(second));
-        let ahead = Self {
-            first: first.as_ptr().cast(),
-            first_lines,
-            second: second.as_ptr().cast(),
-            lines: first_lines + second_lines,
-            at: 0,
-            until: 0,
-        };
-        for line in 0..NEAR.min(ahead.lines) {
+    pub(super) unsafe fn new<L: Lanes, N>(run: &[N], next: &[N]) -> Self {
+        let (start, next) = (run.as_ptr().cast(), next.as_ptr().cast());
+        let lines = size_of_val(run).div_ceil(LINE_BYTES);
+        let ahead = Self { start, lines, next, end: 0, left: 0, near: start, far: start };
+        for line in 0..NEAR.min(lines) {
             // SAFETY: the instruction set is the caller's.
             unsafe { L::prefetch(ahead.address(line)) }
+        }
+        for line in NEAR..FAR.min(lines) {
+            // SAFETY: as above.
+            unsafe { L::prefetch_far(ahead.address(line)) }
         }
         ahead
     }
 
-    /// Lets requests go on by the lines of `bytes` more.
+    /// Begins a block of `bytes`, which may ask for as many lines as it has itself. What the block
+    /// before has not asked for is too late.
     #[inline(always)]
     pub(super) fn allow(&mut self, bytes: usize) {
-        self.until += bytes.div_ceil(LINE_BYTES);
+        (self.near, self.far) = (self.address(self.end + NEAR), self.address(self.end + FAR));
+        self.left = bytes.div_ceil(LINE_BYTES);
+        self.end += self.left;
     }
 
     #[inline(always)]
     fn address(&self, line: usize) -> *const u8 {
-        let (start, line) = if line < self.first_lines {
-            (self.first, line)
-        } else {
-            (self.second, line - self.first_lines)
-        };
-        start.wrapping_add(line * LINE_BYTES)
+        match line.checked_sub(self.lines) {
+            None => self.start.wrapping_add(line * LINE_BYTES),
+            Some(line) => self.next.wrapping_add(line * LINE_BYTES),
+        }
     }
 
-    /// Asks for the next `lines` lines, unless the block has asked for all of its own.
+    /// Asks for `lines` lines more, unless the block has asked for all of its own.
     ///
     /// # Safety
     /// The machine has the instruction set of `L`.
     #[inline(always)]
     pub(super) unsafe fn ask<L: Lanes>(&mut self, lines: usize) {
-        let to = (self.at + lines).min(self.until);
-        while self.at < to {
+        let lines = lines.min(self.left);
+        self.left -= lines;
+        for _ in 0..lines {
             // SAFETY: prefetches may point anywhere; the instruction set is the caller's.
             unsafe {
-                if self.at + NEAR < self.lines {
-                    L::prefetch(self.address(self.at + NEAR));
-                }
-                if self.at + FAR < self.lines {
-                    L::prefetch_far(self.address(self.at + FAR));
-                }
+                L::prefetch(self.near);
+                L::prefetch_far(self.far);
             }
-            self.at += 1;
+            self.near = self.near.wrapping_add(LINE_BYTES);
+            self.far = self.far.wrapping_add(LINE_BYTES);
         }
     }
 }

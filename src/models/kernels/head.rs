@@ -4,10 +4,11 @@
 //! ahead of their use at the pace of the arithmetic ([`Ahead`]). Every number is a sum in one fixed
 //! order: 16 lanes over the width of a head for scores, position after position for outputs.
 
-use super::ahead::{Ahead, LINE_BYTES};
+use super::ahead::Ahead;
 use super::lanes::{LANES, Lanes};
 use super::rows::exp;
 use super::storage::Numbers;
+use super::value_block::{ValueBlock, lines_to_ask};
 use super::{Kernel, Task};
 
 /// Positions whose values stay in the first-level cache while every head reads them.
@@ -16,10 +17,6 @@ const VALUE_BLOCK: usize = 32;
 /// Positions whose scores are computed together, so that their sums over lanes become one vector:
 /// one by one, these sums would take twice the time of the products.
 const SCORE_BLOCK: usize = LANES;
-
-/// Vectors of an output that are kept in registers together: independent sums hide the delay of an
-/// addition.
-const TOGETHER: usize = 4;
 
 /// What one group of query heads attends to.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +27,8 @@ pub(crate) struct HeadJob<'a> {
     pub keys: Numbers<'a>,
     /// `[visible][dim]`, stored as the keys are.
     pub values: Numbers<'a>,
+    /// The keys of the job that comes then, if there is one: they are asked for during this one.
+    pub next: Option<Numbers<'a>>,
     /// Width of a head.
     pub dim: usize,
     /// Factor on the products of queries and keys.
@@ -91,9 +90,9 @@ impl Task for AttendHead<'_> {
         // SAFETY: passed on.
         unsafe {
             match (self.job.keys, self.job.values) {
-                (Numbers::F32(keys), Numbers::F32(values)) => self.attend::<L, f32>(keys, values),
+                (Numbers::F32(keys), Numbers::F32(values)) => self.run_on::<L, f32>(keys, values),
                 (Numbers::Bf16(keys), Numbers::Bf16(values)) => {
-                    self.attend::<L, u16>(keys, values);
+                    self.run_on::<L, u16>(keys, values);
                 }
                 _ => unreachable!("a cache stores keys and values alike"),
             }
@@ -102,9 +101,24 @@ impl Task for AttendHead<'_> {
 }
 
 impl AttendHead<'_> {
+    /// The usual widths are compiled in: addresses of a block are constants then.
     #[inline(always)]
-    unsafe fn attend<L: Lanes, S: Stored>(self, keys: &[S], values: &[S]) {
+    unsafe fn run_on<L: Lanes, S: Stored>(self, keys: &[S], values: &[S]) {
+        // SAFETY: passed on.
+        unsafe {
+            match self.job.dim {
+                48 => self.attend::<L, S>(48, keys, values),
+                64 => self.attend::<L, S>(64, keys, values),
+                128 => self.attend::<L, S>(128, keys, values),
+                dim => self.attend::<L, S>(dim, keys, values),
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn attend<L: Lanes, S: Stored>(self, dim: usize, keys: &[S], values: &[S]) {
         let Self { job, scores, block, padded, out } = self;
+        let job = HeadJob { dim, ..job };
         let (group, visible) = (job.group(), job.visible());
         // SAFETY: `attend_head` has checked the lengths of all slices; blocks end at `visible`.
         unsafe {
@@ -125,12 +139,15 @@ impl AttendHead<'_> {
                     }
                 }
             }
+            // While the exponentials are computed, the first values come.
+            let next = job.next.and_then(S::of).unwrap_or(values);
+            let mut ahead = Ahead::new::<L, S>(values, next);
             for (scores, out) in scores.chunks_mut(padded).zip(out.chunks_mut(job.dim)) {
                 let scores = &mut scores[..visible];
                 multiply_image_part(scores, job.first_image, job.key_weights);
-                let sum = replace_by_exponentials::<L>(scores);
+                let factor = 1.0 / replace_by_exponentials::<L>(scores);
+                scores.iter_mut().for_each(|score| *score *= factor);
                 multiply_image_part(scores, job.first_image, job.value_weights);
-                scores.iter_mut().for_each(|score| *score /= sum);
                 out.fill(0.0);
             }
             for from in (0..visible).step_by(VALUE_BLOCK) {
@@ -138,12 +155,10 @@ impl AttendHead<'_> {
                 ahead.allow(count * job.dim * size_of::<S>());
                 let values = values.as_ptr().add(from * job.dim);
                 let values = S::widen::<L>(values, count * job.dim, block.as_mut_ptr());
-                let lines = (job.dim * size_of::<S>()).div_ceil(LINE_BYTES * group);
-                for head in 0..group {
-                    let probabilities = scores.as_ptr().add(head * padded + from);
-                    let out = out.as_mut_ptr().add(head * job.dim);
-                    job.add_values::<L>(values, count, probabilities, out, lines, &mut ahead);
-                }
+                let lines = lines_to_ask::<L>(group, dim, count, size_of::<S>());
+                let block = ValueBlock { dim, group, values, count, padded, lines };
+                let probabilities = scores.as_ptr().add(from);
+                block.add_all::<L>(probabilities, out.as_mut_ptr(), &mut ahead);
             }
         }
     }
@@ -151,6 +166,9 @@ impl AttendHead<'_> {
 
 /// How a number of a cache is stored.
 trait Stored: Copy {
+    /// The numbers, if they are stored so.
+    fn of(numbers: Numbers<'_>) -> Option<&[Self]>;
+
     /// `count` numbers from `from` on as f32: where they stand, or in `block`, which has room.
     ///
     /// # Safety
@@ -160,6 +178,11 @@ trait Stored: Copy {
 
 impl Stored for f32 {
     #[inline(always)]
+    fn of(numbers: Numbers<'_>) -> Option<&[f32]> {
+        if let Numbers::F32(numbers) = numbers { Some(numbers) } else { None }
+    }
+
+    #[inline(always)]
     unsafe fn widen<L: Lanes>(from: *const f32, _: usize, _: *mut f32) -> *const f32 {
         from
     }
@@ -167,6 +190,11 @@ impl Stored for f32 {
 
 /// The bits of bf16.
 impl Stored for u16 {
+    #[inline(always)]
+    fn of(numbers: Numbers<'_>) -> Option<&[u16]> {
+        if let Numbers::Bf16(numbers) = numbers { Some(numbers) } else { None }
+    }
+
     #[inline(always)]
     unsafe fn widen<L: Lanes>(from: *const u16, count: usize, block: *mut f32) -> *const f32 {
         let whole = count - count % LANES;
@@ -255,77 +283,6 @@ impl HeadJob<'_> {
                     sum = L::scalar_mul_add(*query.add(channel), *key.add(channel), sum);
                 }
                 *scores.add(position) = sum * self.scale;
-            }
-        }
-    }
-
-    /// Adds the values of `count` positions to the output of one head.
-    #[inline(always)]
-    unsafe fn add_values<L: Lanes>(
-        &self,
-        values: *const f32,
-        count: usize,
-        probabilities: *const f32,
-        out: *mut f32,
-        lines: usize,
-        ahead: &mut Ahead,
-    ) {
-        let dim = self.dim;
-        let whole = dim - dim % LANES;
-        // SAFETY: the caller has `count` positions of both; `out` has `dim` numbers.
-        unsafe {
-            for channel in (0..whole).step_by(LANES * TOGETHER) {
-                let block =
-                    ValueBlock { values: values.add(channel), dim, count, probabilities, lines };
-                let out = out.add(channel);
-                match (whole - channel) / LANES {
-                    1 => block.add::<L, 1>(out, ahead),
-                    2 => block.add::<L, 2>(out, ahead),
-                    3 => block.add::<L, 3>(out, ahead),
-                    _ => block.add::<L, TOGETHER>(out, ahead),
-                }
-            }
-            for position in 0..count {
-                for channel in whole..dim {
-                    let value = *values.add(position * dim + channel);
-                    let out = out.add(channel);
-                    *out = L::scalar_mul_add(*probabilities.add(position), value, *out);
-                }
-            }
-        }
-    }
-}
-
-/// `count` positions of some channels of the values.
-struct ValueBlock {
-    values: *const f32,
-    dim: usize,
-    count: usize,
-    probabilities: *const f32,
-    /// Cache lines to ask for at every position.
-    lines: usize,
-}
-
-impl ValueBlock {
-    /// Adds the products of C vectors of channels to `out`.
-    #[inline(always)]
-    unsafe fn add<L: Lanes, const C: usize>(&self, out: *mut f32, ahead: &mut Ahead) {
-        // SAFETY: `HeadJob::add_values` has C vectors left at `values` and `out`.
-        unsafe {
-            let mut sums = [L::splat(0.0); C];
-            for (c, sum) in sums.iter_mut().enumerate() {
-                *sum = L::load(out.add(c * LANES));
-            }
-            for position in 0..self.count {
-                let probability = L::splat(*self.probabilities.add(position));
-                let values = self.values.add(position * self.dim);
-                for (c, sum) in sums.iter_mut().enumerate() {
-                    *sum = probability.mul_add(L::load(values.add(c * LANES)), *sum);
-                }
-                ahead.ask::<L>(self.lines);
-            }
-            for (c, sum) in sums.into_iter().enumerate() {
-                sum.store(out.add(c * LANES));
             }
         }
     }

@@ -32,6 +32,7 @@ pub(crate) mod rows;
 pub(crate) mod storage;
 #[cfg(test)]
 mod tests;
+mod value_block;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 

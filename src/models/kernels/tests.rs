@@ -236,6 +236,7 @@ fn attention(kernel: Kernel, visible: usize, group: usize, number: CacheNumber) 
         queries: &queries,
         keys,
         values,
+        next: Some(keys),
         dim,
         scale: 0.7,
         first_image: 3,

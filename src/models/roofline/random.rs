@@ -2,7 +2,7 @@
 
 use crate::models::error::ModelError;
 use crate::models::kernels::Kernel;
-use crate::models::kv_cache::KvCache;
+use crate::models::kv_cache::{CacheNumber, KvCache};
 use crate::models::linear::Precision;
 use crate::models::random_decoder::{ALITOK_B, Products, RandomDecoder, SIMPLEAR_HALF_B};
 use crate::models::roofline::report::{Measurement, Report};
@@ -59,30 +59,45 @@ impl Steps for RandomSteps<'_> {
 }
 
 const CFG: &str = "AliTok-B, CFG";
+const HALF_CFG: &str = "AliTok-B, CFG, half an image";
 const SOFTCFG: &str = "AliTok-B, SoftCFG";
 const CANDLE: &str = "AliTok-B, candle's linear layers";
 const OTHER_KERNEL: &str = "AliTok-B, AVX2 forced";
 
-/// The image token that the variants decode; half of an image stands before it.
-const POSITION: usize = 128;
+/// The image token that rows and products are compared at. So early a step reads weights and little
+/// else: what is compared is whether they are read once for all rows. Keys and values are every row's
+/// own, grow with the image, and can only be read row by row.
+const START: usize = 16;
+
+/// Half of AliTok's image: the length of the average step.
+const HALF: usize = 128;
 
 /// Rows, precisions, SoftCFG, candle's layers and kernels compared.
 pub(super) fn measure_alitok(
     options: &BenchOptions,
     report: &mut Report,
 ) -> Result<(), ModelError> {
-    let decoder = |products| RandomDecoder::new(options.size(ALITOK_B), 257, products);
+    // Published in f32: beside rounded weights keys and values are bf16.
+    let decoder = |products| {
+        let exact = matches!(products, Products::Candle | Products::Packed(Precision::F32));
+        let caches = if exact { CacheNumber::F32 } else { CacheNumber::Bf16 };
+        RandomDecoder::new(options.size(ALITOK_B), 257, products, caches)
+    };
     let bf16 = decoder(Products::Packed(Precision::Bf16))?;
     let int8 = decoder(Products::Packed(Precision::Int8))?;
     let f32 = decoder(Products::Packed(Precision::F32))?;
     let candle = decoder(Products::Candle)?;
     let mut roof = Roof::new(options.roof_bytes())?;
-    let cfg = |decoder, rows| RandomSteps::new(decoder, rows, POSITION);
+    let cfg = |decoder, rows| Ok::<_, ModelError>(RandomSteps::new(decoder, rows, START)?.filled());
     let mut subjects = Vec::new();
     for rows in [1, 2, 4, 5, 8] {
         subjects.push(Subject::new(CFG, "bf16", cfg(&bf16, rows)?));
     }
     subjects.push(Subject::new(SOFTCFG, "bf16", cfg(&bf16, 2)?.with_weights()));
+    for rows in [2, 4, 5] {
+        let steps = RandomSteps::new(&bf16, rows, HALF)?.filled();
+        subjects.push(Subject::new(HALF_CFG, "bf16", steps));
+    }
     for rows in [1, 2, 4, 5] {
         subjects.push(Subject::new(CFG, "f32", cfg(&f32, rows)?));
     }
@@ -107,10 +122,16 @@ pub(super) fn measure_alitok(
     let two = find(CFG, 2, "bf16")?;
     let candle = find(CANDLE, 2, "f32")?;
     let share = two.measurement(true).gigabytes_per_second() / report.read_bandwidth;
+    let half = |rows| {
+        let (more, two) = (find(HALF_CFG, rows, "bf16")?, find(HALF_CFG, 2, "bf16")?);
+        Ok::<_, ModelError>(ratio(more, two))
+    };
     let mut figures = vec![
         ("bandwidth_share_bf16_2_rows", share),
         ("ratio_4_rows_to_2", ratio(find(CFG, 4, "bf16")?, two)),
         ("ratio_5_rows_to_2", ratio(find(CFG, 5, "bf16")?, two)),
+        ("ratio_4_rows_to_2_half_image", half(4)?),
+        ("ratio_5_rows_to_2_half_image", half(5)?),
         ("softcfg_to_cfg", ratio(find(SOFTCFG, 2, "bf16")?, two)),
         ("candle_f32_to_ours_f32", ratio(candle, find(CFG, 2, "f32")?)),
         ("candle_f32_to_ours_bf16", ratio(candle, two)),
@@ -173,7 +194,9 @@ pub(super) fn measure_lengths(
     report: &mut Report,
 ) -> Result<(), ModelError> {
     let products = Products::Packed(Precision::Bf16);
-    let decoder = RandomDecoder::new(options.size(SIMPLEAR_HALF_B), 4097, products)?;
+    // Published in bf16, which are its own numbers: keys and values are f32.
+    let size = options.size(SIMPLEAR_HALF_B);
+    let decoder = RandomDecoder::new(size, 4097, products, CacheNumber::F32)?;
     let mut roof = Roof::new(options.roof_bytes())?;
     let at = |name, position| {
         let steps = RandomSteps::new(&decoder, 2, position)?.filled();
