@@ -72,8 +72,9 @@ fn show_images(ui: &mut Ui, state: &mut State, area: Rect) {
     if contents.is_empty() {
         return;
     }
-    let with_bar = run.is_some()
-        && (view.overlay != Overlay::Off || matches!(contents[..], [CellContent::Difference(_)]));
+    // Its place is kept before there is a run, so that images do not jump when one begins.
+    let with_bar =
+        view.overlay != Overlay::Off || matches!(contents[..], [CellContent::Difference(_)]);
     let bar = if with_bar { COLOUR_BAR } else { 0.0 };
     let image_area =
         Rect::from_min_max(area.min, pos2(area.right() - bar, area.bottom())).shrink(2.0);
@@ -124,7 +125,7 @@ fn show_images(ui: &mut Ui, state: &mut State, area: Rect) {
         gestures.push(show_viewport(ui, &stage, *content, *viewport, view, &centre.overlay));
     }
     if run.is_none() {
-        paint_invitation(ui, image_area, palette, model_is_ready);
+        paint_invitation(ui, first_row(&viewports, image_area), palette, model_is_ready);
         return;
     }
     for gesture in gestures {
@@ -207,7 +208,7 @@ fn show_viewport(
     let id = ui.scope_id().with(("lane image", accessible_name(content, &stage.names)));
     let response = ui.interact(viewport, id, Sense::click_and_drag());
     let mut gesture = gestures_of(ui, &response, &geometry, view);
-    if let CellContent::Wipe(_) = content {
+    if let (CellContent::Wipe(_), Some(_)) = (content, stage.run) {
         gesture.wipe = wipe_line(ui, viewport, wipe_x, stage.palette, &mut gesture);
     }
     let pointer = response.hover_pos();
@@ -350,6 +351,13 @@ fn name_image(ui: &Ui, response: &Response, content: CellContent, stage: &Stage)
         None => format!("{} of {} tokens", stage.shown, stage.layout.len()),
     };
     ui.ctx().accesskit_node_builder(response.id, |node| node.set_description(told));
+}
+
+/// The viewports of the first row: words in its middle cover no lane's name.
+fn first_row(viewports: &[Rect], area: Rect) -> Rect {
+    let top = viewports.iter().map(|rect| rect.top()).fold(f32::INFINITY, f32::min);
+    let row = viewports.iter().filter(|rect| rect.top() - top < 1.0);
+    row.copied().reduce(|a, b| a.union(b)).unwrap_or(area)
 }
 
 fn paint_invitation(ui: &Ui, area: Rect, palette: &Palette, ready: bool) {

@@ -37,6 +37,8 @@ pub struct OpenDialog {
     problem: Option<String>,
     /// Typed in place of a choice.
     path: String,
+    /// What is looked at if the files chosen last do not go with those before.
+    pub(super) alone: Option<OpenRequest>,
 }
 
 /// What was found, and how it shall be opened.
@@ -113,9 +115,16 @@ impl OpenDialog {
         request
     }
 
+    /// What to look at if [`Self::with_more`] leads to nothing: the files chosen last may be another
+    /// model.
+    pub fn another_model(&self, more: Vec<PathBuf>) -> Option<OpenRequest> {
+        let lacks = self.found.as_ref().is_some_and(|found| !found.offer.is_complete());
+        lacks.then(|| OpenRequest::new(more))
+    }
+
     /// Files are being looked at from now on.
     pub fn look(&mut self) {
-        (self.looking, self.problem) = (true, None);
+        (self.looking, self.problem, self.alone) = (true, None, None);
     }
 
     /// Takes what was found. The same model keeps the precision and the grid that were chosen for it.
@@ -378,9 +387,11 @@ mod tests {
         dialog.show_offer(offer(false, None, 0));
         assert!(!dialog.is_complete());
         assert_eq!(dialog.with_more(more()).paths.len(), 2);
+        assert_eq!(dialog.another_model(more()), Some(OpenRequest::new(more())));
         dialog.show_offer(offer(true, None, 0));
         assert!(dialog.is_complete());
         assert_eq!(dialog.with_more(more()).paths, more());
+        assert_eq!(dialog.another_model(more()), None);
     }
 
     #[test]

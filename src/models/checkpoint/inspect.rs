@@ -172,10 +172,14 @@ fn place_folder(
 ) -> Result<(), CheckpointError> {
     let mut first_error = None;
     let mut any = false;
+    let mut tokenizers = Vec::new();
     for file in files {
         match Opened::open(file, options.weight_set.as_deref()) {
             // Two tokenizers in a folder are no fault: the decoder says later which one it needs.
-            Ok(opened) if opened.identified.role() != Role::Decoder => any = true,
+            Ok(opened) if opened.identified.role() != Role::Decoder => {
+                any = true;
+                tokenizers.push(opened);
+            }
             Ok(opened) => {
                 any = true;
                 place(found, opened, folder)?;
@@ -185,6 +189,13 @@ fn place_folder(
                 first_error.get_or_insert(error);
             }
         }
+    }
+    // Without a decoder a lone tokenizer is what was chosen.
+    if let Some(only) = tokenizers.pop()
+        && tokenizers.is_empty()
+        && found.decoder.is_none()
+    {
+        place(found, only, folder)?;
     }
     match first_error {
         Some(error) if !any => Err(error),
@@ -293,7 +304,11 @@ fn complete_need(
                 return Ok(());
             }
             Err(error) => {
-                found.notes.push(left_out(&candidate, &error));
+                let note = left_out(&candidate, &error);
+                // A chosen folder has been looked through before.
+                if !found.notes.contains(&note) {
+                    found.notes.push(note);
+                }
             }
         }
     }
@@ -342,6 +357,10 @@ fn check_pair(decoder: &Identified, companion: &Opened) -> Result<(), Checkpoint
             "{} draws {drawn} codes and {} knows {known}; choose the image tokenizer it was trained with",
             decoder.name, other.name
         ));
+    }
+    if other.role() == Role::Decoder {
+        let reason = format!("it holds a decoder too, {}; choose it alone to open it", other.name);
+        return mismatch(reason);
     }
     if !tokenizers_of(decoder.family).contains(&other.family) {
         return mismatch(format!(
