@@ -306,7 +306,9 @@ mod tests {
 
     #[test]
     fn sure_tokens_are_nearly_clear() {
-        for (overlay, sure) in [(Overlay::Confidence, 1.0), (Overlay::Weight, 1.0), (Overlay::Entropy, 0.0)] {
+        for (overlay, sure) in
+            [(Overlay::Confidence, 1.0), (Overlay::Weight, 1.0), (Overlay::Entropy, 0.0)]
+        {
             let alpha = |at| shade(overlay, ColourMap::Viridis, at).a();
             assert!(alpha(sure) < 40, "{overlay:?}");
             assert_eq!(alpha(1.0 - sure), 255);
@@ -320,12 +322,7 @@ mod tests {
         let values = [0.9, 0.0, 1.0, f32::NAN, 0.5];
         let colour = |at| theme::map_colour(ColourMap::Viridis, at);
         let image = heat_map(&layout, &values, colour, (0.0, 1.0), 4);
-        let expected = [
-            colour(0.0),
-            colour(1.0),
-            Color32::TRANSPARENT,
-            Color32::TRANSPARENT,
-        ];
+        let expected = [colour(0.0), colour(1.0), Color32::TRANSPARENT, Color32::TRANSPARENT];
         assert_eq!(image.pixels, expected);
     }
 }
