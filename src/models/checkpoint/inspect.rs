@@ -350,6 +350,10 @@ fn check_pair(decoder: &Identified, companion: &Opened) -> Result<(), Checkpoint
             _ => Ok(()),
         };
     }
+    if other.role() == Role::Decoder {
+        let reason = format!("it holds a decoder too, {}; choose it alone to open it", other.name);
+        return mismatch(reason);
+    }
     if let (Some(drawn), Some(known)) = (decoder.codebook_size(), other.codebook_size())
         && drawn != known
     {
@@ -357,10 +361,6 @@ fn check_pair(decoder: &Identified, companion: &Opened) -> Result<(), Checkpoint
             "{} draws {drawn} codes and {} knows {known}; choose the image tokenizer it was trained with",
             decoder.name, other.name
         ));
-    }
-    if other.role() == Role::Decoder {
-        let reason = format!("it holds a decoder too, {}; choose it alone to open it", other.name);
-        return mismatch(reason);
     }
     if !tokenizers_of(decoder.family).contains(&other.family) {
         return mismatch(format!(
