@@ -42,7 +42,10 @@ pub fn show(
                     save_menu(ui, header, lane, actions);
                     let all_fit = summaries_fit(ui, header);
                     ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                        centre::lane_label(ui, name);
+                        let whole = text_width(ui, name.label) + DOT_AND_GAPS;
+                        let narrow = LaneName { label: name.narrow(), ..*name };
+                        let fits = whole <= ui.available_width();
+                        centre::lane_label(ui, if fits { name } else { &narrow });
                         if all_fit {
                             ui.label(secondary(name.summary(), palette))
                                 .on_hover_text(name.explanation());

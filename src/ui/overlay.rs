@@ -255,7 +255,7 @@ pub fn position(value: f32, (low, high): (f32, f32)) -> f32 {
 }
 
 /// What is left of a colour where the values say nothing of note.
-const FAINTEST: f32 = 0.1;
+const FAINTEST: f32 = 0.05;
 
 /// Colour of the overlay for a place in its range, 0 to 1. Most tokens are sure ones, at one end of the
 /// range: there it is nearly clear, so that the image keeps its colours and the others stand out.
