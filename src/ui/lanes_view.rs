@@ -55,7 +55,11 @@ pub fn show(ui: &mut Ui, state: &mut State) {
 fn show_images(ui: &mut Ui, state: &mut State, area: Rect) {
     let palette = theme::palette(ui.ctx());
     let card_layout = state.card().map(|card| card.layout.clone());
-    let model_is_ready = state.model_is_ready();
+    let invitation = match (state.model_is_ready(), state.field_errors.is_empty()) {
+        (false, _) => "Loading the model",
+        (true, true) => "Press Ctrl+Enter to generate",
+        (true, false) => "Correct what is marked to generate",
+    };
     let State { runs, shown, settings, view, cursor, focus, actions, centre, .. } = state;
     let run = runs.iter().rev().find(|run| Some(run.record.id) == *shown);
     let fallback = card_layout.unwrap_or_else(|| TokenLayout::raster(16, 16));
@@ -125,7 +129,7 @@ fn show_images(ui: &mut Ui, state: &mut State, area: Rect) {
         gestures.push(show_viewport(ui, &stage, *content, *viewport, view, &centre.overlay));
     }
     if run.is_none() {
-        paint_invitation(ui, first_row(&viewports, image_area), palette, model_is_ready);
+        paint_invitation(ui, first_row(&viewports, image_area), palette, invitation);
         return;
     }
     for gesture in gestures {
@@ -360,8 +364,7 @@ fn first_row(viewports: &[Rect], area: Rect) -> Rect {
     row.copied().reduce(|a, b| a.union(b)).unwrap_or(area)
 }
 
-fn paint_invitation(ui: &Ui, area: Rect, palette: &Palette, ready: bool) {
-    let text = if ready { "Press Ctrl+Enter to generate" } else { "Loading the model" };
+fn paint_invitation(ui: &Ui, area: Rect, palette: &Palette, text: &str) {
     let at: Pos2 = area.center();
     let galley = ui.painter().layout_no_wrap(text.into(), FontId::proportional(15.0), palette.text);
     let rect = Align2::CENTER_CENTER.anchor_size(at, galley.size());
