@@ -53,7 +53,7 @@ generate() { xdotool key --window "$window" ctrl+Return; sleep "${1:-4}"; }
 size=1400x900
 start_screen $size
 start_app
-shoot running 0.3
+shoot running 0.9
 sleep 4
 shoot start
 stop_app

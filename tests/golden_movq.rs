@@ -23,19 +23,9 @@ fn the_decoder_matches_module_by_module() {
         assert_eq!(decoder.info().codebook_size, size(&json, "n_embed"));
         let (rows, columns) = (golden.shape("indices")[0], golden.shape("indices")[1]);
         let codes = golden.ids("indices");
-        let mut seen = Vec::new();
-        let pixels = decoder
-            .decode_codes(&codes, rows, columns, &mut |name, map| {
-                let name = format!("feat.{name}");
-                if golden.has(&name) {
-                    assert_close_relative(&name, &map.to_planes(), golden.values(&name), 1e-4);
-                    seen.push(name);
-                }
-            })
-            .unwrap();
-        let features = golden.names().filter(|name| name.starts_with("feat.")).count();
-        assert_eq!(seen.len(), features, "{seen:?}");
-        assert_close("pixels", pixels.to_planes(), golden.values("pixels"), 1e-4);
+        assert_features(&golden, |visit| {
+            decoder.decode_codes(&codes, rows, columns, visit).unwrap()
+        });
 
         // Lumina's layout has a forced step after each row, which draws nothing.
         let layout = TokenLayout::with_row_ends(rows, columns, 7);

@@ -60,6 +60,14 @@ impl LaneName {
         lanes.map(|&kind| Self::new(kind, spec.step_norm(kind), palette)).collect()
     }
 
+    /// Name above narrow images, which the lane's colour helps to tell.
+    pub fn narrow(&self) -> &'static str {
+        match self.kind {
+            LaneKind::SoftCfgNoStepNorm => "No step norm",
+            _ => self.label,
+        }
+    }
+
     /// Name for narrow columns.
     pub fn short(&self) -> &'static str {
         match (self.kind, self.step_norm) {

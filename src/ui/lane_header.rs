@@ -5,8 +5,11 @@ use crate::ui::centre::{self, LaneName, secondary, tokens_differ};
 use crate::ui::comparison::{CellContent, Pair};
 use crate::ui::state::RunView;
 use crate::ui::theme;
-use egui::{Align, ComboBox, Label, Layout, Role, Ui, WidgetInfo};
+use egui::{Align, Color32, ComboBox, Label, Layout, Role, TextStyle, Ui, WidgetInfo};
 use egui_material_icons::icons::ICON_DOWNLOAD;
+
+/// Width of the lane's dot and of the gaps between it, name and summary.
+const DOT_AND_GAPS: f32 = 30.0;
 
 /// What headers read.
 pub struct Header<'a> {
@@ -37,11 +40,15 @@ pub fn show(
                 let Some(name) = name(lane) else { return };
                 ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                     save_menu(ui, header, lane, actions);
-                    let summary = Label::new(secondary(name.summary(), palette)).truncate();
+                    let all_fit = summaries_fit(ui, header);
                     ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                        centre::lane_label(ui, name);
-                        if ui.available_width() > 100.0 {
-                            ui.add(summary).on_hover_text(name.explanation());
+                        let whole = text_width(ui, name.label) + DOT_AND_GAPS;
+                        let narrow = LaneName { label: name.narrow(), ..*name };
+                        let fits = whole <= ui.available_width();
+                        centre::lane_label(ui, if fits { name } else { &narrow });
+                        if all_fit {
+                            ui.label(secondary(name.summary(), palette))
+                                .on_hover_text(name.explanation());
                         }
                     });
                 });
@@ -73,11 +80,25 @@ pub fn show(
                 {
                     let count = (0..header.shown).filter(|&step| tokens_differ(a, b, step)).count();
                     let text = format!("{count} of {} tokens differ", header.shown);
-                    ui.add(Label::new(secondary(text, palette)).truncate());
+                    if text_width(ui, &text) <= ui.available_width() {
+                        ui.label(secondary(text, palette));
+                    }
                 }
             }
         }
     });
+}
+
+/// Whether every lane's summary has room beside its name: all are shown, or none.
+fn summaries_fit(ui: &Ui, header: &Header) -> bool {
+    let width = |name: &LaneName| text_width(ui, name.label) + text_width(ui, name.summary());
+    let widest = header.names.iter().map(width).fold(0.0, f32::max);
+    widest + DOT_AND_GAPS <= ui.available_width()
+}
+
+fn text_width(ui: &Ui, text: &str) -> f32 {
+    let font = TextStyle::Body.resolve(ui.style());
+    ui.painter().layout_no_wrap(text.into(), font, Color32::PLACEHOLDER).size().x
 }
 
 /// The lane's name; with more than two lanes a menu of the others.

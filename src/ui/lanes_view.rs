@@ -55,7 +55,11 @@ pub fn show(ui: &mut Ui, state: &mut State) {
 fn show_images(ui: &mut Ui, state: &mut State, area: Rect) {
     let palette = theme::palette(ui.ctx());
     let card_layout = state.card().map(|card| card.layout.clone());
-    let model_is_ready = state.model_is_ready();
+    let invitation = match (state.model_is_ready(), state.field_errors.is_empty()) {
+        (false, _) => "Loading the model",
+        (true, true) => "Press Ctrl+Enter to generate",
+        (true, false) => "Correct what is marked to generate",
+    };
     let State { runs, shown, settings, view, cursor, focus, actions, centre, .. } = state;
     let run = runs.iter().rev().find(|run| Some(run.record.id) == *shown);
     let fallback = card_layout.unwrap_or_else(|| TokenLayout::raster(16, 16));
@@ -72,8 +76,9 @@ fn show_images(ui: &mut Ui, state: &mut State, area: Rect) {
     if contents.is_empty() {
         return;
     }
-    let with_bar = run.is_some()
-        && (view.overlay != Overlay::Off || matches!(contents[..], [CellContent::Difference(_)]));
+    // Its place is kept before there is a run, so that images do not jump when one begins.
+    let with_bar =
+        view.overlay != Overlay::Off || matches!(contents[..], [CellContent::Difference(_)]);
     let bar = if with_bar { COLOUR_BAR } else { 0.0 };
     let image_area =
         Rect::from_min_max(area.min, pos2(area.right() - bar, area.bottom())).shrink(2.0);
@@ -124,7 +129,7 @@ fn show_images(ui: &mut Ui, state: &mut State, area: Rect) {
         gestures.push(show_viewport(ui, &stage, *content, *viewport, view, &centre.overlay));
     }
     if run.is_none() {
-        paint_invitation(ui, image_area, palette, model_is_ready);
+        paint_invitation(ui, first_row(&viewports, image_area), palette, invitation);
         return;
     }
     for gesture in gestures {
@@ -207,7 +212,7 @@ fn show_viewport(
     let id = ui.scope_id().with(("lane image", accessible_name(content, &stage.names)));
     let response = ui.interact(viewport, id, Sense::click_and_drag());
     let mut gesture = gestures_of(ui, &response, &geometry, view);
-    if let CellContent::Wipe(_) = content {
+    if let (CellContent::Wipe(_), Some(_)) = (content, stage.run) {
         gesture.wipe = wipe_line(ui, viewport, wipe_x, stage.palette, &mut gesture);
     }
     let pointer = response.hover_pos();
@@ -352,8 +357,14 @@ fn name_image(ui: &Ui, response: &Response, content: CellContent, stage: &Stage)
     ui.ctx().accesskit_node_builder(response.id, |node| node.set_description(told));
 }
 
-fn paint_invitation(ui: &Ui, area: Rect, palette: &Palette, ready: bool) {
-    let text = if ready { "Press Ctrl+Enter to generate" } else { "Loading the model" };
+/// The viewports of the first row: words in its middle cover no lane's name.
+fn first_row(viewports: &[Rect], area: Rect) -> Rect {
+    let top = viewports.iter().map(|rect| rect.top()).fold(f32::INFINITY, f32::min);
+    let row = viewports.iter().filter(|rect| rect.top() - top < 1.0);
+    row.copied().reduce(|a, b| a.union(b)).unwrap_or(area)
+}
+
+fn paint_invitation(ui: &Ui, area: Rect, palette: &Palette, text: &str) {
     let at: Pos2 = area.center();
     let galley = ui.painter().layout_no_wrap(text.into(), FontId::proportional(15.0), palette.text);
     let rect = Align2::CENTER_CENTER.anchor_size(at, galley.size());

@@ -21,6 +21,7 @@ pub mod live;
 pub mod method_panel;
 pub mod notices;
 pub mod open_dialog;
+mod open_found;
 mod open_offer;
 mod opening;
 pub mod overlay;

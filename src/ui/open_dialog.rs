@@ -1,10 +1,10 @@
 //! The dialog for opening a model: choosing files or a folder, what was found in them, what is missing,
 //! the precision with its cost, and the grid where the weights do not fix it.
 
-use crate::models::linear::Precision;
-use crate::models::open::{ModelOffer, OpenRequest, PrecisionOffer};
+use crate::models::open::{ModelOffer, OpenRequest};
 use crate::ui::action::Action;
 use crate::ui::controls::{self, Hint};
+use crate::ui::open_found::Found;
 use crate::ui::state::State;
 use crate::ui::theme::{CORNER, palette};
 use crate::ui::{drop_hint, fonts, open_offer};
@@ -37,68 +37,8 @@ pub struct OpenDialog {
     problem: Option<String>,
     /// Typed in place of a choice.
     path: String,
-}
-
-/// What was found, and how it shall be opened.
-pub(super) struct Found {
-    pub(super) offer: Arc<ModelOffer>,
-    pub(super) precision: Precision,
-    /// Rows and columns.
-    pub(super) grid: (usize, usize),
-    /// Costs at this grid.
-    pub(super) precisions: Vec<PrecisionOffer>,
-}
-
-impl Found {
-    fn new(offer: Arc<ModelOffer>) -> Self {
-        let guess = offer.grid.map_or((0, 0), |grid| (grid.rows, grid.columns));
-        let grid = offer.request.grid.unwrap_or(guess);
-        let mut found = Self { precision: offer.precision(), grid, precisions: Vec::new(), offer };
-        found.follow_grid();
-        found
-    }
-
-    /// Brings the costs up to the grid.
-    pub(super) fn follow_grid(&mut self) {
-        self.precisions = self.offer.precisions_at(self.grid);
-    }
-
-    /// What is opened if the person agrees.
-    fn request(&self) -> OpenRequest {
-        let guess = self.offer.grid.map(|grid| (grid.rows, grid.columns));
-        let mut request = self.offer.request.clone();
-        request.precision = Some(self.precision);
-        request.grid = (Some(self.grid) != guess).then_some(self.grid);
-        request
-    }
-
-    fn chosen(&self) -> Option<&PrecisionOffer> {
-        self.precisions.iter().find(|offer| offer.precision == self.precision)
-    }
-
-    /// Whether memory holds it once the model in use is closed.
-    fn fits_alone(&self) -> bool {
-        self.chosen().is_none_or(|chosen| self.offer.fits_alone(chosen.peak))
-    }
-
-    /// What memory has to say against it as it is set.
-    fn memory_message(&self) -> Option<String> {
-        self.chosen().filter(|chosen| chosen.fits == Some(false))?;
-        if self.fits_alone() {
-            return Some(
-                "Memory does not hold both models: the one in use is closed before this one is loaded."
-                    .into(),
-            );
-        }
-        let smaller = self.precisions.iter().find(|offer| self.offer.fits_alone(offer.peak));
-        Some(match smaller {
-            Some(smaller) => format!(
-                "There is not enough free memory for {}; choose {}.",
-                self.precision, smaller.precision
-            ),
-            None => "There is not enough free memory at any precision; close other programs or choose a smaller model.".into(),
-        })
-    }
+    /// What is looked at if the files chosen last do not go with those before.
+    pub(super) alone: Option<OpenRequest>,
 }
 
 impl OpenDialog {
@@ -113,9 +53,16 @@ impl OpenDialog {
         request
     }
 
+    /// What to look at if [`Self::with_more`] leads to nothing: the files chosen last may be another
+    /// model.
+    pub fn another_model(&self, more: Vec<PathBuf>) -> Option<OpenRequest> {
+        let lacks = self.found.as_ref().is_some_and(|found| !found.offer.is_complete());
+        lacks.then(|| OpenRequest::new(more))
+    }
+
     /// Files are being looked at from now on.
     pub fn look(&mut self) {
-        (self.looking, self.problem) = (true, None);
+        (self.looking, self.problem, self.alone) = (true, None, None);
     }
 
     /// Takes what was found. The same model keeps the precision and the grid that were chosen for it.
@@ -323,52 +270,8 @@ pub(super) fn capital(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::open::{self, Surroundings};
-    use std::path::Path;
-
-    fn golden(path: &str) -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(path)
-    }
-
-    /// What LlamaGen's miniature is offered with, where so many bytes are free and can be freed.
-    fn offer(tokenizer: bool, free: Option<u64>, reclaimable: u64) -> Arc<ModelOffer> {
-        let mut request = OpenRequest::new([golden("llamagen/c2i_tiny/c2i_tiny.pt")]);
-        request.tokenizer = tokenizer.then(|| golden("llamagen/vq16_tiny/vq16_tiny.pt"));
-        let surroundings =
-            Surroundings { free_memory: free, reclaimable, ..Surroundings::default() };
-        Arc::new(open::survey(&request, &surroundings).unwrap())
-    }
-
-    fn peaks() -> Vec<u64> {
-        offer(true, None, 0).precisions.iter().map(|offer| offer.peak).collect()
-    }
-
-    #[test]
-    fn a_grid_that_was_changed_is_asked_for_and_costs_more() {
-        let mut found = Found::new(offer(true, Some(1 << 40), 0));
-        assert_eq!(found.request().grid, None);
-        let before = found.chosen().unwrap().peak;
-        found.grid = (64, 64);
-        found.follow_grid();
-        assert_eq!(found.request().grid, Some((64, 64)));
-        assert!(found.chosen().unwrap().peak > before);
-        assert_eq!(found.request().precision, Some(Precision::F32));
-    }
-
-    #[test]
-    fn memory_names_what_fits_or_closes_the_model_in_use() {
-        let peaks = peaks();
-        let found = |free, reclaimable| Found::new(offer(true, Some(free), reclaimable));
-        assert_eq!(found(peaks[0], 0).memory_message(), None);
-        let short = found(peaks[1], 0);
-        assert!(!short.fits_alone());
-        assert!(short.memory_message().is_some_and(|text| text.contains("choose bf16")));
-        let closing = found(peaks[1], peaks[0] - peaks[1]);
-        assert!(closing.fits_alone());
-        assert!(closing.memory_message().is_some_and(|text| text.contains("is closed before")));
-        let none = found(1000, 1000).memory_message();
-        assert!(none.is_some_and(|text| text.contains("any precision")));
-    }
+    use crate::models::linear::Precision;
+    use crate::ui::open_found::tests::offer;
 
     #[test]
     fn a_missing_file_is_added_and_another_model_replaces() {
@@ -378,9 +281,11 @@ mod tests {
         dialog.show_offer(offer(false, None, 0));
         assert!(!dialog.is_complete());
         assert_eq!(dialog.with_more(more()).paths.len(), 2);
+        assert_eq!(dialog.another_model(more()), Some(OpenRequest::new(more())));
         dialog.show_offer(offer(true, None, 0));
         assert!(dialog.is_complete());
         assert_eq!(dialog.with_more(more()).paths, more());
+        assert_eq!(dialog.another_model(more()), None);
     }
 
     #[test]

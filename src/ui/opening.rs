@@ -16,11 +16,16 @@ impl StudioApp {
         }
     }
 
-    /// Looks at files or folders; together with those in the dialog if they lack something.
+    /// Looks at files or folders; together with those in the dialog if they lack something, and alone if
+    /// they do not go with them.
     pub(super) fn open_model(&mut self, paths: Vec<PathBuf>) {
         let dialog = self.state.shell.opening.as_ref();
         let request = dialog.map(|dialog| dialog.with_more(paths.clone()));
+        let alone = dialog.and_then(|dialog| dialog.another_model(paths.clone()));
         self.survey_model(request.unwrap_or_else(|| OpenRequest::new(paths)));
+        if let Some(dialog) = &mut self.state.shell.opening {
+            dialog.alone = alone;
+        }
     }
 
     pub(super) fn survey_model(&mut self, request: OpenRequest) {
@@ -49,7 +54,10 @@ impl StudioApp {
         let state = &mut self.state;
         let surveyed = std::mem::take(&mut state.shell.surveying);
         if surveyed {
-            if let Some(dialog) = &mut state.shell.opening {
+            let alone = state.shell.opening.as_mut().and_then(|dialog| dialog.alone.take());
+            if let Some(request) = alone {
+                self.survey_model(request);
+            } else if let Some(dialog) = &mut state.shell.opening {
                 dialog.fail(message);
             }
             return;

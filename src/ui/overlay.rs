@@ -211,9 +211,10 @@ impl OverlayCache {
         value.is_finite().then_some(value)
     }
 
-    /// Colour of a lane's value at a step.
+    /// Colour of a lane's value at a step, see [`shade`].
     pub fn colour(&self, lane: usize, step: usize, map: ColourMap) -> Option<Color32> {
-        Some(theme::map_colour(map, position(self.value(lane, step)?, self.range)))
+        let overlay = self.lanes.get(lane)?.values_key?.overlay;
+        Some(shade(overlay, map, position(self.value(lane, step)?, self.range)))
     }
 
     /// The texture of a lane's heat map, `columns × rows`, clear from step `shown` on.
@@ -227,12 +228,14 @@ impl OverlayCache {
     ) -> Option<TextureId> {
         let range = self.range;
         let cache = self.lanes.get_mut(lane)?;
-        let key = TextureKey { values: cache.values_key?, map, range, shown };
+        let values = cache.values_key?;
+        let overlay = values.overlay;
+        let key = TextureKey { values, map, range, shown };
         if layout.rows() == 0 || layout.columns() == 0 {
             return None;
         }
         if cache.texture_key != Some(key) {
-            let image = heat_map(layout, &cache.values, map, range, shown);
+            let image = heat_map(layout, &cache.values, |at| shade(overlay, map, at), range, shown);
             match &mut cache.handle {
                 Some(handle) => handle.set(image, TextureOptions::NEAREST),
                 None => {
@@ -251,10 +254,25 @@ pub fn position(value: f32, (low, high): (f32, f32)) -> f32 {
     ((value - low) / (high - low).max(f32::MIN_POSITIVE)).clamp(0.0, 1.0)
 }
 
+/// What is left of a colour where the values say nothing of note.
+const FAINTEST: f32 = 0.05;
+
+/// Colour of the overlay for a place in its range, 0 to 1. Most tokens are sure ones, at one end of the
+/// range: there it is nearly clear, so that the image keeps its colours and the others stand out.
+pub fn shade(overlay: Overlay, map: ColourMap, at: f32) -> Color32 {
+    let from_common = match overlay {
+        Overlay::Confidence | Overlay::Weight => 1.0 - at,
+        Overlay::Entropy | Overlay::Delta => at,
+        Overlay::Off => 0.0,
+    };
+    let strength = FAINTEST + (1.0 - FAINTEST) * from_common.clamp(0.0, 1.0).sqrt();
+    theme::map_colour(map, at).gamma_multiply(strength)
+}
+
 fn heat_map(
     layout: &TokenLayout,
     values: &[f32],
-    map: ColourMap,
+    colour: impl Fn(f32) -> Color32,
     range: (f32, f32),
     shown: usize,
 ) -> ColorImage {
@@ -265,7 +283,7 @@ fn heat_map(
             && value.is_finite()
             && let Some(pixel) = image.pixels.get_mut(row * size[0] + column)
         {
-            *pixel = theme::map_colour(map, position(value, range));
+            *pixel = colour(position(value, range));
         }
     }
     image
@@ -287,16 +305,24 @@ mod tests {
     }
 
     #[test]
+    fn sure_tokens_are_nearly_clear() {
+        for (overlay, sure) in
+            [(Overlay::Confidence, 1.0), (Overlay::Weight, 1.0), (Overlay::Entropy, 0.0)]
+        {
+            let alpha = |at| shade(overlay, ColourMap::Viridis, at).a();
+            assert!(alpha(sure) < 40, "{overlay:?}");
+            assert_eq!(alpha(1.0 - sure), 255);
+            assert!(alpha(sure) < alpha(0.5) && alpha(0.5) < 255);
+        }
+    }
+
+    #[test]
     fn the_heat_map_is_clear_where_nothing_is_drawn() {
         let layout = TokenLayout::with_prefix(1, 2, 2);
         let values = [0.9, 0.0, 1.0, f32::NAN, 0.5];
-        let image = heat_map(&layout, &values, ColourMap::Viridis, (0.0, 1.0), 4);
-        let expected = [
-            theme::map_colour(ColourMap::Viridis, 0.0),
-            theme::map_colour(ColourMap::Viridis, 1.0),
-            Color32::TRANSPARENT,
-            Color32::TRANSPARENT,
-        ];
+        let colour = |at| theme::map_colour(ColourMap::Viridis, at);
+        let image = heat_map(&layout, &values, colour, (0.0, 1.0), 4);
+        let expected = [colour(0.0), colour(1.0), Color32::TRANSPARENT, Color32::TRANSPARENT];
         assert_eq!(image.pixels, expected);
     }
 }

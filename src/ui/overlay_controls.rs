@@ -38,7 +38,9 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     let view = &mut state.view;
     ui.spacing_mut().item_spacing.x = 4.0;
     ui.allocate_ui_with_layout(vec2(width, ROW), Layout::left_to_right(Align::Center), |ui| {
-        overlay_choice(ui, view);
+        // The difference view shows pixels' difference in the place of an overlay.
+        let overlaid = view.comparison != Comparison::Difference || lanes < 2;
+        ui.add_enabled_ui(overlaid, |ui| overlay_choice(ui, view));
         if width >= INLINE {
             ui.add_space(4.0);
             overlay_look(ui, view);
@@ -72,7 +74,8 @@ fn overlay_choice(ui: &mut Ui, view: &mut ViewSettings) {
 }
 
 fn overlay_look(ui: &mut Ui, view: &mut ViewSettings) {
-    ui.add_enabled_ui(view.overlay != Overlay::Off, |ui| {
+    let opaque = view.comparison == Comparison::Difference;
+    ui.add_enabled_ui(view.overlay != Overlay::Off && !opaque, |ui| {
         ui.spacing_mut().slider_width = 64.0;
         let response = ui.add(Slider::new(&mut view.opacity, 0.0..=1.0).show_value(false));
         let percent = format!("{:.0} %", view.opacity * 100.0);
@@ -156,7 +159,11 @@ pub fn colour_bar(ui: &mut Ui, view: &mut ViewSettings, range: Option<(f32, f32)
     let (rect, response) =
         ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
     let bar = Rect::from_min_size(rect.min, vec2(12.0, rect.height()));
-    paint_bar(ui, bar, view.colour_map, palette);
+    let colour = |at: f32| match range {
+        Some(_) => overlay::shade(view.overlay, view.colour_map, at),
+        None => theme::map_colour(view.colour_map, at),
+    };
+    paint_bar(ui, bar, colour, palette);
     for fraction in [0.0, 0.5, 1.0f32] {
         let value = low + (high - low) * fraction;
         let y = bar.bottom() - fraction * (bar.height() - 12.0) - 6.0;
@@ -203,13 +210,13 @@ fn lock(ui: &mut Ui, view: &mut ViewSettings, range: (f32, f32), decimals: usize
     });
 }
 
-fn paint_bar(ui: &Ui, bar: Rect, map: ColourMap, palette: &Palette) {
+fn paint_bar(ui: &Ui, bar: Rect, colour: impl Fn(f32) -> Color32, palette: &Palette) {
     const BANDS: usize = 48;
     let mut mesh = Mesh::default();
     for band in 0..=BANDS {
         let fraction = band as f32 / BANDS as f32;
         let y = bar.bottom() - fraction * bar.height();
-        let colour: Color32 = theme::map_colour(map, fraction);
+        let colour = colour(fraction);
         let first = mesh.vertices.len() as u32;
         mesh.colored_vertex(pos2(bar.left(), y), colour);
         mesh.colored_vertex(pos2(bar.right(), y), colour);

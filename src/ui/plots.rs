@@ -321,8 +321,11 @@ impl<'a> Scene<'a> {
         if let Some(step) = self.cursor_step {
             plot_ui.vline(VLine::new("", whole(step)).stroke(Stroke::new(1.5, palette.accent)));
         }
-        if let Some(step) = self.run.and_then(|run| run.first_divergence) {
-            let stroke = Stroke::new(1.0, palette.secondary);
+        // Where each lane parts from the first, in its colour.
+        let divergences = self.run.map_or(&[][..], |run| &run.divergences);
+        for (lane, (step, name)) in divergences.iter().zip(self.names).enumerate() {
+            let Some(step) = step.filter(|_| !hidden.lane(lane)) else { continue };
+            let stroke = Stroke::new(1.0, name.colour.gamma_multiply(0.8));
             let line = VLine::new("", whole(step)).stroke(stroke);
             plot_ui.vline(line.style(LineStyle::Dotted { spacing: 4.0 }));
         }

@@ -268,8 +268,8 @@ pub fn opacity_tint(opacity: f32) -> Color32 {
     Color32::WHITE.gamma_multiply(opacity.clamp(0.0, 1.0))
 }
 
-/// Saturation left to an image under a heat map.
-const MUTED_SATURATION: f32 = 0.35;
+/// Saturation left to an image under a heat map: most of it, the map is nearly clear over sure tokens.
+const MUTED_SATURATION: f32 = 0.7;
 
 /// A pixel as it is, or with less saturation so that a heat map over it can be read.
 pub fn pixel_colour([red, green, blue]: [u8; 3], muted: bool) -> Color32 {

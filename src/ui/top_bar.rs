@@ -81,7 +81,7 @@ fn model_menu(ui: &mut Ui, state: &mut State) {
         if entry(ui, "Built-in model").clicked() {
             state.actions.push(Action::LoadBuiltin);
         }
-        if state.shell.can_open_models && entry(ui, "Open model…").clicked() {
+        if state.shell.can_open_models && open_entry(ui).clicked() {
             state.actions.push(Action::OpenModel);
         }
         if state.shell.can_open_models && !state.shell.recent.is_empty() {
@@ -98,8 +98,17 @@ fn model_menu(ui: &mut Ui, state: &mut State) {
     });
 }
 
+fn open_entry(ui: &mut Ui) -> Response {
+    let response = entry_button(ui, Button::new("Open model…").shortcut_text("Ctrl+O"));
+    response.accessible_name("Open model…")
+}
+
 fn entry(ui: &mut Ui, text: &str) -> Response {
-    let response = ui.add(Button::new(text).min_size(vec2(ui.available_width(), 26.0)));
+    entry_button(ui, Button::new(text))
+}
+
+fn entry_button(ui: &mut Ui, button: Button<'_>) -> Response {
+    let response = ui.add(button.min_size(vec2(ui.available_width(), 26.0)));
     if response.clicked() {
         ui.close();
     }

@@ -100,7 +100,7 @@ impl Default for ViewSettings {
     fn default() -> Self {
         Self {
             overlay: Overlay::default(),
-            opacity: 0.4,
+            opacity: 0.6,
             colour_map: ColourMap::default(),
             locked_range: None,
             comparison: Comparison::default(),

@@ -58,7 +58,7 @@ fn with_overlay(
         let colour = step.filter(|step| *step < steps).and_then(|step| *cells.colours.get(step)?);
         let Some(colour) = colour else { continue };
         let under = theme::pixel_colour(pixel.0, true);
-        let mixed = under.lerp_to_gamma(colour, opacity);
+        let mixed = under.blend(colour.gamma_multiply(opacity));
         *pixel = Rgb([mixed.r(), mixed.g(), mixed.b()]);
     }
     drawn

@@ -8,6 +8,7 @@ use softcfg_studio::models::decoder::{
     Decoder, Perturbation, Prefix, Prefixes, Row, RowInput, prefill,
 };
 use softcfg_studio::models::kv_cache::KvCache;
+use softcfg_studio::models::tokenizer::feature_map::FeatureMap;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -377,4 +378,22 @@ fn bits(values: &[f32]) -> Vec<u32> {
 pub fn assert_close_relative(label: &str, found: &[f32], expected: &[f64], tolerance: f64) {
     let largest = expected.iter().fold(1e-9f64, |largest, x| largest.max(x.abs()));
     assert_close(label, found.iter().copied(), expected, tolerance * largest);
+}
+
+/// A tokenizer's decoder shows every recorded feature to `visit` and gives the recorded pixels.
+pub fn assert_features(
+    golden: &Golden,
+    decode: impl FnOnce(&mut dyn FnMut(&str, &FeatureMap)) -> FeatureMap,
+) {
+    let mut seen = Vec::new();
+    let pixels = decode(&mut |name, map| {
+        let name = format!("feat.{name}");
+        if golden.has(&name) {
+            assert_close_relative(&name, &map.to_planes(), golden.values(&name), 1e-4);
+            seen.push(name);
+        }
+    });
+    let features = golden.names().filter(|name| name.starts_with("feat.")).count();
+    assert_eq!(seen.len(), features, "{seen:?}");
+    assert_close("pixels", pixels.to_planes(), golden.values("pixels"), 1e-4);
 }

@@ -5,8 +5,9 @@ use crate::models::checkpoint::container::{Container, file_name};
 use crate::models::checkpoint::error::CheckpointError;
 use crate::models::checkpoint::files::{self, WeightFiles};
 use crate::models::checkpoint::identify::{
-    Conditioning, Config, Family, Geometry, Identified, Role, identify,
+    Conditioning, Config, Geometry, Identified, Role, identify,
 };
+use crate::models::checkpoint::pairs::{check_pair, check_text_tokenizer};
 use crate::models::checkpoint::progress::LoadProgress;
 use candle_nn::VarBuilder;
 use std::path::{Path, PathBuf};
@@ -172,10 +173,14 @@ fn place_folder(
 ) -> Result<(), CheckpointError> {
     let mut first_error = None;
     let mut any = false;
+    let mut tokenizers = Vec::new();
     for file in files {
         match Opened::open(file, options.weight_set.as_deref()) {
             // Two tokenizers in a folder are no fault: the decoder says later which one it needs.
-            Ok(opened) if opened.identified.role() != Role::Decoder => any = true,
+            Ok(opened) if opened.identified.role() != Role::Decoder => {
+                any = true;
+                tokenizers.push(opened);
+            }
             Ok(opened) => {
                 any = true;
                 place(found, opened, folder)?;
@@ -185,6 +190,13 @@ fn place_folder(
                 first_error.get_or_insert(error);
             }
         }
+    }
+    // Without a decoder a lone tokenizer is what was chosen.
+    if let Some(only) = tokenizers.pop()
+        && tokenizers.is_empty()
+        && found.decoder.is_none()
+    {
+        place(found, only, folder)?;
     }
     match first_error {
         Some(error) if !any => Err(error),
@@ -293,7 +305,11 @@ fn complete_need(
                 return Ok(());
             }
             Err(error) => {
-                found.notes.push(left_out(&candidate, &error));
+                let note = left_out(&candidate, &error);
+                // A chosen folder has been looked through before.
+                if !found.notes.contains(&note) {
+                    found.notes.push(note);
+                }
             }
         }
     }
@@ -306,75 +322,4 @@ fn left_out(file: &Path, error: &CheckpointError) -> String {
     let text = error.to_string();
     let reason = text.strip_suffix(&format!(": {}", file.display())).unwrap_or(&text);
     format!("{} was left out: {reason}", file_name(file))
-}
-
-/// Whether a tokenizer or text encoder belongs to a decoder.
-///
-/// # Errors
-/// [`CheckpointError::Mismatch`] with what differs.
-fn check_pair(decoder: &Identified, companion: &Opened) -> Result<(), CheckpointError> {
-    let other = &companion.identified;
-    let mismatch = |what: String| {
-        let path = companion.container.path().to_path_buf();
-        Err(CheckpointError::Mismatch { reason: what, path })
-    };
-    if let (Geometry::Decoder(g), Geometry::TextEncoder(encoder)) =
-        (&decoder.geometry, &other.geometry)
-    {
-        if let Some(ids) = companion.config.text_tokens().filter(|&ids| ids > encoder.vocabulary) {
-            return mismatch(format!(
-                "the text tokenizer beside {} has {ids} ids, more than its {}; put its own tokenizer.json there",
-                other.name, encoder.vocabulary
-            ));
-        }
-        return match g.conditioning {
-            Conditioning::Caption { width, .. } if width != encoder.hidden => mismatch(format!(
-                "{} wants captions of width {width} and {} gives {}; choose the text encoder it was trained with",
-                decoder.name, other.name, encoder.hidden
-            )),
-            _ => Ok(()),
-        };
-    }
-    if let (Some(drawn), Some(known)) = (decoder.codebook_size(), other.codebook_size())
-        && drawn != known
-    {
-        return mismatch(format!(
-            "{} draws {drawn} codes and {} knows {known}; choose the image tokenizer it was trained with",
-            decoder.name, other.name
-        ));
-    }
-    if !tokenizers_of(decoder.family).contains(&other.family) {
-        return mismatch(format!(
-            "{} does not belong to {}; choose the image tokenizer it was trained with",
-            other.name, decoder.name
-        ));
-    }
-    Ok(())
-}
-
-fn tokenizers_of(family: Family) -> &'static [Family] {
-    match family {
-        Family::AliTok => &[Family::AliTokTokenizer],
-        Family::Rar => &[Family::MaskGitVqgan],
-        Family::LlamaGen => &[Family::LlamaGenVq],
-        Family::SimpleAr => &[Family::Cosmos, Family::FsqConv],
-        Family::Lumina => &[Family::MoVqgan],
-        _ => &[],
-    }
-}
-
-/// The text tokenizer beside a prompt model must not name ids beyond its vocabulary.
-fn check_text_tokenizer(decoder: &Opened) -> Result<(), CheckpointError> {
-    let Geometry::Decoder(g) = &decoder.identified.geometry else { return Ok(()) };
-    match g.conditioning {
-        Conditioning::Prompt { text_tokens: Some(ids) } if ids > g.vocabulary => {
-            let reason = format!(
-                "the text tokenizer has {ids} ids and {} only {}; put the tokenizer.json of this model beside it",
-                decoder.identified.name, g.vocabulary
-            );
-            let path = decoder.folder.join("tokenizer.json");
-            Err(CheckpointError::Mismatch { reason, path })
-        }
-        _ => Ok(()),
-    }
 }

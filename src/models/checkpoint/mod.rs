@@ -20,6 +20,7 @@ mod files;
 mod identify;
 mod inspect;
 pub mod memory;
+mod pairs;
 mod pickle;
 mod pickle_calls;
 mod pickle_value;

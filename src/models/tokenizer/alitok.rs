@@ -3,7 +3,7 @@
 //!
 //! The prefix tokens belong to the whole image and have no pixels of their own.
 //!
-//! Verified on a miniature with random weights (`tests/golden_class_tokenizers.rs`): decoder rows and
+//! Verified on a miniature with random weights (`tests/golden_class_tokenizers`): decoder rows and
 //! pixels, encoder latents and codes. The authors' own file was not available.
 
 mod config;

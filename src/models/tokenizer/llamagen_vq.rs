@@ -1,7 +1,7 @@
 //! VQ-16 and VQ-8, the image tokenizers of LlamaGen: one token is 16×16 or 8×8 pixels, attention over
 //! pixels at the lowest resolution, code vectors divided by their norm.
 //!
-//! Verified on miniatures with random weights (`tests/golden_class_tokenizers.rs`): decoder stages and
+//! Verified on miniatures with random weights (`tests/golden_class_tokenizers`): decoder stages and
 //! pixels, encoder codes, single blocks with 32 groups, and the full 72 M VQ-16 with weights that follow
 //! a formula. The authors' own files were not available.
 

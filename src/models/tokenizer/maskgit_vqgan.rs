@@ -3,7 +3,7 @@
 //! Where a residual block changes the channels, its 1×1 shortcut is applied to the output of the second
 //! convolution and the block's input is dropped; the published weights need exactly that.
 //!
-//! Verified on a miniature with random weights (`tests/golden_class_tokenizers.rs`): decoder stages and
+//! Verified on a miniature with random weights (`tests/golden_class_tokenizers`): decoder stages and
 //! pixels, encoder codes. The authors' own file was not available.
 
 use crate::models::error::ModelError;

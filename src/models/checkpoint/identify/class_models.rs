@@ -5,6 +5,33 @@
 use super::geometry::{Conditioning, Config, DecoderGeometry};
 use super::shapes::{Manifest, Shapes, TensorRole};
 
+/// Sizes of AliTok and RAR, whose blocks and embeddings have the same names: `head` and `inner` name the
+/// output layer and the first of the feed-forward layers.
+fn in_blocks(
+    shapes: &Shapes<'_>,
+    head: &str,
+    inner: &str,
+    image_tokens: usize,
+) -> Option<DecoderGeometry> {
+    let (rows, hidden) = (shapes.dim("embeddings.weight", 0)?, shapes.dim("embeddings.weight", 1)?);
+    let codebook_size = shapes.dim(head, 0)?;
+    let head_dim = shapes.dim("blocks.0.attn.q_norm.weight", 0)?;
+    let heads = hidden.checked_div(head_dim)?;
+    Some(DecoderGeometry {
+        hidden,
+        layers: shapes.count(|i| format!("blocks.{i}.norm1.weight")),
+        heads,
+        kv_heads: heads,
+        head_dim,
+        inner: shapes.dim(inner, 0)?,
+        vocabulary: rows,
+        codebook_size: Some(codebook_size),
+        conditioning: Conditioning::Classes(rows.checked_sub(codebook_size + 2)?),
+        image_tokens: Some(image_tokens),
+        tied: false,
+    })
+}
+
 /// AliTok: prefix tokens before the grid, RMS norms, SwiGLU.
 pub(crate) mod alitok {
     use super::*;
@@ -12,24 +39,7 @@ pub(crate) mod alitok {
     pub(crate) const SIGNATURE: &str = "blocks.0.mlp.w1.weight";
 
     pub(crate) fn infer(shapes: &Shapes<'_>) -> Option<DecoderGeometry> {
-        let (rows, hidden) =
-            (shapes.dim("embeddings.weight", 0)?, shapes.dim("embeddings.weight", 1)?);
-        let codebook_size = shapes.dim("output.weight", 0)?;
-        let head_dim = shapes.dim("blocks.0.attn.q_norm.weight", 0)?;
-        let heads = hidden.checked_div(head_dim)?;
-        Some(DecoderGeometry {
-            hidden,
-            layers: shapes.count(|i| format!("blocks.{i}.norm1.weight")),
-            heads,
-            kv_heads: heads,
-            head_dim,
-            inner: shapes.dim("blocks.0.mlp.w1.weight", 0)?,
-            vocabulary: rows,
-            codebook_size: Some(codebook_size),
-            conditioning: Conditioning::Classes(rows.checked_sub(codebook_size + 2)?),
-            image_tokens: Some(273),
-            tied: false,
-        })
+        in_blocks(shapes, "output.weight", "blocks.0.mlp.w1.weight", 273)
     }
 
     pub(crate) fn manifest(g: &DecoderGeometry) -> Manifest {
@@ -61,24 +71,12 @@ pub(crate) mod rar {
     pub(crate) const SIGNATURE: &str = "target_aware_pos_embed";
 
     pub(crate) fn infer(shapes: &Shapes<'_>) -> Option<DecoderGeometry> {
-        let (rows, hidden) =
-            (shapes.dim("embeddings.weight", 0)?, shapes.dim("embeddings.weight", 1)?);
-        let codebook_size = shapes.dim("lm_head.weight", 0)?;
-        let head_dim = shapes.dim("blocks.0.attn.q_norm.weight", 0)?;
-        let heads = hidden.checked_div(head_dim)?;
-        Some(DecoderGeometry {
-            hidden,
-            layers: shapes.count(|i| format!("blocks.{i}.norm1.weight")),
-            heads,
-            kv_heads: heads,
-            head_dim,
-            inner: shapes.dim("blocks.0.mlp.fc1.weight", 0)?,
-            vocabulary: rows,
-            codebook_size: Some(codebook_size),
-            conditioning: Conditioning::Classes(rows.checked_sub(codebook_size + 2)?),
-            image_tokens: Some(shapes.dim("pos_embed", 1)?.checked_sub(1024)?),
-            tied: false,
-        })
+        in_blocks(
+            shapes,
+            "lm_head.weight",
+            "blocks.0.mlp.fc1.weight",
+            shapes.dim("pos_embed", 1)?.checked_sub(1024)?,
+        )
     }
 
     pub(crate) fn manifest(g: &DecoderGeometry) -> Manifest {

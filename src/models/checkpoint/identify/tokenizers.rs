@@ -144,7 +144,8 @@ pub(crate) mod llamagen {
     }
 }
 
-/// MoVQGAN: every norm is modulated by the codes.
+/// MoVQGAN: every norm is modulated by the codes. All sizes are read from the tensors, so that other
+/// channel counts than the published file's are known too; what has no blocks is not.
 pub(crate) mod movq {
     use super::*;
 
