@@ -90,9 +90,11 @@ fn run_fields(ui: &mut Ui, state: &State, run: &RunView) {
         let tip = "Tokens that the first two lanes drew differently from the same noise, and the first step where they did.";
         field(ui, &text, colours.text, tip);
     }
-    if run.elapsed >= SHARE_FROM && !state.shell.narrow {
+    // A live model's previews follow every step beside decoding, which does not wait for them.
+    let throttled = state.card().is_some_and(|card| !card.live);
+    if throttled && run.elapsed >= SHARE_FROM && !state.shell.narrow {
         let share = 100.0 * run.preview_time.as_secs_f64() / run.elapsed.as_secs_f64();
-        let tip = "Time that the thread of the previews spent on this run while it was decoding, in percent of the decoding time. Slow models keep it to 15 %, plus one picture.";
+        let tip = "Time that the thread of the previews spent on this run while it was decoding, in percent of the decoding time: 15 % at most, plus one picture.";
         field(ui, &format!("previews {share:>3.0} %"), colours.text, tip);
     }
 }
