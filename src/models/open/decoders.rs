@@ -22,6 +22,7 @@ use crate::models::shapes::TensorShapes;
 use crate::models::tokenizer::TokenizerInfo;
 use crate::models::transformer::CodeRange;
 use crate::models::weights::{HeadRows, Weights};
+use candle_core::Device;
 use candle_nn::VarBuilder;
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
@@ -34,6 +35,7 @@ pub(super) struct DecoderPart<'a> {
     pub(super) builder: VarBuilder<'static>,
     pub(super) folder: PathBuf,
     pub(super) precision: Precision,
+    pub(super) device: Device,
     /// Rows and columns: asked for, or guessed.
     pub(super) grid: Option<(usize, usize)>,
     pub(super) tokenizer: &'a TokenizerInfo,
@@ -88,7 +90,7 @@ fn alitok(part: DecoderPart<'_>) -> Result<LoadedDecoder, ModelError> {
     let config = sizes(&part.folder, || AlitokConfig::from_shapes(&part.shapes))?;
     let (layout, defaults) = (config.layout(), config.defaults());
     let conditions = classes(config.condition_num_classes);
-    let weights = Weights::new(part.builder, part.precision);
+    let weights = Weights::new(part.builder, part.precision).on(&part.device);
     let decoder = Box::new(AlitokDecoder::load(&weights, config)?);
     Ok(LoadedDecoder { decoder, layout, conditions, defaults })
 }
@@ -97,7 +99,7 @@ fn rar(part: DecoderPart<'_>) -> Result<LoadedDecoder, ModelError> {
     let config = sizes(&part.folder, || RarConfig::from_shapes(&part.shapes))?;
     let (layout, defaults) = (config.layout(), config.defaults());
     let conditions = classes(config.condition_num_classes);
-    let weights = Weights::new(part.builder, part.precision);
+    let weights = Weights::new(part.builder, part.precision).on(&part.device);
     let decoder = Box::new(RarDecoder::load(&weights, config)?);
     Ok(LoadedDecoder { decoder, layout, conditions, defaults })
 }
@@ -115,7 +117,7 @@ fn llamagen(part: DecoderPart<'_>) -> Result<LoadedDecoder, ModelError> {
     let (positions, number) = (config.cls_token_num, config.num_classes);
     let is_text = config.caption_dim.is_some();
     let precision = part.precision;
-    let weights = Weights::new(part.builder, precision);
+    let weights = Weights::new(part.builder, precision).on(&part.device);
     let decoder = LlamagenDecoder::load(&weights, config)?;
     if !is_text {
         let (decoder, conditions) = (Box::new(decoder), classes(number));
@@ -149,7 +151,7 @@ fn simple_ar(part: DecoderPart<'_>) -> Result<LoadedDecoder, ModelError> {
     };
     let text = read_file(&part.folder.join("tokenizer.json"))?;
     let prompts = Arc::new(PromptBook::new(&text, template, limit, grammar)?);
-    let weights = Weights::new(part.builder, part.precision);
+    let weights = Weights::new(part.builder, part.precision).on(&part.device);
     let codes = part.tokenizer.codebook_size;
     let decoder = Qwen2::load(&config, codes, HeadRows::Codes, &weights, prompts.clone())?;
     Ok(LoadedDecoder {
@@ -185,7 +187,7 @@ fn lumina(part: DecoderPart<'_>) -> Result<LoadedDecoder, ModelError> {
     let text = read_file(&part.folder.join("tokenizer.json"))?;
     let template = size.template(&begin_token(&part.folder)?);
     let prompts = Arc::new(PromptBook::new(&text, template, limit, None)?);
-    let weights = Weights::new(part.builder, part.precision);
+    let weights = Weights::new(part.builder, part.precision).on(&part.device);
     let codes = CodeRange { offset, count };
     let decoder = Lumina::load(&config, codes, size, HeadRows::Codes, &weights, prompts.clone())?;
     let generation = GenerationConfig::beside(&part.folder)?;
