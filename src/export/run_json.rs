@@ -18,6 +18,9 @@ pub struct RunDescription {
     pub steps_done: usize,
     /// "finished", "cancelled", "failed: …", or "running".
     pub status: String,
+    /// Threads that decoded it; the tokens are the same with any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<usize>,
 }
 
 impl RunDescription {
@@ -34,6 +37,7 @@ impl RunDescription {
             run: record.spec.clone(),
             steps_done: record.steps_done(),
             status,
+            threads: record.threads(),
         }
     }
 }

@@ -49,6 +49,8 @@ pub struct StudioApp {
     /// Live as the person last set it; the model decides until then.
     live_choice: Option<bool>,
     live_before: bool,
+    /// Decoder threads that the engine was told.
+    threads_before: Option<usize>,
     /// Decode unasked as soon as a model is there.
     first_start: bool,
 }
@@ -63,6 +65,7 @@ impl StudioApp {
             live: stored.live.unwrap_or(false),
             view: stored.view.clone(),
             theme: stored.theme,
+            decoder_threads: stored.decoder_threads,
             ..State::default()
         };
         state.shell.panels = stored.panels;
@@ -82,8 +85,12 @@ impl StudioApp {
         });
         let mut live = LiveDebounce::default();
         live.settle(&state.settings);
+        if stored.decoder_threads.is_some() {
+            engine.set_decoder_threads(stored.decoder_threads);
+        }
         engine.load_builtin();
         Self {
+            threads_before: stored.decoder_threads,
             live_before: state.live,
             state,
             engine,
@@ -122,6 +129,10 @@ impl StudioApp {
         self.refresh_runs();
         centre_panels::advance_playback(ctx, &mut self.state);
         self.check_settings();
+        if self.state.decoder_threads != self.threads_before {
+            self.threads_before = self.state.decoder_threads;
+            self.engine.set_decoder_threads(self.threads_before);
+        }
         self.follow_live(ctx);
         self.finish_saving(ctx);
         self.keep_settings(ctx);
@@ -285,6 +296,7 @@ impl StudioApp {
             view: self.state.view.clone(),
             theme: self.state.theme,
             panels: self.state.shell.panels,
+            decoder_threads: self.state.decoder_threads,
             recent_models: self.state.shell.recent.clone(),
             ..self.kept.clone()
         }
