@@ -144,3 +144,32 @@ pub struct Model {
     /// Codes to pixels.
     pub tokenizer: Box<dyn ImageTokenizer>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_says_what_it_needs_to_be_repeated() {
+        let run = ModelIdentity {
+            name: "RAR-B".into(),
+            family: "RAR".into(),
+            sha256: "a".into(),
+            precision: Precision::Bf16,
+            device: DeviceKind::Cpu,
+        };
+        assert_eq!(run.unlike(&run), None);
+        let says = |in_use: ModelIdentity| run.unlike(&in_use).unwrap();
+        let other = says(ModelIdentity { sha256: "b".into(), ..run.clone() });
+        assert!(other.contains("RAR-B. Open it"), "{other}");
+        let precision = says(ModelIdentity { precision: Precision::Int8, ..run.clone() });
+        for part in ["held in bf16", "now held in int8", "Open the model in bf16"] {
+            assert!(precision.contains(part), "{precision}");
+        }
+        let device = says(ModelIdentity { device: DeviceKind::Cuda, ..run.clone() });
+        assert!(device.contains("bf16 on CUDA"), "{device}");
+        // Runs of earlier versions say nothing of a device.
+        let text = r#"{"name":"RAR-B","family":"RAR","sha256":"a","precision":"bf16"}"#;
+        assert_eq!(serde_json::from_str::<ModelIdentity>(text).unwrap(), run);
+    }
+}
