@@ -71,8 +71,17 @@ fn measures_a_model_of_ones_own() {
     let (model, tokenizer) =
         (golden("rar/model/rar_tiny.bin"), golden("rar_tokenizer/maskgit_vqgan_tiny.bin"));
     let call = [
-        "--quick", "--threads", "1", "--json", "figures.json", "--precision", "bf16", "--model",
-        &model, "--tokenizer", &tokenizer,
+        "--quick",
+        "--threads",
+        "1",
+        "--json",
+        "figures.json",
+        "--precision",
+        "bf16",
+        "--model",
+        &model,
+        "--tokenizer",
+        &tokenizer,
     ];
     let output = bench(folder.path(), &call, None);
     let table = String::from_utf8_lossy(&output.stdout);

@@ -18,7 +18,8 @@ use std::process::Command;
 
 /// Whether this package's own attention has written anything.
 fn is_on_host(cache: &KvCache) -> bool {
-    let heads = (0..cache.layers()).flat_map(|layer| (0..cache.kv_heads()).map(move |h| (layer, h)));
+    let heads =
+        (0..cache.layers()).flat_map(|layer| (0..cache.kv_heads()).map(move |h| (layer, h)));
     heads.into_iter().any(|(layer, head)| cache.keys(layer, head).iter().any(|key| *key != 0.0))
 }
 
@@ -65,7 +66,10 @@ fn a_whole_run_draws_the_same_image_on_the_path_of_devices() {
             off = off.max((device.entropy_conditional - host.entropy_conditional).abs());
             seen += 1;
         }
-        assert!(seen > 0 && off < 0.02, "lane {lane}: entropies differ by {off} before step {seen}");
+        assert!(
+            seen > 0 && off < 0.02,
+            "lane {lane}: entropies differ by {off} before step {seen}"
+        );
     }
 }
 

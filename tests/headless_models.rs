@@ -81,7 +81,8 @@ fn precision_device_and_threads_stand_in_the_description() {
     let describe = |precision: &str, threads: &str| {
         let out = format!("{precision}-{threads}");
         let rest = ["--class", "7", "--precision", precision, "--device", "cpu"];
-        let rest: Vec<&str> = rest.into_iter().chain(["--threads", threads, "--out", &out]).collect();
+        let rest: Vec<&str> =
+            rest.into_iter().chain(["--threads", threads, "--out", &out]).collect();
         let output = generate(folder.path(), &rar(), &rest);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let json = fs::read_to_string(folder.path().join(&out).join("run.json")).expect("a file");

@@ -28,7 +28,10 @@ const BOUNDS: [(&str, [(f64, f64); 2]); 7] = [
 #[test]
 fn each_precision_moves_the_logits_no_further_than_its_bound() {
     let exact: Vec<_> = all(Precision::F32).iter().map(|model| model.logits()).collect();
-    println!("{:<14}{:>10} {:>10}   {:>10} {:>10}", "", "bf16 rms", "largest", "int8 rms", "largest");
+    println!(
+        "{:<14}{:>10} {:>10}   {:>10} {:>10}",
+        "", "bf16 rms", "largest", "int8 rms", "largest"
+    );
     let found = [Precision::Bf16, Precision::Int8].map(all);
     let mut broken = Vec::new();
     for (index, (name, bounds)) in BOUNDS.iter().enumerate() {
@@ -42,7 +45,10 @@ fn each_precision_moves_the_logits_no_further_than_its_bound() {
                 broken.push(format!("{name}: {shift:?}, bounds {rms:e} and {largest:e}"));
             }
             // Weights that were rounded have to be seen, or nothing was compared.
-            assert!(*rms == OF_THE_FILE.0 || shift.rms > 1e-5, "{name} is too close to f32: {shift:?}");
+            assert!(
+                *rms == OF_THE_FILE.0 || shift.rms > 1e-5,
+                "{name} is too close to f32: {shift:?}"
+            );
         }
         println!("{line}");
     }

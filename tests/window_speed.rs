@@ -102,13 +102,12 @@ fn an_open_window_leaves_the_decoder_its_speed() {
     previews.load_builtin();
     while !matches!(previews.wait(PATIENCE).expect("an answer"), Event::ModelReady(_)) {}
     let stored = StoredSettings { live: Some(false), ..StoredSettings::default() };
-    let mut window: Window = Harness::builder().with_size(vec2(1400.0, 900.0)).build_eframe(
-        move |creation| {
+    let mut window: Window =
+        Harness::builder().with_size(vec2(1400.0, 900.0)).build_eframe(move |creation| {
             let ctx = creation.egui_ctx.clone();
             let engine = engine(Arc::new(move || ctx.request_repaint()));
             StudioApp::new(&creation.egui_ctx, engine, stored)
-        },
-    );
+        });
     let finished = |window: &Window| {
         let run = window.state().state.shown_run();
         run.is_some_and(|run| run.status == RunStatus::Finished)

@@ -128,7 +128,12 @@ impl StudioApp {
         let spec = run.record.spec.clone();
         let in_use = self.state.card().map(|card| card.identity.clone());
         let unlike = in_use.map_or_else(
-            || Some(format!("the run was made with {}. Open it to repeat the run.", spec.model.name)),
+            || {
+                Some(format!(
+                    "the run was made with {}. Open it to repeat the run.",
+                    spec.model.name
+                ))
+            },
             |in_use| spec.model.unlike(&in_use),
         );
         self.state.settings = spec.settings;
@@ -140,9 +145,7 @@ impl StudioApp {
         self.live.settle(&self.state.settings);
         let (kind, message) = match unlike {
             None => (NoticeKind::Info, "The run's settings are back in the panel.".to_owned()),
-            Some(reason) => {
-                (NoticeKind::Warning, format!("The settings are back, but {reason}"))
-            }
+            Some(reason) => (NoticeKind::Warning, format!("The settings are back, but {reason}")),
         };
         self.state.notify(kind, message);
     }

@@ -43,7 +43,12 @@ pub fn all(precision: Precision) -> Vec<Miniature> {
 }
 
 impl Miniature {
-    fn new(name: &str, decoder: impl Decoder + 'static, prefixes: Prefixes, tokens: &[u32]) -> Self {
+    fn new(
+        name: &str,
+        decoder: impl Decoder + 'static,
+        prefixes: Prefixes,
+        tokens: &[u32],
+    ) -> Self {
         let tokens = tokens[..tokens.len().min(STEPS)].to_vec();
         Self { name: name.into(), decoder: Box::new(decoder), prefixes, tokens }
     }

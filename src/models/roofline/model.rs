@@ -223,8 +223,8 @@ pub(super) fn measure_one(
 ) -> Result<(), ModelError> {
     let identity = &model.card.identity;
     let on_cpu = identity.device == DeviceKind::Cpu;
-    let from_memory = on_cpu
-        && model.card.decoder.step_weight_bytes > last_level_cache().unwrap_or(USUAL_CACHE);
+    let from_memory =
+        on_cpu && model.card.decoder.step_weight_bytes > last_level_cache().unwrap_or(USUAL_CACHE);
     report.heading = Some(format!("{}, {}", identity.name, identity.family));
     let mut subjects = subjects(model, |variant| variant.model.0)?;
     let mut roof = on_cpu.then(|| Roof::new(options.roof_bytes())).transpose()?;

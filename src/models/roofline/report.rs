@@ -69,7 +69,8 @@ const BARS: [(&str, f64, bool); 10] = [
 impl Report {
     /// The table for people.
     pub fn table(&self) -> String {
-        let mut text = self.heading.iter().map(|heading| format!("{heading}\n")).collect::<String>();
+        let mut text =
+            self.heading.iter().map(|heading| format!("{heading}\n")).collect::<String>();
         let reads = match self.read_bandwidth {
             0.0 => "Decodes".to_owned(),
             bandwidth => format!("Reads {bandwidth:.1} GB/s"),
@@ -77,15 +78,7 @@ impl Report {
         let _ = write!(
             text,
             "{reads} with {} decoder thread(s)\n\n{:<34}{:>5} {:>9} {:>9} {:>9} {:>7} {:>8} {:>7}\n",
-            self.threads,
-            "",
-            "rows",
-            "precision",
-            "kernel",
-            "ms/step",
-            "GB/s",
-            "weights",
-            "share"
+            self.threads, "", "rows", "precision", "kernel", "ms/step", "GB/s", "weights", "share"
         );
         for line in &self.measurements {
             let speed = line.gigabytes_per_second();

@@ -157,7 +157,8 @@ impl HeadNorm {
         if on_device(x) {
             let width = heads_per_shard * self.head_dim;
             let shards = self.shards.iter().enumerate();
-            let parts = shards.map(|(shard, norm)| norm.forward(&x.narrow(1, shard * width, width)?));
+            let parts =
+                shards.map(|(shard, norm)| norm.forward(&x.narrow(1, shard * width, width)?));
             return Ok(Tensor::cat(&parts.collect::<Result<Vec<_>, _>>()?, 1)?);
         }
         let shape = x.dims2()?;
