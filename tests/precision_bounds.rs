@@ -20,8 +20,8 @@ const BOUNDS: [(&str, [(f64, f64); 2]); 7] = [
     ("RAR", [(2e-2, 0.22), (4e-2, 0.35)]),
     ("LlamaGen c2i", [(1e-2, 0.04), (3e-2, 0.13)]),
     ("LlamaGen t2i", [(9e-3, 0.035), (2.6e-2, 0.13)]),
-    ("SimpleAR", [OF_THE_FILE, (9e-2, 0.6)]),
-    ("Lumina", [OF_THE_FILE, (9e-2, 0.6)]),
+    ("SimpleAR", [OF_THE_FILE, (3.5e-2, 0.2)]),
+    ("Lumina", [OF_THE_FILE, (3e-2, 0.11)]),
     (BUILT_IN, [OF_THE_FILE, (9e-2, 0.6)]),
 ];
 
