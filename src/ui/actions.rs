@@ -71,6 +71,10 @@ impl StudioApp {
             Action::SurveyModel(request) => self.survey_model(request),
             Action::LoadModel(request) => self.load_model(request),
             Action::CancelLoad => self.engine.cancel_load(),
+            Action::SetDecoderThreads(threads) => {
+                self.state.decoder_threads = threads;
+                self.engine.set_decoder_threads(threads);
+            }
             Action::LoadBuiltin => {
                 self.forget_loading();
                 self.engine.load_builtin();

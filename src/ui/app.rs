@@ -49,8 +49,6 @@ pub struct StudioApp {
     /// Live as the person last set it; the model decides until then.
     live_choice: Option<bool>,
     live_before: bool,
-    /// Decoder threads that the engine was told.
-    threads_before: Option<usize>,
     /// Decode unasked as soon as a model is there.
     first_start: bool,
 }
@@ -90,7 +88,6 @@ impl StudioApp {
         }
         engine.load_builtin();
         Self {
-            threads_before: stored.decoder_threads,
             live_before: state.live,
             state,
             engine,
@@ -129,10 +126,6 @@ impl StudioApp {
         self.refresh_runs();
         centre_panels::advance_playback(ctx, &mut self.state);
         self.check_settings();
-        if self.state.decoder_threads != self.threads_before {
-            self.threads_before = self.state.decoder_threads;
-            self.engine.set_decoder_threads(self.threads_before);
-        }
         self.follow_live(ctx);
         self.finish_saving(ctx);
         self.keep_settings(ctx);

@@ -2,6 +2,7 @@
 //! run takes and nothing of what it draws.
 
 use crate::models::linear::default_decoder_threads;
+use crate::ui::action::Action;
 use crate::ui::controls::{self, Hint};
 use crate::ui::fonts;
 use crate::ui::state::State;
@@ -35,10 +36,11 @@ pub fn show(ui: &mut Ui, state: &mut State) {
                     .min_size(vec2(104.0, 26.0));
                 let response = THREADS.on(ui.add(number).accessible_name("Decoder threads"));
                 if response.changed() {
-                    state.decoder_threads = (threads != usual).then_some(threads);
+                    let choice = (threads != usual).then_some(threads);
+                    state.actions.push(Action::SetDecoderThreads(choice));
                 }
                 if controls::reset_button(ui, changed, "the decoder threads") {
-                    state.decoder_threads = None;
+                    state.actions.push(Action::SetDecoderThreads(None));
                 }
             });
         });

@@ -92,7 +92,7 @@ fn run_fields(ui: &mut Ui, state: &State, run: &RunView) {
     }
     if run.elapsed >= SHARE_FROM && !state.shell.narrow {
         let share = 100.0 * run.preview_time.as_secs_f64() / run.elapsed.as_secs_f64();
-        let tip = "Time that the thread of the previews spent on this run while it was decoding, in percent of the decoding time. Slow models keep it to 15 %, plus one picture.";
+        let tip = "Time that the thread of the previews spent on this run while it was decoding, in percent of the decoding time. Slow models keep it to 15 %, quick ones to 50 %, plus one picture.";
         field(ui, &format!("previews {share:>3.0} %"), colours.text, tip);
     }
 }
