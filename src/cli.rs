@@ -129,7 +129,7 @@ pub struct Generate {
     /// Measure what the perturbation changes (Δctx), at one more row per SoftCFG lane.
     #[arg(long)]
     delta_context: bool,
-    /// Decoder threads; default: cores minus one.
+    /// Decoder threads; the tokens are the same with any number. Default: physical cores minus one.
     #[arg(long)]
     threads: Option<usize>,
     /// Folder for the results; created if it is not there.

@@ -67,6 +67,65 @@ fn prints_the_table_and_writes_one_number_a_key() {
 }
 
 #[test]
+fn measures_a_model_of_ones_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let golden = |path: &str| format!("{}/tests/golden/{path}", env!("CARGO_MANIFEST_DIR"));
+    let (model, tokenizer) =
+        (golden("rar/model/rar_tiny.bin"), golden("rar_tokenizer/maskgit_vqgan_tiny.bin"));
+    let call = [
+        "--quick",
+        "--threads",
+        "1",
+        "--json",
+        "figures.json",
+        "--precision",
+        "bf16",
+        "--model",
+        &model,
+        "--tokenizer",
+        &tokenizer,
+    ];
+    let output = bench(folder.path(), &call, None);
+    let table = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(table.starts_with("RAR") && table.contains("CFG and SoftCFG"), "{table}");
+    let lines: Vec<&str> = table.lines().filter(|line| line.ends_with("cached")).collect();
+    let cell = |line: &str, from_right: usize| {
+        line.split_whitespace().nth_back(from_right).map(str::to_owned).expect("a cell")
+    };
+    let rows: Vec<String> = lines.iter().map(|line| cell(line, 6)).collect();
+    assert_eq!(rows, ["1", "2", "2", "4", "5"], "{table}");
+    assert!(lines.iter().all(|line| cell(line, 5) == "bf16"), "{table}");
+    let text = std::fs::read_to_string(folder.path().join("figures.json")).expect("the figures");
+    let figures: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let mut keys: Vec<&str> = figures.as_object().unwrap().keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    // The share stands only where the weights come from memory.
+    assert_eq!(
+        keys,
+        [
+            "model_ms_1_row",
+            "model_ms_2_rows",
+            "model_ms_2_rows_softcfg",
+            "model_ms_4_rows",
+            "model_ms_5_rows",
+            "model_paired_tokens_s",
+            "model_ratio_4_rows_to_2",
+            "model_ratio_5_rows_to_2",
+            "model_softcfg_to_cfg",
+            "read_gigabytes_per_second",
+            "threads",
+        ]
+    );
+    let help = bench(folder.path(), &["--help"], None);
+    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    for key in keys {
+        assert!(help.contains(key), "{key} is not described");
+        assert!(figures[key].as_f64() > Some(0.0), "{key}");
+    }
+}
+
+#[test]
 fn refuses_a_call_that_cannot_end_well_before_it_measures() {
     let folder = tempfile::tempdir().expect("a folder");
     let here = folder.path();
@@ -75,6 +134,9 @@ fn refuses_a_call_that_cannot_end_well_before_it_measures() {
         (&["--rounds", "0"], None, "--rounds"),
         (&["--threads", "0"], None, "--threads"),
         (&[], Some("abacus"), "abacus"),
+        (&["--model", "nowhere.pt"], None, "nowhere.pt"),
+        (&["--precision", "bf16"], None, "--model"),
+        (&["--device", "abacus"], None, "abacus"),
     ] {
         let output = bench(here, call, kernel);
         let message = String::from_utf8_lossy(&output.stderr);

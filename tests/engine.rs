@@ -206,3 +206,30 @@ fn tokens_do_not_depend_on_threads_or_other_lanes() {
         assert_ne!(all[1], all[2], "the test is blind if guidance makes no difference");
     }
 }
+
+#[test]
+fn threads_are_changed_between_runs_and_change_nothing_of_what_is_drawn() {
+    let engine = engine();
+    let model = test_model(Behaviour { grid: (16, 16), ..Behaviour::default() });
+    let card = model.card.clone();
+    engine.install(model);
+    let run = |threads: Option<usize>| {
+        engine.set_decoder_threads(threads);
+        let record = engine.generate(spec(&card, &settings()));
+        // The run that decodes keeps its threads.
+        wait_until("the first step", || record.steps_done() > 0);
+        engine.set_decoder_threads(Some(5));
+        wait_until("the end of the run", || record.status().is_over());
+        assert_eq!(record.status(), RunStatus::Finished);
+        (record.threads(), tokens(&record, 0), tokens(&record, 1))
+    };
+    let one = run(Some(1));
+    assert_eq!(one.0, Some(1));
+    for threads in [2, 3] {
+        let other = run(Some(threads));
+        assert_eq!(other.0, Some(threads));
+        assert_eq!((&other.1, &other.2), (&one.1, &one.2), "{threads} threads");
+    }
+    assert_eq!(run(Some(0)).0, Some(1), "at least one");
+    assert_eq!(run(None).0, Some(softcfg_studio::models::linear::default_decoder_threads()));
+}

@@ -76,6 +76,43 @@ fn a_class_model_writes_images_and_trace() {
 }
 
 #[test]
+fn precision_device_and_threads_stand_in_the_description() {
+    let folder = tempdir().expect("a folder");
+    let describe = |precision: &str, threads: &str| {
+        let out = format!("{precision}-{threads}");
+        let rest = ["--class", "7", "--precision", precision, "--device", "cpu"];
+        let rest: Vec<&str> =
+            rest.into_iter().chain(["--threads", threads, "--out", &out]).collect();
+        let output = generate(folder.path(), &rar(), &rest);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let json = fs::read_to_string(folder.path().join(&out).join("run.json")).expect("a file");
+        serde_json::from_str::<serde_json::Value>(&json).expect("JSON")
+    };
+    for (precision, threads) in [("f32", 1), ("bf16", 2), ("int8", 2)] {
+        let json = describe(precision, &threads.to_string());
+        assert_eq!(json["run"]["model"]["precision"], precision);
+        assert_eq!(json["run"]["model"]["device"], "cpu");
+        assert_eq!(json["threads"], threads);
+    }
+}
+
+#[test]
+fn devices_that_are_not_there_are_refused() {
+    let class = ["--class", "1", "--device"];
+    let refused = |rest: &[&str], says: &[&str]| {
+        refuses(&rar(), &[&class[..], rest].concat(), says);
+    };
+    refused(&["tpu"], &["tpu", "cpu, cuda, metal"]);
+    if !cfg!(feature = "cuda") {
+        refused(&["cuda"], &["built without CUDA", "--features cuda", "CPU"]);
+        refused(&["cuda", "--precision", "int8"], &["CUDA"]);
+    }
+    if !cfg!(feature = "metal") {
+        refused(&["metal"], &["built without Metal", "--features metal", "CPU"]);
+    }
+}
+
+#[test]
 fn classes_that_are_none_are_refused_with_suggestions() {
     refuses(&rar(), &["--class", "10"], &["no class 10", "0 to 9"]);
     refuses(&rar(), &["--class", "class"], &["may be", "0 class 0", "and 5 more"]);

@@ -248,3 +248,43 @@ fn the_window_fits_a_small_screen() {
         assert!(rect.area() > 0.0, "{name} has no room");
     }
 }
+
+#[test]
+fn decoder_threads_are_chosen_without_a_restart_and_kept() {
+    let most = softcfg_studio::ui::machine_panel::most_threads();
+    let folder = tempdir().expect("a folder");
+    let file = folder.path().join("window.json");
+    let stored = StoredSettings { live: Some(false), ..StoredSettings::load(file.clone()) };
+    let mut window = window(stored);
+    wait(&mut window, "the first run", finished);
+    // Room for everything that scrolls in a smaller one.
+    window.set_size(vec2(1400.0, 1400.0));
+    window.step();
+    window.step();
+    window.get_by_label("This machine").click();
+    for _ in 0..30 {
+        window.step();
+    }
+    let number = window.get_by_role_and_label(egui::accesskit::Role::SpinButton, "Decoder threads");
+    number.click();
+    window.step();
+    window.step();
+    window.event(egui::Event::Text("9999".into()));
+    window.step();
+    window.key_press(Key::Enter);
+    window.step();
+    // One core leaves no choice.
+    let choice = (most > 1).then_some(most);
+    assert_eq!(window.state().state.decoder_threads, choice);
+    window.get_by_label("Generate").click();
+    wait(&mut window, "the second run", |app| app.state.runs.len() == 2 && finished(app));
+    let run = window.state().state.shown_run().expect("a run");
+    assert_eq!(run.record.threads(), Some(most));
+    drop(window);
+    let stored = StoredSettings::load(file);
+    assert_eq!(stored.decoder_threads, choice);
+    // The next sitting begins with them.
+    let mut window = self::window(StoredSettings { first_start: true, ..stored });
+    wait(&mut window, "a run", finished);
+    assert_eq!(window.state().state.shown_run().expect("a run").record.threads(), Some(most));
+}

@@ -2,14 +2,17 @@
 //! program of `cargo bench --bench decode` is the same command.
 
 use crate::cli::RunFailed;
+use crate::cli::model::ModelArguments;
 use crate::engine::events::Event;
 use crate::engine::settings::RunSettings;
 use crate::engine::trace::RunStatus;
 use crate::engine::worker::{Engine, EngineOptions};
 use crate::export::{ExportError, Staged, prepare_folder};
+use crate::models::card::Model;
+use crate::models::device_kind::DeviceKind;
 use crate::models::kernels::{KERNEL_VARIABLE, Kernel};
 use crate::models::linear::default_decoder_threads;
-use crate::models::roofline::{BenchOptions, Report, measure};
+use crate::models::roofline::{BenchOptions, Report, measure, measure_model};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use crossbeam_channel::{Receiver, bounded};
@@ -46,6 +49,16 @@ core busy against the time alone. paired_builtin_run_s is the time of one run of
 the built-in model with previews, from the press of the button to both whole images. Other \
 programs disturb the numbers: close them first.
 
+With --model the table is that of one model in place of the random decoders: one lane without \
+guidance, under CFG and under SoftCFG, both lanes, and both with Δctx measured. --device without \
+--model measures the built-in model on that device. Loading is not part of the two minutes. The \
+share stands where the weights are larger than the last-level cache. Keys of the JSON file then: \
+model_ms_1_row, model_ms_2_rows (CFG), model_ms_2_rows_softcfg, model_ms_4_rows (CFG and SoftCFG) and \
+model_ms_5_rows (with Δctx) are milliseconds a step; model_softcfg_to_cfg, model_ratio_4_rows_to_2 \
+and model_ratio_5_rows_to_2 are ratios of them; model_bandwidth_share_2_rows is the share, where it \
+stands; model_paired_tokens_s is the seconds that all tokens of an image take in both lanes, at that \
+pace and without pictures; threads and read_gigabytes_per_second are those of this run.
+
 The instruction set is found at run time; the environment variable SOFTCFG_KERNEL forces avx512, \
 avx2, neon or portable.";
 
@@ -53,6 +66,8 @@ avx2, neon or portable.";
 #[derive(Args)]
 #[command(about = ABOUT, long_about = LONG_ABOUT)]
 pub struct Bench {
+    #[command(flatten)]
+    model: ModelArguments,
     /// Also write the figures to this file, one number a key.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -81,9 +96,11 @@ pub fn run(arguments: &Bench, call: &[&str]) -> Result<()> {
         return Ok(());
     }
     arguments.check()?;
+    let one = arguments.model.has_path() || arguments.model.device()? != DeviceKind::Cpu;
+    let model = one.then(|| arguments.model.load()).transpose()?;
     let spinner = ProgressBar::new_spinner().with_message("measuring, up to two minutes");
     spinner.enable_steady_tick(Duration::from_millis(200));
-    let outcome = arguments.measure(call);
+    let outcome = arguments.measure(model.as_ref(), call);
     spinner.finish_and_clear();
     let report = outcome.map_err(|error| RunFailed(format!("{error:#}")))?;
     print!("{}", report.table());
@@ -122,7 +139,7 @@ impl Bench {
         Ok(())
     }
 
-    fn measure(&self, call: &[&str]) -> Result<Report> {
+    fn measure(&self, model: Option<&Model>, call: &[&str]) -> Result<Report> {
         let program = std::env::current_exe().context("this program cannot find itself")?;
         let again = call.iter().copied().chain(["--busy"]).map(str::to_owned).collect();
         let threads = self.threads.unwrap_or_else(default_decoder_threads).max(1);
@@ -132,6 +149,9 @@ impl Bench {
             busy: Some((program, again)),
             quick: self.quick,
         };
+        if let Some(model) = model {
+            return Ok(measure_model(model, &options)?);
+        }
         let mut report = measure(&options)?;
         let runs = if self.quick { 1 } else { PAIRED_RUNS };
         report.figures.insert("paired_builtin_run_s", paired_run_seconds(threads, runs)?);

@@ -2,6 +2,7 @@
 
 use crate::models::card::{ClassName, Conditions, Model, ModelCard};
 use crate::models::checkpoint::LoadProgress;
+use crate::models::device_kind::DeviceKind;
 use crate::models::open::{self, ModelOffer, OpenRequest, Surroundings};
 use crate::models::{builtin, imagenet};
 use anyhow::{Result, anyhow, bail};
@@ -33,16 +34,34 @@ pub struct ModelArguments {
     /// Weights of a training file, for example ema.
     #[arg(long, value_name = "KEY", requires = "model")]
     weight_set: Option<String>,
+    /// Where the decoder runs: cpu, cuda or metal, as this program was built with. Image tokenizers and
+    /// text encoders stay on the CPU. Default: cpu.
+    #[arg(long)]
+    device: Option<String>,
 }
 
 impl ModelArguments {
+    /// Where the model is to run.
+    ///
+    /// # Errors
+    /// No such device.
+    pub fn device(&self) -> Result<DeviceKind> {
+        Ok(super::parse("--device", self.device.as_deref())?.unwrap_or_default())
+    }
+
+    /// Whether another model than the built-in one is asked for.
+    pub fn has_path(&self) -> bool {
+        !self.model.is_empty()
+    }
+
     /// Loads the model.
     ///
     /// # Errors
     /// An argument that cannot be read, or those of [`open::open`].
     pub fn load(&self) -> Result<Model> {
+        let device = self.device()?;
         if self.model.is_empty() {
-            return Ok(builtin::load()?);
+            return Ok(builtin::load_on(device)?);
         }
         let request = OpenRequest {
             paths: self.model.clone(),
@@ -50,6 +69,7 @@ impl ModelArguments {
             precision: super::parse("--precision", self.precision.as_deref())?,
             grid: self.grid.as_deref().map(parse_grid).transpose()?,
             weight_set: self.weight_set.clone(),
+            device,
         };
         let progress: Arc<LoadProgress> = Arc::default();
         let surroundings = Surroundings::of_this_machine();

@@ -51,7 +51,7 @@ fn decode(
         return Ok(false);
     }
     let mut batch = Batch::start(decoder, record)?;
-    record.begin();
+    record.begin(rayon::current_num_threads());
     for (step, &kind) in record.layout.steps().iter().enumerate() {
         if record.cancel_requested() {
             return Ok(false);

@@ -4,17 +4,26 @@
 //! Previews of slow models keep to a share of the decoding time ([`PREVIEW_SHARE`]): one begins only
 //! once those before it have cost no more than their share of the time that has passed. So at any time
 //! they have cost at most that share and one preview. What they did cost stands in the run's record.
+//! Those of quick models may take more, but not a whole core ([`LIVE_SHARE`]): decoder, previews and
+//! window together would want more than two.
+//!
+//! While a run decodes, the products of a preview run on one thread. On the pool that candle takes
+//! otherwise they would run on every core, the decoder's included.
 
 use crate::engine::events::{Event, Preview, Swatch};
 use crate::engine::trace::RunRecord;
 use crate::engine::worker::{Outbox, panic_message};
 use crate::models::card::Model;
+use rayon::ThreadPoolBuilder;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Share of a run's time that previews of slow models may take, plus one preview.
 pub const PREVIEW_SHARE: f64 = 0.15;
+
+/// The same of models that are quick enough to decode while a slider moves.
+pub const LIVE_SHARE: f64 = 0.5;
 
 /// What the preview thread has been asked for.
 #[derive(Default)]
@@ -86,6 +95,11 @@ impl PreviewDesk {
         self.changed.notify_one();
     }
 
+    /// Whether a run decodes at this moment.
+    fn is_decoding(&self) -> bool {
+        self.wanted().live.as_ref().is_some_and(|live| !live.status().is_over())
+    }
+
     pub(crate) fn shut_down(&self) {
         self.wanted().shutdown = true;
         self.changed.notify_one();
@@ -141,13 +155,14 @@ impl LiveProgress {
         self.run != Some(record.id) && record.steps_done() > 0 || record.steps_done() > self.steps
     }
 
-    /// Previews of slow models wait until they have cost no more than their share of the run. The
-    /// last picture of a run does not wait.
+    /// Previews wait until they have cost no more than their share of the run. The first picture and
+    /// the last do not wait.
     fn wait_before_next(&self, record: &RunRecord, live: bool) -> Duration {
-        if live || self.run != Some(record.id) || record.status().is_over() {
+        if self.run != Some(record.id) || record.status().is_over() {
             return Duration::ZERO;
         }
-        wait_for_share(self.spent, record.elapsed())
+        let share = if live { LIVE_SHARE } else { PREVIEW_SHARE };
+        wait_for_share(self.spent, record.elapsed(), share)
     }
 
     fn shown(&mut self, record: &RunRecord, steps: usize, cost: Duration) {
@@ -159,14 +174,16 @@ impl LiveProgress {
     }
 }
 
-/// How long previews that have cost `spent` wait until `elapsed` pays for them.
-fn wait_for_share(spent: Duration, elapsed: Duration) -> Duration {
-    spent.div_f64(PREVIEW_SHARE).saturating_sub(elapsed)
+/// How long previews that have cost `spent` wait until `share` of `elapsed` pays for them.
+fn wait_for_share(spent: Duration, elapsed: Duration, share: f64) -> Duration {
+    spent.div_f64(share).saturating_sub(elapsed)
 }
 
 /// The thread's body: serves the desk until it is shut down.
 pub(crate) fn serve(desk: &PreviewDesk, outbox: &Outbox) {
     let mut progress = LiveProgress::default();
+    // Without it previews are as good, and in the way.
+    let quiet = ThreadPoolBuilder::new().num_threads(1).thread_name(|_| "preview".into()).build();
     while let Some((model, job)) = desk.next(&progress) {
         let begun = Instant::now();
         let decoding = matches!(&job, Job::Live { record } if !record.status().is_over());
@@ -174,7 +191,10 @@ pub(crate) fn serve(desk: &PreviewDesk, outbox: &Outbox) {
             // Noted before decoding, so that a failing preview is not tried again without end.
             progress.shown(record, record.steps_done(), Duration::ZERO);
         }
-        let outcome = catch_unwind(AssertUnwindSafe(|| work(&model, &job, outbox)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| match &quiet {
+            Ok(quiet) if desk.is_decoding() => quiet.install(|| work(&model, &job, outbox)),
+            _ => work(&model, &job, outbox),
+        }));
         if let Job::Live { record } = &job {
             progress.shown(record, progress.steps, begun.elapsed());
             if decoding {
@@ -231,7 +251,7 @@ mod tests {
     fn previews_of(total: Duration, cost: impl Fn(u64) -> Duration) -> (Duration, u64) {
         let (mut now, mut spent, mut count) = (Duration::ZERO, Duration::ZERO, 0);
         loop {
-            now += wait_for_share(spent, now);
+            now += wait_for_share(spent, now, PREVIEW_SHARE);
             if now >= total {
                 return (spent, count);
             }

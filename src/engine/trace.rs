@@ -4,7 +4,7 @@
 use crate::engine::settings::{LaneKind, RunSpec};
 use crate::models::layout::TokenLayout;
 use serde::{Deserialize, Serialize};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -111,6 +111,8 @@ pub struct RunRecord {
     cancel: AtomicBool,
     /// Nanoseconds spent on previews while the run was decoding.
     previews: AtomicU64,
+    /// Threads that decode; 0 before.
+    threads: AtomicUsize,
     progress: Mutex<Progress>,
 }
 
@@ -135,6 +137,7 @@ impl RunRecord {
             created: SystemTime::now(),
             cancel: AtomicBool::new(false),
             previews: AtomicU64::new(0),
+            threads: AtomicUsize::new(0),
             progress: Mutex::new(progress),
         }
     }
@@ -177,6 +180,11 @@ impl RunRecord {
     pub(crate) fn add_preview_time(&self, spent: Duration) {
         let nanoseconds = u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX);
         self.previews.fetch_add(nanoseconds, Ordering::Relaxed);
+    }
+
+    /// Threads that decoded the run, once it has begun. They change its speed and nothing else.
+    pub fn threads(&self) -> Option<usize> {
+        Some(self.threads.load(Ordering::Relaxed)).filter(|&threads| threads > 0)
     }
 
     /// Appends the records of `lane` from number `have.len()` on to `have`.
@@ -227,7 +235,9 @@ impl RunRecord {
         self.cancel.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn begin(&self) {
+    /// Starts the clock of a run that `threads` threads decode.
+    pub(crate) fn begin(&self, threads: usize) {
+        self.threads.store(threads, Ordering::Relaxed);
         let mut progress = self.progress();
         progress.status = RunStatus::Running;
         progress.started = Some(Instant::now());

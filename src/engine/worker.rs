@@ -87,6 +87,8 @@ pub(crate) struct WorkerState {
     next: Option<Arc<RunRecord>>,
     /// The run being decoded.
     current: Option<Arc<RunRecord>>,
+    /// Threads of the decoder, from the next run on.
+    threads: usize,
     shutdown: bool,
 }
 
@@ -139,9 +141,10 @@ impl Engine {
             changed: Condvar::new(),
         });
         let pool = decode_pool(options.decoder_threads)?;
+        shared.state().threads = pool.current_num_threads();
         let (for_decoder, for_previews) = (shared.clone(), shared.clone());
         let threads = vec![
-            Builder::new().name("decoder".into()).spawn(move || serve_runs(&for_decoder, &pool))?,
+            Builder::new().name("decoder".into()).spawn(move || serve_runs(&for_decoder, pool))?,
             Builder::new().name("previews".into()).spawn(move || {
                 preview::serve(&for_previews.desk, &for_previews.outbox);
             })?,
@@ -179,6 +182,12 @@ impl Engine {
     /// Stops a model that is being opened, within a block of bytes.
     pub fn cancel_load(&self) {
         loader::cancel(&self.shared);
+    }
+
+    /// Threads of the decoder from the next run on; `None` is physical cores minus one, at least one.
+    /// The run that is decoding keeps its own.
+    pub fn set_decoder_threads(&self, threads: Option<usize>) {
+        self.shared.state().threads = threads.unwrap_or_else(default_decoder_threads).max(1);
     }
 
     /// Uses a model that is loaded already.
@@ -286,9 +295,21 @@ pub(crate) fn install(shared: &Shared, model: Model) {
 }
 
 /// The decoder thread's body.
-fn serve_runs(shared: &Shared, pool: &rayon::ThreadPool) {
-    while let Some((model, record)) = next_run(shared) {
+fn serve_runs(shared: &Shared, mut pool: rayon::ThreadPool) {
+    while let Some((model, record, threads)) = next_run(shared) {
         shared.outbox.send(Event::RunStarted(record.id));
+        if pool.current_num_threads() != threads {
+            match decode_pool(Some(threads)) {
+                Ok(other) => pool = other,
+                // The run is worth more than its speed.
+                Err(error) => shared.outbox.send(Event::Problem {
+                    message: format!(
+                        "{threads} decoder threads could not be started ({error}); {} decode. Choose fewer.",
+                        pool.current_num_threads()
+                    ),
+                }),
+            }
+        }
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             pool.install(|| {
                 decode::run(&model, &record, &mut || shared.desk.notice_step(&record));
@@ -304,7 +325,8 @@ fn serve_runs(shared: &Shared, pool: &rayon::ThreadPool) {
     }
 }
 
-fn next_run(shared: &Shared) -> Option<(Arc<Model>, Arc<RunRecord>)> {
+/// The run to decode, its model, and how many threads it shall have.
+fn next_run(shared: &Shared) -> Option<(Arc<Model>, Arc<RunRecord>, usize)> {
     let mut state = shared.state();
     loop {
         if state.shutdown {
@@ -314,7 +336,7 @@ fn next_run(shared: &Shared) -> Option<(Arc<Model>, Arc<RunRecord>)> {
             match state.model.clone() {
                 Some(model) if model.card.identity == record.spec.model => {
                     state.current = Some(record.clone());
-                    return Some((model, record));
+                    return Some((model, record, state.threads));
                 }
                 _ => {
                     let message = "the model of this run is not loaded; open it, then try again";

@@ -18,6 +18,9 @@ pub struct RunDescription {
     pub steps_done: usize,
     /// "finished", "cancelled", "failed: …", or "running".
     pub status: String,
+    /// Threads that decoded it; in `run.json` only: images and traces are the same with any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<usize>,
 }
 
 impl RunDescription {
@@ -34,6 +37,7 @@ impl RunDescription {
             run: record.spec.clone(),
             steps_done: record.steps_done(),
             status,
+            threads: None,
         }
     }
 }
@@ -43,7 +47,7 @@ impl RunDescription {
 /// # Errors
 /// See [`Staged::write`].
 pub fn stage(target: &Path, record: &RunRecord) -> Result<Staged, ExportError> {
-    let description = RunDescription::of(record);
+    let description = RunDescription { threads: record.threads(), ..RunDescription::of(record) };
     Staged::write(target, |writer| {
         serde_json::to_writer_pretty(&mut *writer, &description)?;
         writer.write_all(b"\n")

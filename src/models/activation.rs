@@ -1,5 +1,6 @@
 //! Activations of the feed-forward layers, on rows of a step.
 
+use crate::models::device_kind::on_device;
 use crate::models::error::ModelError;
 use crate::models::host::{matrix, with_numbers};
 use crate::models::kernels::Kernel;
@@ -11,7 +12,7 @@ use candle_core::Tensor;
 /// # Errors
 /// Shapes that differ.
 pub fn silu_mul(gate: &Tensor, up: &Tensor) -> Result<Tensor, ModelError> {
-    if !gate.device().is_cpu() {
+    if on_device(gate) {
         return Ok((gate.silu()? * up)?);
     }
     let (rows, columns) = gate.dims2()?;
@@ -31,7 +32,7 @@ pub fn silu_mul(gate: &Tensor, up: &Tensor) -> Result<Tensor, ModelError> {
 /// # Errors
 /// A tensor that is not a matrix.
 pub fn gelu(x: &Tensor) -> Result<Tensor, ModelError> {
-    if !x.device().is_cpu() {
+    if on_device(x) {
         return Ok(x.gelu_erf()?);
     }
     let (rows, columns) = x.dims2()?;
@@ -43,7 +44,7 @@ pub fn gelu(x: &Tensor) -> Result<Tensor, ModelError> {
 /// # Errors
 /// A tensor that is not a matrix.
 pub fn gelu_tanh(x: &Tensor) -> Result<Tensor, ModelError> {
-    if !x.device().is_cpu() {
+    if on_device(x) {
         return Ok(x.gelu()?);
     }
     let (rows, columns) = x.dims2()?;

@@ -204,6 +204,7 @@ pub struct AlitokDecoder {
     output: Linear,
     rotary: RotaryTable,
     shape: AttentionShape,
+    device: Device,
 }
 
 impl AlitokDecoder {
@@ -237,6 +238,7 @@ impl AlitokDecoder {
             output,
             rotary: config.rotary(),
             shape: AttentionShape { heads, kv_heads: heads, head_dim: config.head_dim },
+            device: weights.device().clone(),
             config,
         })
     }
@@ -286,7 +288,7 @@ impl AlitokDecoder {
             };
             self.embeddings.lookup(id, &mut data)?;
         }
-        Ok(Tensor::from_vec(data, (rows.len(), self.config.hidden_size), &Device::Cpu)?)
+        Ok(Tensor::from_vec(data, (rows.len(), self.config.hidden_size), &self.device)?)
     }
 
     fn attention(

@@ -7,6 +7,7 @@
 use crate::guidance::Perturb;
 use crate::models::decoder::Perturbation;
 use crate::models::device;
+use crate::models::device_kind::on_device;
 use crate::models::error::ModelError;
 use crate::models::host::{matrix, with_numbers};
 use crate::models::kernels::Kernel;
@@ -77,7 +78,7 @@ pub fn attend(
     {
         return Err(ModelError::Internal("attention got rows of another width or number"));
     }
-    if !queries.device().is_cpu() {
+    if on_device(queries) {
         return device::attend(shape, layer, queries, keys, values, plan, caches);
     }
     with_numbers(keys, |keys| {

@@ -4,6 +4,7 @@
 
 use crate::models::card::{Conditions, Model, ModelCard, ModelDefaults, ModelIdentity};
 use crate::models::decoder::Decoder;
+use crate::models::device_kind::DeviceKind;
 use crate::models::error::ModelError;
 use crate::models::layout::TokenLayout;
 use crate::models::linear::Precision;
@@ -40,18 +41,32 @@ pub const PRECISION: Precision = Precision::Bf16;
 /// # Errors
 /// The embedded files contradict each other, which only a faulty build can cause.
 pub fn load() -> Result<Model, ModelError> {
+    load_on(DeviceKind::Cpu)
+}
+
+/// [`load`] with the decoder on a device.
+///
+/// # Errors
+/// Those of [`DeviceKind::open`], too.
+pub fn load_on(kind: DeviceKind) -> Result<Model, ModelError> {
+    let device = kind.open()?;
     std::thread::scope(|scope| {
         let sha256 = scope.spawn(weights_sha256);
         let tokenizer = scope.spawn(load_image_tokenizer);
-        let decoder = load_decoder(HeadRows::Codes, PRECISION)?;
+        let decoder = load_decoder_on(&device, HeadRows::Codes, PRECISION)?;
         let panicked = |_| ModelError::Internal("loading the built-in model failed");
         let tokenizer = tokenizer.join().map_err(panicked)??;
         let sha256 = sha256.join().map_err(panicked)?;
-        assemble(decoder, tokenizer, sha256)
+        assemble(decoder, tokenizer, sha256, kind)
     })
 }
 
-fn assemble(decoder: Qwen2, tokenizer: ConvFsq, sha256: String) -> Result<Model, ModelError> {
+fn assemble(
+    decoder: Qwen2,
+    tokenizer: ConvFsq,
+    sha256: String,
+    device: DeviceKind,
+) -> Result<Model, ModelError> {
     let side = image_tokenizer_config()?.grid_side();
     let card = ModelCard {
         identity: ModelIdentity {
@@ -59,6 +74,7 @@ fn assemble(decoder: Qwen2, tokenizer: ConvFsq, sha256: String) -> Result<Model,
             family: "SimpleAR".into(),
             sha256,
             precision: PRECISION,
+            device,
         },
         decoder: decoder.info().clone(),
         tokenizer: tokenizer.info().clone(),
@@ -90,6 +106,14 @@ pub fn defaults() -> ModelDefaults {
 /// # Errors
 /// Those of [`load`].
 pub fn load_decoder(head_rows: HeadRows, precision: Precision) -> Result<Qwen2, ModelError> {
+    load_decoder_on(&Device::Cpu, head_rows, precision)
+}
+
+fn load_decoder_on(
+    device: &Device,
+    head_rows: HeadRows,
+    precision: Precision,
+) -> Result<Qwen2, ModelError> {
     let config = Qwen2Config::parse(CONFIG)?;
     let image = image_tokenizer_config()?;
     let grammar: Grammar = serde_json::from_slice(GRAMMAR)
@@ -98,7 +122,7 @@ pub fn load_decoder(head_rows: HeadRows, precision: Precision) -> Result<Qwen2, 
     let limit = config.max_position_embeddings.saturating_sub(image_tokens);
     let template = PromptTemplate::markers("<|t2i|>", "<|soi|>");
     let prompts = PromptBook::new(TOKENIZER, template, limit, Some(grammar))?;
-    let weights = embedded(&DECODER.0, precision)?;
+    let weights = embedded(&DECODER.0, precision)?.on(device);
     Qwen2::load(&config, image.codebook_size as usize, head_rows, &weights, Arc::new(prompts))
 }
 

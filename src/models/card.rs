@@ -3,6 +3,7 @@
 
 use crate::guidance::schedule::ScaleRule;
 use crate::models::decoder::{Decoder, DecoderInfo};
+use crate::models::device_kind::DeviceKind;
 use crate::models::layout::TokenLayout;
 use crate::models::linear::Precision;
 use crate::models::prompt::PromptBook;
@@ -22,6 +23,34 @@ pub struct ModelIdentity {
     pub sha256: String,
     /// How the decoder's weights are stored in memory.
     pub precision: Precision,
+    /// Where it decodes.
+    #[serde(default)]
+    pub device: DeviceKind,
+}
+
+impl ModelIdentity {
+    /// Why a run of this model cannot be repeated bit for bit with the model in use, and what to
+    /// do; `None` if it can.
+    pub fn unlike(&self, in_use: &Self) -> Option<String> {
+        let Self { name, precision, device, .. } = self;
+        let same_weights = |other: &Self| (&other.name, &other.sha256) == (name, &self.sha256);
+        if !same_weights(in_use) {
+            return Some(format!("the run was made with {name}. Open it to repeat the run."));
+        }
+        let held = |identity: &Self| match identity.device {
+            DeviceKind::Cpu => identity.precision.to_string(),
+            device => format!("{} on {}", identity.precision, device.label()),
+        };
+        ((precision, device) != (&in_use.precision, &in_use.device)).then(|| {
+            format!(
+                "the run was made with the weights of {name} held in {}, which are now held in {}. \
+                 Open the model in {} to repeat the run exactly.",
+                held(self),
+                held(in_use),
+                held(self)
+            )
+        })
+    }
 }
 
 /// The schedule of the authors' program, offered beside the cosine of the paper.
@@ -114,4 +143,33 @@ pub struct Model {
     pub decoder: Box<dyn Decoder>,
     /// Codes to pixels.
     pub tokenizer: Box<dyn ImageTokenizer>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_says_what_it_needs_to_be_repeated() {
+        let run = ModelIdentity {
+            name: "RAR-B".into(),
+            family: "RAR".into(),
+            sha256: "a".into(),
+            precision: Precision::Bf16,
+            device: DeviceKind::Cpu,
+        };
+        assert_eq!(run.unlike(&run), None);
+        let says = |in_use: ModelIdentity| run.unlike(&in_use).unwrap();
+        let other = says(ModelIdentity { sha256: "b".into(), ..run.clone() });
+        assert!(other.contains("RAR-B. Open it"), "{other}");
+        let precision = says(ModelIdentity { precision: Precision::Int8, ..run.clone() });
+        for part in ["held in bf16", "now held in int8", "Open the model in bf16"] {
+            assert!(precision.contains(part), "{precision}");
+        }
+        let device = says(ModelIdentity { device: DeviceKind::Cuda, ..run.clone() });
+        assert!(device.contains("bf16 on CUDA"), "{device}");
+        // Runs of earlier versions say nothing of a device.
+        let text = r#"{"name":"RAR-B","family":"RAR","sha256":"a","precision":"bf16"}"#;
+        assert_eq!(serde_json::from_str::<ModelIdentity>(text).unwrap(), run);
+    }
 }

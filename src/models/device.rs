@@ -30,8 +30,8 @@ impl DeviceLinear {
             Precision::F32 => DType::F32,
             Precision::Bf16 => DType::BF16,
             Precision::Int8 => {
-                let reason = "8-bit weights run on the CPU only; choose f32 or bf16, or the CPU";
-                return Err(ModelError::Config(reason.to_owned()));
+                let reason = "8-bit weights run on the CPU only; choose bf16 or f32, or the CPU";
+                return Err(ModelError::Device(reason.to_owned()));
             }
         };
         let weight = weight.to_dtype(dtype)?.contiguous()?;

@@ -27,6 +27,9 @@ pub enum ModelError {
     /// The prompt or class cannot be drawn by this model.
     #[error("{0}")]
     Condition(String),
+    /// The device asked for is not there, or does not do what was asked.
+    #[error("{0}")]
+    Device(String),
     /// A mistake of this program, not of the person.
     #[error("internal error: {0}; please report it")]
     Internal(&'static str),

@@ -5,7 +5,7 @@ use crate::models::attention::AttentionShape;
 use crate::models::decoder::{Logits, Row};
 use crate::models::error::ModelError;
 use crate::models::linear::Linear;
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 
 /// Gated feed-forward layer `down(silu(gate x) · up x)`, called SwiGLU.
 #[derive(Debug, Clone)]
@@ -64,7 +64,7 @@ pub fn requested_rows(hidden: &Tensor, rows: &[Row<'_>]) -> Result<Option<Tensor
     if wanted.is_empty() {
         return Ok(None);
     }
-    Ok(Some(hidden.index_select(&Tensor::new(wanted, &Device::Cpu)?, 0)?))
+    Ok(Some(hidden.index_select(&Tensor::new(wanted, hidden.device())?, 0)?))
 }
 
 /// Logits from the output of a head, `[rows, width]`; none if no row asked for any.

@@ -2,6 +2,7 @@
 //! in one fixed order, so that a row's result depends on neither the other rows nor the threads.
 
 use crate::models::device::DeviceLinear;
+use crate::models::device_kind::on_device;
 use crate::models::error::ModelError;
 use crate::models::host::{matrix, with_numbers};
 use crate::models::kernels::Kernel;
@@ -69,11 +70,11 @@ impl Linear {
         if bias.is_some_and(|bias| bias.elem_count() != outputs) {
             return Err(ModelError::Weights(format!("a bias does not have {outputs} entries")));
         }
-        let weight = if weight.device().is_cpu() {
+        let weight = if on_device(weight) {
+            Weight::Device(DeviceLinear::new(weight, bias, precision)?)
+        } else {
             let bias = bias.map(|bias| with_numbers(bias, |bias| Ok(bias.into()))).transpose()?;
             Weight::Packed { matrix: Arc::new(pack(weight, precision)?), bias }
-        } else {
-            Weight::Device(DeviceLinear::new(weight, bias, precision)?)
         };
         Ok(Self { weight })
     }

@@ -100,7 +100,8 @@ fn project(fc1: &Linear, fc2: &Linear, rows: &Tensor) -> Result<Tensor, ModelErr
             fc2.forward(&fc1.forward(&chunk)?.gelu()?)
         })
         .collect::<Result<Vec<_>, ModelError>>()?;
-    Ok(Tensor::cat(&chunks, 0)?)
+    // Read row by row when it is fed.
+    Ok(Tensor::cat(&chunks, 0)?.to_device(&Device::Cpu)?)
 }
 
 /// The LlamaGen decoder.
@@ -116,6 +117,7 @@ pub struct LlamagenDecoder {
     output: Linear,
     rotary: RotaryTable,
     shape: AttentionShape,
+    device: Device,
 }
 
 impl LlamagenDecoder {
@@ -133,7 +135,7 @@ impl LlamagenDecoder {
             let fc1 = projection.pp("fc1").linear(width, dim)?;
             let fc2 = projection.pp("fc2").linear(dim, dim)?;
             let null = embedding.tensor((config.cls_token_num, width), "uncond_embedding")?;
-            let null = project(&fc1, &fc2, &null)?;
+            let null = project(&fc1, &fc2, &null.to_device(weights.device())?)?;
             ConditionEmbedding::Caption { fc1, fc2, null, encoder: None }
         } else {
             let table = embedding.pp("embedding_table").embedding(config.num_classes + 1, dim)?;
@@ -162,6 +164,7 @@ impl LlamagenDecoder {
             output,
             rotary: config.rotary(),
             shape: AttentionShape { heads, kv_heads, head_dim },
+            device: weights.device().clone(),
             config,
         })
     }
@@ -215,7 +218,7 @@ impl LlamagenDecoder {
                 self.config.cls_token_num
             )));
         }
-        project(fc1, fc2, caption)
+        project(fc1, fc2, &caption.to_device(&self.device)?)
     }
 
     /// The whole null caption after projection, `[cls_token_num, dim]`; `None` for classes.
@@ -282,7 +285,7 @@ impl LlamagenDecoder {
                 }
             }
         }
-        Ok(Tensor::from_vec(data, (rows.len(), self.config.dim), &Device::Cpu)?)
+        Ok(Tensor::from_vec(data, (rows.len(), self.config.dim), &self.device)?)
     }
 
     fn caption_row(

@@ -11,6 +11,7 @@ pub mod class_conditional;
 pub mod decoder;
 pub mod defaults;
 mod device;
+pub mod device_kind;
 pub mod error;
 pub mod generation_config;
 pub mod grammar;

@@ -1,6 +1,7 @@
 //! Normalisation of rows: RMS and layer norm over the last axis, in f32.
 
 use crate::models::device;
+use crate::models::device_kind::on_device;
 use crate::models::error::ModelError;
 use crate::models::host::{matrix, with_numbers};
 use crate::models::kernels::{Kernel, rows};
@@ -46,7 +47,7 @@ impl Norm {
         if self.width == 0 || columns % self.width != 0 {
             return Err(ModelError::Internal("a norm got a row of another width"));
         }
-        if !x.device().is_cpu() {
+        if on_device(x) {
             let centred = self.kind == NormKind::Layer;
             let (weight, bias) = (self.weight.as_deref(), self.bias.as_deref());
             return device::normalize(x, self.width, weight, bias, centred, self.eps);

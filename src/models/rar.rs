@@ -89,6 +89,7 @@ pub struct RarDecoder {
     head_modulation: Linear,
     lm_head: Linear,
     shape: AttentionShape,
+    device: Device,
 }
 
 impl RarDecoder {
@@ -139,6 +140,7 @@ impl RarDecoder {
             head_modulation,
             lm_head,
             shape: AttentionShape { heads, kv_heads: heads, head_dim: config.head_dim },
+            device: weights.device().clone(),
             config,
         })
     }
@@ -185,7 +187,7 @@ impl RarDecoder {
             self.embeddings.lookup(self.class_token(caches, row.cache)?, &mut sums.data)?;
             sums.add(&self.timesteps_embeddings, row.position)?;
         }
-        sums.into_tensor()
+        sums.into_tensor(&self.device)
     }
 
     /// Token, positional and target-aware embedding of each row.
@@ -214,7 +216,7 @@ impl RarDecoder {
                 sums.add(&self.target_aware_pos_embed, planned.position + 1)?;
             }
         }
-        sums.into_tensor()
+        sums.into_tensor(&self.device)
     }
 
     /// Id of the class token of a sequence: codes, one reserved, classes, null class.
@@ -275,9 +277,9 @@ impl RowSums {
         Ok(())
     }
 
-    fn into_tensor(self) -> Result<Tensor, ModelError> {
+    fn into_tensor(self, device: &Device) -> Result<Tensor, ModelError> {
         let rows = self.data.len() / self.width;
-        Ok(Tensor::from_vec(self.data, (rows, self.width), &Device::Cpu)?)
+        Ok(Tensor::from_vec(self.data, (rows, self.width), device)?)
     }
 }
 

@@ -2,6 +2,7 @@
 //! Lumina), 1-D and 2-D interleaved (LlamaGen, AliTok), and zero rows where an original has zeros.
 
 use crate::models::device;
+use crate::models::device_kind::on_device;
 use crate::models::error::ModelError;
 use crate::models::host::{matrix, with_numbers};
 use candle_core::Tensor;
@@ -83,7 +84,7 @@ impl RotaryTable {
         if positions.iter().any(|&position| position >= self.positions()) {
             return Err(ModelError::Internal("a position lies beyond the rotary table"));
         }
-        if !x.device().is_cpu() {
+        if on_device(x) {
             let (cos, sin) = positions.iter().map(|&position| self.at(position)).unzip();
             return device::rotate(x, cos, sin, self.pairing);
         }

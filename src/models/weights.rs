@@ -26,12 +26,14 @@ pub struct Weights<'a> {
     builder: VarBuilder<'a>,
     precision: Precision,
     caches: CacheNumber,
+    device: Device,
 }
 
 impl<'a> Weights<'a> {
     /// Layers from `builder`, linear layers packed to `precision`, caches in f32.
     pub fn new(builder: VarBuilder<'a>, precision: Precision) -> Self {
-        Self { builder, precision, caches: CacheNumber::F32 }
+        let device = builder.device().clone();
+        Self { builder, precision, caches: CacheNumber::F32, device }
     }
 
     /// The same with other numbers in the caches.
@@ -39,9 +41,15 @@ impl<'a> Weights<'a> {
         Self { caches, ..self }
     }
 
+    /// The same with linear layers on another device. Tables and norms stay in this machine's memory:
+    /// a step takes a few rows of them.
+    pub fn on(self, device: &Device) -> Self {
+        Self { device: device.clone(), ..self }
+    }
+
     /// The place `name` below this one.
     pub fn pp(&self, name: impl ToString) -> Self {
-        Self { builder: self.builder.pp(name.to_string()), ..*self }
+        Self { builder: self.builder.pp(name.to_string()), ..self.clone() }
     }
 
     /// How linear layers are stored.
@@ -54,9 +62,9 @@ impl<'a> Weights<'a> {
         self.caches
     }
 
-    /// Where layers are loaded to: the rows that a model feeds them have to lie there too.
+    /// Where linear layers lie: the rows that a model feeds them have to lie there too.
     pub fn device(&self) -> &Device {
-        self.builder.device()
+        &self.device
     }
 
     /// Whether a tensor of this name stands here.
@@ -93,7 +101,7 @@ impl<'a> Weights<'a> {
     /// # Errors
     /// Those of [`Weights::tensor`].
     pub fn linear(&self, inputs: usize, outputs: usize) -> Result<Linear, ModelError> {
-        Linear::new(&self.tensor((outputs, inputs), "weight")?, None, self.precision)
+        self.pack(&self.tensor((outputs, inputs), "weight")?, None)
     }
 
     /// A linear layer with `weight` and `bias`.
@@ -102,7 +110,16 @@ impl<'a> Weights<'a> {
     /// Those of [`Weights::tensor`].
     pub fn linear_with_bias(&self, inputs: usize, outputs: usize) -> Result<Linear, ModelError> {
         let weight = self.tensor((outputs, inputs), "weight")?;
-        Linear::new(&weight, Some(&self.tensor(outputs, "bias")?), self.precision)
+        self.pack(&weight, Some(&self.tensor(outputs, "bias")?))
+    }
+
+    /// A linear layer of tensors that are at hand, in the precision and on the device of the others.
+    ///
+    /// # Errors
+    /// Those of [`Linear::new`], or the device has no memory left.
+    pub fn pack(&self, weight: &Tensor, bias: Option<&Tensor>) -> Result<Linear, ModelError> {
+        let bias = bias.map(|bias| bias.to_device(&self.device)).transpose()?;
+        Linear::new(&weight.to_device(&self.device)?, bias.as_ref(), self.precision)
     }
 
     /// An RMS norm with `weight`.

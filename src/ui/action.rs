@@ -45,6 +45,8 @@ pub enum Action {
     LoadModel(OpenRequest),
     /// Stop loading.
     CancelLoad,
+    /// Decode with this many threads from the next run on; `None` is the default.
+    SetDecoderThreads(Option<usize>),
     /// Go back to the built-in model.
     LoadBuiltin,
 }

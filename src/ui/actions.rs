@@ -71,6 +71,10 @@ impl StudioApp {
             Action::SurveyModel(request) => self.survey_model(request),
             Action::LoadModel(request) => self.load_model(request),
             Action::CancelLoad => self.engine.cancel_load(),
+            Action::SetDecoderThreads(threads) => {
+                self.state.decoder_threads = threads;
+                self.engine.set_decoder_threads(threads);
+            }
             Action::LoadBuiltin => {
                 self.forget_loading();
                 self.engine.load_builtin();
@@ -126,7 +130,16 @@ impl StudioApp {
     fn restore(&mut self, id: RunId) {
         let Some(run) = self.run(id) else { return };
         let spec = run.record.spec.clone();
-        let same_model = self.state.card().is_some_and(|card| card.identity == spec.model);
+        let in_use = self.state.card().map(|card| card.identity.clone());
+        let unlike = in_use.map_or_else(
+            || {
+                Some(format!(
+                    "the run was made with {}. Open it to repeat the run.",
+                    spec.model.name
+                ))
+            },
+            |in_use| spec.model.unlike(&in_use),
+        );
         self.state.settings = spec.settings;
         self.state.set_seed(self.state.settings.sampling.seed);
         if let Some(card) = self.state.card().cloned() {
@@ -134,16 +147,9 @@ impl StudioApp {
         }
         // The run is there already: Live has nothing to add to it.
         self.live.settle(&self.state.settings);
-        let (kind, message) = if same_model {
-            (NoticeKind::Info, "The run's settings are back in the panel.".to_owned())
-        } else {
-            let name = spec.model.name;
-            (
-                NoticeKind::Warning,
-                format!(
-                    "The settings are back, but the run was made with {name}. Open it to repeat the run."
-                ),
-            )
+        let (kind, message) = match unlike {
+            None => (NoticeKind::Info, "The run's settings are back in the panel.".to_owned()),
+            Some(reason) => (NoticeKind::Warning, format!("The settings are back, but {reason}")),
         };
         self.state.notify(kind, message);
     }

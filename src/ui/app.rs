@@ -63,6 +63,7 @@ impl StudioApp {
             live: stored.live.unwrap_or(false),
             view: stored.view.clone(),
             theme: stored.theme,
+            decoder_threads: stored.decoder_threads,
             ..State::default()
         };
         state.shell.panels = stored.panels;
@@ -82,6 +83,9 @@ impl StudioApp {
         });
         let mut live = LiveDebounce::default();
         live.settle(&state.settings);
+        if stored.decoder_threads.is_some() {
+            engine.set_decoder_threads(stored.decoder_threads);
+        }
         engine.load_builtin();
         Self {
             live_before: state.live,
@@ -285,6 +289,7 @@ impl StudioApp {
             view: self.state.view.clone(),
             theme: self.state.theme,
             panels: self.state.shell.panels,
+            decoder_threads: self.state.decoder_threads,
             recent_models: self.state.shell.recent.clone(),
             ..self.kept.clone()
         }

@@ -18,6 +18,7 @@ pub mod lane_header;
 pub mod lane_paint;
 pub mod lanes_view;
 pub mod live;
+pub mod machine_panel;
 pub mod method_panel;
 pub mod notices;
 pub mod open_dialog;

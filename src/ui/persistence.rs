@@ -2,6 +2,7 @@
 //! whole or not at all, on a thread of its own. A damaged file is kept aside and never stops the start.
 
 use crate::engine::settings::RunSettings;
+use crate::ui::machine_panel::most_threads;
 use crate::ui::state::{PanelSizes, RecentModel};
 use crate::ui::theme::ThemeChoice;
 use crate::ui::view::ViewSettings;
@@ -31,6 +32,8 @@ pub struct StoredSettings {
     pub theme: ThemeChoice,
     /// Sizes of the panels that can be dragged.
     pub panels: PanelSizes,
+    /// Decoder threads, if the person has chosen; else one is left to the window.
+    pub decoder_threads: Option<usize>,
     /// Models that were opened, the newest first.
     pub recent_models: Vec<RecentModel>,
     /// There was no file: the model's defaults are decoded unasked.
@@ -53,6 +56,7 @@ impl Default for StoredSettings {
             view: ViewSettings::default(),
             theme: ThemeChoice::default(),
             panels: PanelSizes::default(),
+            decoder_threads: None,
             recent_models: Vec::new(),
             first_start: true,
             file: None,
@@ -111,6 +115,8 @@ impl StoredSettings {
             .locked_range
             .filter(|(low, high)| low.is_finite() && high.is_finite() && low < high);
         let panels = PanelSizes::default();
+        // As many as another machine had, perhaps.
+        self.decoder_threads = self.decoder_threads.map(|threads| threads.clamp(1, most_threads()));
         self.panels.settings = limit(self.panels.settings, 260.0, 480.0, panels.settings);
         self.panels.inspector = limit(self.panels.inspector, 300.0, 460.0, panels.inspector);
         self.panels.plots = limit(self.panels.plots, 96.0, 800.0, panels.plots);

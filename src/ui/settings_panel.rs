@@ -9,7 +9,7 @@ use crate::ui::controls::{self, Hint, SliderRow};
 use crate::ui::schedule_plot::SchedulePlot;
 use crate::ui::state::{ModelStatus, State};
 use crate::ui::theme::{CONTROL_HEIGHT, palette};
-use crate::ui::{class_field, fonts, method_panel, prompt_field, schedule_field};
+use crate::ui::{class_field, fonts, machine_panel, method_panel, prompt_field, schedule_field};
 use egui::{Button, Label, RichText, ScrollArea, Sense, Stroke, TextEdit, Ui, vec2};
 use egui_material_icons::icons::{
     ICON_CASINO, ICON_LOCK, ICON_LOCK_OPEN, ICON_PLAY_ARROW, ICON_STOP,
@@ -77,6 +77,8 @@ pub fn show(ui: &mut Ui, state: &mut State) {
         method_panel::sampling(ui, state, &defaults, card.as_deref());
         ui.add_space(8.0);
         method_panel::method(ui, state, card.as_deref());
+        ui.add_space(8.0);
+        machine_panel::show(ui, state);
     });
 }
 

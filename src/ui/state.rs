@@ -255,6 +255,8 @@ pub struct State {
     pub seed_locked: bool,
     /// Dark or light.
     pub theme: ThemeChoice,
+    /// Decoder threads of the next run; `None` is physical cores minus one.
+    pub decoder_threads: Option<usize>,
     /// What is open, typed half, or measured.
     pub shell: Shell,
     /// How runs are looked at.

@@ -190,6 +190,7 @@ pub fn test_model(behaviour: Behaviour) -> Model {
             family: "test".into(),
             sha256: "0".into(),
             precision: Precision::F32,
+            device: Default::default(),
         },
         decoder: info.clone(),
         tokenizer: tokenizer.clone(),

@@ -104,6 +104,7 @@ pub fn run(id: u64, kinds: &[LaneKind], layout: TokenLayout, done: usize) -> Run
         family: "SimpleAR".into(),
         sha256: "0".repeat(64),
         precision: Precision::F32,
+        device: Default::default(),
     };
     let spec = RunSpec {
         settings,

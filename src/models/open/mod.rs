@@ -19,11 +19,13 @@ use crate::models::checkpoint::{
     CheckpointError, Conditioning, ElementType, Geometry, GridSource, Identified, InspectOptions,
     Inspection, LoadProgress, Opened, SourceFile, cache_roots, inspect, sha256,
 };
+use crate::models::device_kind::DeviceKind;
 use crate::models::error::ModelError;
 use crate::models::linear::Precision;
 use crate::models::shapes::TensorShapes;
 use crate::models::tokenizer::ImageTokenizer;
 use crate::models::weights::Weights;
+use candle_core::Device;
 use decoders::{DecoderPart, LoadedDecoder};
 use grid_that_fits::with_grid_that_fits;
 use serde::{Deserialize, Serialize};
@@ -51,6 +53,8 @@ pub struct OpenRequest {
     pub grid: Option<(usize, usize)>,
     /// Key of a training file whose weights are taken, for example `ema`.
     pub weight_set: Option<String>,
+    /// Where the decoder is put.
+    pub device: DeviceKind,
 }
 
 impl OpenRequest {
@@ -111,6 +115,7 @@ fn open_parts(
     surroundings: &Surroundings,
     progress: &Arc<LoadProgress>,
 ) -> Result<Model, ModelError> {
+    let device = request.device.open()?;
     let inspection = look(request, surroundings)?;
     inspection.complete()?;
     let missing = || ModelError::Internal("a complete model lacks a part");
@@ -121,18 +126,22 @@ fn open_parts(
         .ok_or_else(missing)?;
     check_grid(&identified, request.grid)?;
     let precision = request.precision.unwrap_or_else(|| default_precision(&identified));
-    plan(&inspection, &identified, request, surroundings)
-        .check(&identified.name, precision)
-        .map_err(|error| {
-            with_grid_that_fits(error, &inspection, &identified, request, surroundings)
-        })?;
+    request.device.check(precision)?;
+    // The memory of other devices is theirs to refuse.
+    if request.device == DeviceKind::Cpu {
+        plan(&inspection, &identified, request, surroundings)
+            .check(&identified.name, precision)
+            .map_err(|error| {
+                with_grid_that_fits(error, &inspection, &identified, request, surroundings)
+            })?;
+    }
 
     let Inspection { decoder, tokenizer, text_encoder, .. } = inspection;
     let (decoder, tokenizer) = (decoder.ok_or_else(missing)?, tokenizer.ok_or_else(missing)?);
     let files = [decoder.container.files(), tokenizer.container.files()].concat();
-    let parts = Parts { decoder, tokenizer, text_encoder, identified, precision };
+    let parts = Parts { decoder, tokenizer, text_encoder, identified, precision, device };
     let (parts, sha256) = while_hashing(&files, progress, || parts.load(request, progress))?;
-    Ok(parts.into_model(request.weight_set.as_deref(), sha256))
+    Ok(parts.into_model(request, sha256))
 }
 
 /// What is opened, before any weight is read.
@@ -142,6 +151,7 @@ struct Parts {
     text_encoder: Option<Opened>,
     identified: Identified,
     precision: Precision,
+    device: Device,
 }
 
 /// Everything of a model but the hash of its files.
@@ -158,12 +168,13 @@ impl Parts {
         request: &OpenRequest,
         progress: &Arc<LoadProgress>,
     ) -> Result<LoadedParts, ModelError> {
-        let Self { decoder, tokenizer, text_encoder, identified, precision } = self;
+        let Self { decoder, tokenizer, text_encoder, identified, precision, device } = self;
         let tokenizer = tokenizers::load(tokenizer, progress)?;
         let part = DecoderPart {
             shapes: shapes_of(&decoder),
             folder: decoder.folder.clone(),
             weights: Weights::new(decoder.into_var_builder(progress), precision)
+                .on(&device)
                 .with_caches(memory::cache_number(&identified, precision)),
             grid: request.grid.or_else(|| identified.grid.map(|grid| (grid.rows, grid.columns))),
             tokenizer: tokenizer.info(),
@@ -178,11 +189,12 @@ impl Parts {
 }
 
 impl LoadedParts {
-    fn into_model(self, weight_set: Option<&str>, sha256: String) -> Model {
+    fn into_model(self, request: &OpenRequest, sha256: String) -> Model {
         let Self { decoder: LoadedDecoder { decoder, layout, conditions, mut defaults }, .. } =
             self;
         let name = card_name(&self.identified, layout.rows(), layout.columns());
         // Other weights of one file are another model, too.
+        let weight_set = request.weight_set.as_deref();
         let name = weight_set.map_or(name.clone(), |set| format!("{name}, {set} weights"));
         // A filter that keeps every code is none.
         let codes = decoder.info().codebook_size;
@@ -193,6 +205,7 @@ impl LoadedParts {
                 family: self.identified.family.to_string(),
                 sha256,
                 precision: self.precision,
+                device: request.device,
             },
             decoder: decoder.info().clone(),
             tokenizer: self.tokenizer.info().clone(),

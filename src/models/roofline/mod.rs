@@ -7,13 +7,14 @@
 //! medians of the ratios within a round. A share above 1 means that the roof was measured too low;
 //! the table says so, and such a share proves nothing.
 
-mod built_in;
+mod model;
 mod random;
 mod report;
 mod subject;
 
 pub use report::{Measurement, Report};
 
+use crate::models::card::Model;
 use crate::models::error::ModelError;
 use crate::models::random_decoder::DecoderSize;
 use std::time::Duration;
@@ -62,20 +63,38 @@ const LENGTHS_TIME: Duration = Duration::from_secs(15);
 /// Longest time for the built-in model.
 const BUILT_IN_TIME: Duration = Duration::from_secs(10);
 
+/// Longest time for a model that was chosen.
+const MODEL_TIME: Duration = Duration::from_secs(60);
+
+/// Measures one model: the rows of one lane, of two, and of two with Δctx, SoftCFG against CFG.
+///
+/// # Errors
+/// No memory, or those of the model.
+pub fn measure_model(model: &Model, options: &BenchOptions) -> Result<Report, ModelError> {
+    decoder_pool(options)?.install(|| {
+        let mut report = Report { threads: options.threads, ..Report::default() };
+        model::measure_one(model, options, &mut report)?;
+        Ok(report)
+    })
+}
+
 /// Measures everything, in a pool of `options.threads` threads.
 ///
 /// # Errors
 /// No memory, or the busy process cannot be started.
 pub fn measure(options: &BenchOptions) -> Result<Report, ModelError> {
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(options.threads)
-        .build()
-        .map_err(|error| ModelError::Config(format!("no threads for the bench: {error}")))?;
-    pool.install(|| {
+    decoder_pool(options)?.install(|| {
         let mut report = Report { threads: options.threads, ..Report::default() };
         random::measure_alitok(options, &mut report)?;
         random::measure_lengths(options, &mut report)?;
-        built_in::measure_built_in(options, &mut report)?;
+        model::measure_built_in(options, &mut report)?;
         Ok(report)
     })
+}
+
+fn decoder_pool(options: &BenchOptions) -> Result<rayon::ThreadPool, ModelError> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(options.threads)
+        .build()
+        .map_err(|error| ModelError::Config(format!("no threads for the bench: {error}")))
 }

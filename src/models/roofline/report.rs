@@ -42,7 +42,9 @@ impl Measurement {
 pub struct Report {
     /// Decoder threads.
     pub threads: usize,
-    /// Median read bandwidth in 10⁹ bytes a second.
+    /// Name of the model that was measured, where it is one.
+    pub heading: Option<String>,
+    /// Median read bandwidth in 10⁹ bytes a second; 0 where it was not measured.
     pub read_bandwidth: f64,
     /// Lines of the table.
     pub measurements: Vec<Measurement>,
@@ -67,26 +69,26 @@ const BARS: [(&str, f64, bool); 10] = [
 impl Report {
     /// The table for people.
     pub fn table(&self) -> String {
-        let mut text = format!(
-            "Reads {:.1} GB/s with {} decoder thread(s)\n\n{:<34}{:>5} {:>9} {:>9} {:>9} {:>7} {:>8} {:>7}\n",
-            self.read_bandwidth,
-            self.threads,
-            "",
-            "rows",
-            "precision",
-            "kernel",
-            "ms/step",
-            "GB/s",
-            "weights",
-            "share"
+        let mut text =
+            self.heading.iter().map(|heading| format!("{heading}\n")).collect::<String>();
+        let reads = match self.read_bandwidth {
+            0.0 => "Decodes".to_owned(),
+            bandwidth => format!("Reads {bandwidth:.1} GB/s"),
+        };
+        let _ = write!(
+            text,
+            "{reads} with {} decoder thread(s)\n\n{:<34}{:>5} {:>9} {:>9} {:>9} {:>7} {:>8} {:>7}\n",
+            self.threads, "", "rows", "precision", "kernel", "ms/step", "GB/s", "weights", "share"
         );
         for line in &self.measurements {
             let speed = line.gigabytes_per_second();
             let weights = line.weight_gigabytes_per_second();
             let share = if line.from_memory {
                 format!("{:.0}%", 100.0 * speed / self.read_bandwidth)
-            } else {
+            } else if self.read_bandwidth > 0.0 {
                 "cached".to_owned()
+            } else {
+                "-".to_owned()
             };
             let _ = writeln!(
                 text,
@@ -120,7 +122,9 @@ impl Report {
     pub fn json(&self) -> serde_json::Value {
         let mut object = serde_json::Map::new();
         object.insert("threads".to_owned(), self.threads.into());
-        object.insert("read_gigabytes_per_second".to_owned(), self.read_bandwidth.into());
+        if self.read_bandwidth > 0.0 {
+            object.insert("read_gigabytes_per_second".to_owned(), self.read_bandwidth.into());
+        }
         for (name, value) in &self.figures {
             object.insert((*name).to_owned(), (*value).into());
         }
@@ -149,6 +153,7 @@ mod tests {
         let figures = [("ratio_4_rows_to_2", 1.2), ("candle_f32_to_ours_f32", 3.0)];
         let report = |read_bandwidth| Report {
             threads: 1,
+            heading: Some("a model".into()),
             read_bandwidth,
             measurements: vec![line.clone()],
             figures: figures.into(),
@@ -157,6 +162,10 @@ mod tests {
         assert!(table.contains("80%") && !table.contains("not valid"), "{table}");
         assert_eq!(table.matches("missed").count(), 1, "{table}");
         assert!(report(15.0).table().contains("not valid"));
+        assert!(table.starts_with("a model\nReads 25.0 GB/s with 1 decoder"), "{table}");
+        let unknown = Report { measurements: Vec::new(), ..report(0.0) };
+        assert!(unknown.table().contains("Decodes with 1 decoder"), "{}", unknown.table());
+        assert!(unknown.json().get("read_gigabytes_per_second").is_none());
         assert_eq!(report(25.0).json()["ratio_4_rows_to_2"], 1.2);
     }
 }

@@ -1,6 +1,7 @@
 //! One block of the transformer: pre-norm attention and SwiGLU.
 
 use crate::models::attention::{AttentionShape, attend};
+use crate::models::device_kind::on_device;
 use crate::models::error::ModelError;
 use crate::models::kv_cache::{BatchPlan, KvCache};
 use crate::models::linear::Linear;
@@ -8,7 +9,7 @@ use crate::models::norm::{Norm, NormKind};
 use crate::models::rotary::RotaryTable;
 use crate::models::transformer::{QueryKeyNorm, TransformerOptions};
 use crate::models::weights::Weights;
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 
 /// One block: `x + attention(norm(x))`, then `x + mlp(norm(x))`.
 pub(super) struct Block {
@@ -152,15 +153,22 @@ impl HeadNorm {
         if let [norm] = self.shards.as_slice() {
             return norm.forward(x);
         }
+        let heads_per_shard = (self.heads / self.shards.len()).max(1);
+        if on_device(x) {
+            let width = heads_per_shard * self.head_dim;
+            let shards = self.shards.iter().enumerate();
+            let parts =
+                shards.map(|(shard, norm)| norm.forward(&x.narrow(1, shard * width, width)?));
+            return Ok(Tensor::cat(&parts.collect::<Result<Vec<_>, _>>()?, 1)?);
+        }
         let shape = x.dims2()?;
         let mut data = x.flatten_all()?.to_vec1::<f32>()?;
-        let heads_per_shard = (self.heads / self.shards.len()).max(1);
         for (index, head) in data.chunks_mut(self.head_dim).enumerate() {
             if let Some(norm) = self.shards.get(index % self.heads / heads_per_shard) {
                 norm.normalize(head);
             }
         }
-        Ok(Tensor::from_vec(data, shape, &Device::Cpu)?)
+        Ok(Tensor::from_vec(data, shape, x.device())?)
     }
 }
 

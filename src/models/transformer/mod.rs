@@ -30,6 +30,7 @@ pub struct Transformer {
     norm: Norm,
     head: Linear,
     rotary: RotaryTable,
+    device: Device,
 }
 
 impl Transformer {
@@ -57,7 +58,7 @@ impl Transformer {
             HeadRows::Codes => head_table.narrow(0, codes.offset, codes.count)?,
             HeadRows::All => head_table,
         };
-        let head = Linear::new(&head_table, None, weights.precision())?;
+        let head = weights.pack(&head_table, None)?;
         drop(head_table);
         let blocks = (0..options.layers)
             .map(|layer| Block::load(&options, &model.pp("layers").pp(layer)))
@@ -83,6 +84,7 @@ impl Transformer {
                 options.rope_theta,
                 Pairing::HalfSplit,
             ),
+            device: weights.device().clone(),
             options,
         })
     }
@@ -162,7 +164,7 @@ impl Transformer {
             let id = id.ok_or(ModelError::Internal("a row feeds a token that does not exist"))?;
             self.embedding.lookup(id, &mut values)?;
         }
-        Ok(Tensor::from_vec(values, (rows.len(), self.options.hidden_size), &Device::Cpu)?)
+        Ok(Tensor::from_vec(values, (rows.len(), self.options.hidden_size), &self.device)?)
     }
 
     fn logits(&self, rows: &[Row<'_>], x: &Tensor) -> Result<Logits, ModelError> {
@@ -175,7 +177,7 @@ impl Transformer {
         let x = if wanted.len() == rows.len() {
             x.clone()
         } else {
-            x.index_select(&Tensor::new(wanted, &Device::Cpu)?, 0)?
+            x.index_select(&Tensor::new(wanted, x.device())?, 0)?
         };
         let logits = self.head.forward(&self.norm.forward(&x)?)?;
         Ok(Logits { values: logits.flatten_all()?.to_vec1()?, width })

@@ -1,0 +1,98 @@
+//! What a graphics card would run, run by candle on the processor: every family's decoder on the path
+//! of other devices gives the logits of this package's own kernels, which the golden tests compare
+//! with the authors' programs. And what `--device` says where there is no such device.
+
+mod golden_models;
+mod golden_models_class;
+mod miniatures;
+
+use miniatures::{Shift, all};
+use softcfg_studio::engine::decode;
+use softcfg_studio::engine::settings::RunSettings;
+use softcfg_studio::engine::trace::{RunRecord, RunStatus};
+use softcfg_studio::models::builtin;
+use softcfg_studio::models::device_kind::with_cpu_as_device;
+use softcfg_studio::models::kv_cache::KvCache;
+use softcfg_studio::models::linear::Precision;
+use std::process::Command;
+
+/// Whether this package's own attention has written anything.
+fn is_on_host(cache: &KvCache) -> bool {
+    let heads =
+        (0..cache.layers()).flat_map(|layer| (0..cache.kv_heads()).map(move |h| (layer, h)));
+    heads.into_iter().any(|(layer, head)| cache.keys(layer, head).iter().any(|key| *key != 0.0))
+}
+
+#[test]
+fn every_family_gives_the_same_logits_on_the_path_of_devices() {
+    let on_device = with_cpu_as_device(|| {
+        let run = |model: miniatures::Miniature| {
+            let (logits, caches) = model.run();
+            assert!(!caches.iter().any(is_on_host), "{} attended on the host", model.name);
+            logits
+        };
+        all(Precision::F32).into_iter().map(run).collect::<Vec<_>>()
+    });
+    for (model, found) in all(Precision::F32).into_iter().zip(&on_device) {
+        let (exact, caches) = model.run();
+        assert!(caches.iter().all(is_on_host));
+        let shift = Shift::between(found, &exact);
+        println!("{:<14} largest {:.1e} standard deviations", model.name, shift.largest);
+        assert!(shift.largest < 1e-4, "{}: {shift:?}", model.name);
+    }
+}
+
+#[test]
+fn a_whole_run_draws_the_same_image_on_the_path_of_devices() {
+    let run = || {
+        let model = builtin::load().unwrap();
+        let settings = RunSettings::default();
+        let spec = settings.validate(&model.card).unwrap();
+        let record = RunRecord::new(1, spec, model.card.layout.clone());
+        decode::run(&model, &record, &mut || ());
+        assert_eq!(record.status(), RunStatus::Finished);
+        record
+    };
+    let (device, host) = (with_cpu_as_device(run), run());
+    let steps = host.spec.steps;
+    for lane in 0..host.lanes().len() {
+        let pairs = device.lane(lane).into_iter().zip(host.lane(lane));
+        let same = pairs.clone().take_while(|(device, host)| device.token == host.token).count();
+        println!("lane {lane}: the first {same} of {steps} tokens are the same");
+        // On devices bf16 weights multiply inputs rounded to bf16, which turns a close draw sooner or
+        // later.
+        let (mut seen, mut off) = (0, 0.0f32);
+        for (device, host) in pairs.take(same + 1) {
+            off = off.max((device.entropy_conditional - host.entropy_conditional).abs());
+            seen += 1;
+        }
+        assert!(
+            seen > 0 && off < 0.02,
+            "lane {lane}: entropies differ by {off} before step {seen}"
+        );
+    }
+}
+
+#[test]
+fn the_command_line_says_which_device_is_not_there_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let call = |device: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_softcfg-studio"))
+            .args(["generate", "--prompt", "a cat", "--out", "out", "--device", device])
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2), "{device}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{device}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert!(call("abacus").contains("cpu, cuda, metal"));
+    if !cfg!(feature = "cuda") {
+        let message = call("cuda");
+        assert!(message.contains("built without CUDA") && message.contains("--features cuda"));
+    }
+    if !cfg!(feature = "metal") {
+        let message = call("metal");
+        assert!(message.contains("built without Metal") && message.contains("--features metal"));
+    }
+}

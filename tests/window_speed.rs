@@ -1,0 +1,149 @@
+//! What previews and the window cost the decoder: the built-in model's default run decoded alone, by
+//! the engine with previews, and under a window that lays out, tessellates and uploads 60 frames a
+//! second, in turn within one run. A measurement, so it is run by name on an idle machine, optimised:
+//! `cargo test --release --test window_speed -- --ignored --nocapture`.
+
+use egui::vec2;
+use egui_kittest::Harness;
+use softcfg_studio::engine::settings::RunSettings;
+use softcfg_studio::engine::trace::{RunRecord, RunStatus};
+use softcfg_studio::engine::worker::decode_pool;
+use softcfg_studio::engine::{Engine, EngineOptions, Event, decode};
+use softcfg_studio::models::builtin;
+use softcfg_studio::models::card::Model;
+use softcfg_studio::ui::app::StudioApp;
+use softcfg_studio::ui::persistence::StoredSettings;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const ROUNDS: usize = 15;
+const FRAME: Duration = Duration::from_micros(16_667);
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What issue 6 allows.
+const BAR: f64 = 1.03;
+
+type Window = Harness<'static, StudioApp>;
+
+fn engine(waker: Arc<dyn Fn() + Send + Sync>) -> Engine {
+    Engine::start(EngineOptions { decoder_threads: Some(1), waker }).expect("threads")
+}
+
+/// Seconds of decoding, as `generate` does it.
+fn alone(model: &Model, settings: &RunSettings) -> f64 {
+    let spec = settings.validate(&model.card).expect("a run");
+    let record = RunRecord::new(1, spec, model.card.layout.clone());
+    let pool = decode_pool(Some(1)).expect("a thread");
+    pool.install(|| decode::run(model, &record, &mut || ()));
+    assert_eq!(record.status(), RunStatus::Finished);
+    record.elapsed().as_secs_f64()
+}
+
+/// Seconds of decoding by an engine whose previews are made and taken, and painted by nobody.
+fn with_previews(engine: &Engine, model: &Model, settings: &RunSettings) -> f64 {
+    let record = engine.generate(settings.validate(&model.card).expect("a run"));
+    let begun = Instant::now();
+    while !record.status().is_over() {
+        assert!(begun.elapsed() < PATIENCE);
+        while engine.next_event().is_some() {}
+        std::thread::sleep(Duration::from_millis(4));
+    }
+    assert_eq!(record.status(), RunStatus::Finished);
+    record.elapsed().as_secs_f64()
+}
+
+/// One frame as the window paints it, all but the drawing by the graphics card.
+fn frame(window: &mut Window) -> Duration {
+    let begun = Instant::now();
+    window.step();
+    let shapes = window.output().shapes.clone();
+    std::hint::black_box(window.ctx.tessellate(shapes, 1.0));
+    begun.elapsed()
+}
+
+/// Seconds of decoding under the window, and the seconds of each of its frames.
+fn with_window(window: &mut Window, frames: &mut Vec<f64>) -> f64 {
+    let before = window.state().state.runs.len();
+    window.state_mut().state.actions.push(softcfg_studio::ui::action::Action::Generate);
+    let begun = Instant::now();
+    let mut next = Instant::now();
+    loop {
+        assert!(begun.elapsed() < PATIENCE);
+        let spent = frame(window);
+        let state = &window.state().state;
+        if state.runs.len() > before
+            && let Some(run) = state.shown_run()
+        {
+            if run.status.is_over() {
+                assert_eq!(run.status, RunStatus::Finished);
+                return run.record.elapsed().as_secs_f64();
+            }
+            frames.push(spent.as_secs_f64());
+        }
+        next += FRAME;
+        match next.checked_duration_since(Instant::now()) {
+            Some(rest) => std::thread::sleep(rest),
+            None => next = Instant::now(),
+        }
+    }
+}
+
+fn quantile(values: &[f64], at: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[((sorted.len() - 1) as f64 * at) as usize]
+}
+
+#[test]
+#[ignore = "a measurement for an idle machine"]
+fn an_open_window_leaves_the_decoder_its_speed() {
+    let model = builtin::load().expect("the built-in model");
+    let settings = RunSettings::default();
+    let previews = engine(Arc::new(|| ()));
+    previews.load_builtin();
+    while !matches!(previews.wait(PATIENCE).expect("an answer"), Event::ModelReady(_)) {}
+    let stored = StoredSettings { live: Some(false), ..StoredSettings::default() };
+    let mut window: Window =
+        Harness::builder().with_size(vec2(1400.0, 900.0)).build_eframe(move |creation| {
+            let ctx = creation.egui_ctx.clone();
+            let engine = engine(Arc::new(move || ctx.request_repaint()));
+            StudioApp::new(&creation.egui_ctx, engine, stored)
+        });
+    let finished = |window: &Window| {
+        let run = window.state().state.shown_run();
+        run.is_some_and(|run| run.status == RunStatus::Finished)
+    };
+    let begun = Instant::now();
+    while !finished(&window) {
+        assert!(begun.elapsed() < PATIENCE);
+        frame(&mut window);
+    }
+    // The window's settings are the defaults of the model: the same run in all three.
+    let settings = RunSettings { sampling: model.card.defaults.sampling, ..settings };
+    assert_eq!(window.state().state.settings.lanes, settings.lanes);
+    assert_eq!(window.state().state.settings.delta_context, settings.delta_context);
+    let (mut times, mut frames) = (vec![[0.0; 3]; 0], Vec::new());
+    for _ in 0..ROUNDS {
+        times.push([
+            alone(&model, &settings),
+            with_previews(&previews, &model, &settings),
+            with_window(&mut window, &mut frames),
+        ]);
+    }
+    let seconds = |place: usize| -> Vec<f64> { times.iter().map(|round| round[place]).collect() };
+    let ratio = |place: usize, to: usize| {
+        let ratios: Vec<f64> = times.iter().map(|round| round[place] / round[to]).collect();
+        quantile(&ratios, 0.5)
+    };
+    for (place, name) in ["alone", "with previews", "under the window"].iter().enumerate() {
+        println!("{name:<18}{:.3} s", quantile(&seconds(place), 0.5));
+    }
+    println!("previews / alone   {:.3}", ratio(1, 0));
+    println!("window / alone     {:.3}", ratio(2, 0));
+    println!("window / previews  {:.3}", ratio(2, 1));
+    println!(
+        "frames: {:.1} ms median, {:.1} ms at the 95th percentile",
+        1e3 * quantile(&frames, 0.5),
+        1e3 * quantile(&frames, 0.95)
+    );
+    assert!(ratio(2, 0) <= BAR, "the window costs the decoder more than 3 %");
+}
