@@ -109,7 +109,7 @@ fn measures_a_model_of_ones_own() {
             "model_ms_2_rows_softcfg",
             "model_ms_4_rows",
             "model_ms_5_rows",
-            "model_paired_tokens_s",
+            "model_paired_image_s",
             "model_ratio_4_rows_to_2",
             "model_ratio_5_rows_to_2",
             "model_softcfg_to_cfg",

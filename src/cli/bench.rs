@@ -56,7 +56,7 @@ share stands where the weights are larger than the last-level cache. Keys of the
 model_ms_1_row, model_ms_2_rows (CFG), model_ms_2_rows_softcfg, model_ms_4_rows (CFG and SoftCFG) and \
 model_ms_5_rows (with Δctx) are milliseconds a step; model_softcfg_to_cfg, model_ratio_4_rows_to_2 \
 and model_ratio_5_rows_to_2 are ratios of them; model_bandwidth_share_2_rows is the share, where it \
-stands; model_paired_tokens_s is the seconds that all tokens of an image take in both lanes, at that \
+stands; model_paired_image_s is the seconds that all tokens of an image take in both lanes, at that \
 pace and without pictures; threads and read_gigabytes_per_second are those of this run.
 
 The instruction set is found at run time; the environment variable SOFTCFG_KERNEL forces avx512, \

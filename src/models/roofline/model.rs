@@ -252,7 +252,7 @@ pub(super) fn measure_one(
     report.figures.insert("model_ratio_4_rows_to_2", ratio(place(PAIR)?, two));
     report.figures.insert("model_ratio_5_rows_to_2", ratio(place(PAIR_WITH_CONTEXT)?, two));
     let steps = model.card.layout.len() as f64;
-    report.figures.insert("model_paired_tokens_s", steps * median(&place(PAIR)?.times) / 1e3);
+    report.figures.insert("model_paired_image_s", steps * median(&place(PAIR)?.times) / 1e3);
     if from_memory {
         let share = two.measurement(true).gigabytes_per_second() / report.read_bandwidth;
         report.figures.insert("model_bandwidth_share_2_rows", share);
