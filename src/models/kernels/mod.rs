@@ -7,12 +7,12 @@
 //! Why it is sound, in three rules:
 //! 1. A [`Kernel`] exists only for an instruction set that was found on this machine: its field is
 //!    private and every constructor asks the processor.
-//! 2. [`Kernel::run`] is the only entry. It enters a function compiled for exactly that set, in
-//!    which the generic body ([`Task::run`]) is inlined.
+//! 2. `Kernel::run` is the only entry. It enters a function compiled for exactly that set, in
+//!    which the generic body (`Task::run`) is inlined.
 //! 3. Every task checks its slices with assertions before it takes a pointer, and the checks imply
 //!    every access that follows. They run once a task, not once an element.
 //!
-//! Layout, threads and packing are safe code in [`packed`]. [`storage`] hands out memory, with reasons
+//! Layout, threads and packing are safe code in `packed`. `storage` hands out memory, with reasons
 //! of its own.
 
 #![allow(unsafe_code)]
