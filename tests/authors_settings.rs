@@ -57,21 +57,12 @@ fn simple_ar(generation_config: Option<&str>) -> (TempDir, Model) {
     if let Some(json) = generation_config {
         std::fs::write(folder.path().join("generation_config.json"), json).unwrap();
     }
-    let mut request = OpenRequest::new([decoder]);
-    request.tokenizer = Some(golden("simplear/cosmos/tiny_decoder.safetensors"));
-    request.grid = Some((3, 4));
-    let model = open_with(&request).unwrap();
+    let model = open_with(&simple_ar_request(decoder)).unwrap();
     (folder, model)
 }
 
 fn lumina(folder: &Path, grid: (usize, usize)) -> Model {
-    let tokenizer = folder.join("movqgan.safetensors");
-    let movq = golden("lumina/movq/decoder.safetensors");
-    with_codes(&movq, &tokenizer, "quantize.embedding.weight", 96);
-    let mut request = OpenRequest::new([golden("lumina/tiny")]);
-    request.tokenizer = Some(tokenizer);
-    request.grid = Some(grid);
-    open_with(&request).unwrap()
+    open_with(&lumina_request(folder, grid)).unwrap()
 }
 
 fn book(model: &Model) -> Arc<PromptBook> {

@@ -115,13 +115,7 @@ fn the_built_in_folder_opens_as_the_built_in_model() {
 #[test]
 fn lumina_draws_rows_with_forced_ends() {
     let folder = tempfile::tempdir().unwrap();
-    let movq = golden("lumina/movq/decoder.safetensors");
-    let tokenizer = folder.path().join("movqgan.safetensors");
-    with_codes(&movq, &tokenizer, "quantize.embedding.weight", 96);
-    let mut request = OpenRequest::new([golden("lumina/tiny")]);
-    request.tokenizer = Some(tokenizer);
-    request.grid = Some((4, 8));
-    let model = open_with(&request).unwrap();
+    let model = open_with(&lumina_request(folder.path(), (4, 8))).unwrap();
     assert_eq!((model.card.layout.rows(), model.card.layout.columns()), (4, 8));
     assert_eq!(model.card.layout.len(), 4 * 9);
     let prompt = Condition::Prompt { text: "a red cat".into(), negative: None };
@@ -137,10 +131,7 @@ fn lumina_draws_rows_with_forced_ends() {
 fn simple_ar_draws_with_cosmos() {
     let folder = tempfile::tempdir().unwrap();
     let decoder = simple_ar_with_cosmos_codes(folder.path());
-    let mut request = OpenRequest::new([decoder]);
-    request.tokenizer = Some(golden("simplear/cosmos/tiny_decoder.safetensors"));
-    request.grid = Some((3, 4));
-    let model = open_with(&request).unwrap();
+    let model = open_with(&simple_ar_request(decoder)).unwrap();
     assert_eq!(model.card.decoder.codebook_size, 64_000);
     let prompt = Condition::Prompt { text: "a red cat".into(), negative: None };
     let image = decodes_deterministically(&model, &prompt);

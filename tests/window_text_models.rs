@@ -63,20 +63,7 @@ fn name(app: &StudioApp) -> String {
 }
 
 fn simple_ar(folder: &Path) -> OpenRequest {
-    let mut request = OpenRequest::new([simple_ar_with_cosmos_codes(folder)]);
-    request.tokenizer = Some(golden("simplear/cosmos/tiny_decoder.safetensors"));
-    request.grid = Some((3, 4));
-    request
-}
-
-fn lumina(folder: &Path, grid: (usize, usize)) -> OpenRequest {
-    let tokenizer = folder.join("movqgan.safetensors");
-    let movq = golden("lumina/movq/decoder.safetensors");
-    with_codes(&movq, &tokenizer, "quantize.embedding.weight", 96);
-    let mut request = OpenRequest::new([golden("lumina/tiny")]);
-    request.tokenizer = Some(tokenizer);
-    request.grid = Some(grid);
-    request
+    simple_ar_request(simple_ar_with_cosmos_codes(folder))
 }
 
 fn type_prompt(window: &mut Window, text: &str) {
@@ -225,7 +212,7 @@ fn a_grid_that_is_not_square_is_shown_in_every_view() {
     use softcfg_studio::ui::view::{Comparison, Overlay, PlotTab};
     for size in [vec2(1400.0, 900.0), vec2(1000.0, 650.0)] {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut window = window(lumina(folder.path(), (4, 8)), size);
+        let mut window = window(lumina_request(folder.path(), (4, 8)), size);
         type_prompt(&mut window, "a red cat");
         run(&mut window);
         wait(&mut window, "the pixels", |app| {

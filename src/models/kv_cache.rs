@@ -192,7 +192,7 @@ impl KvCache {
         fits.then(|| run * self.capacity * head_dim)
     }
 
-    /// Fills every position with one number: memory that was never written is not really there.
+    /// Fills every position with one number.
     pub(crate) fn fill(&mut self, number: f32) {
         let CacheShape { layers, kv_heads, head_dim, .. } = self.shape;
         let run = vec![number; self.capacity * head_dim];

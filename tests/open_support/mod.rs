@@ -27,6 +27,25 @@ pub fn request(decoder: &str, tokenizer: &str) -> OpenRequest {
     request
 }
 
+/// Lumina's miniature with a tokenizer of its 96 codes, which is put into `folder`.
+pub fn lumina_request(folder: &Path, grid: (usize, usize)) -> OpenRequest {
+    let tokenizer = folder.join("movqgan.safetensors");
+    let movq = golden("lumina/movq/decoder.safetensors");
+    with_codes(&movq, &tokenizer, "quantize.embedding.weight", 96);
+    let mut request = OpenRequest::new([golden("lumina/tiny")]);
+    request.tokenizer = Some(tokenizer);
+    request.grid = Some(grid);
+    request
+}
+
+/// A decoder folder of SimpleAR with the tokenizer's miniature and 3 rows of 4 tokens.
+pub fn simple_ar_request(decoder: impl Into<PathBuf>) -> OpenRequest {
+    let mut request = OpenRequest::new([decoder.into()]);
+    request.tokenizer = Some(golden("simplear/cosmos/tiny_decoder.safetensors"));
+    request.grid = Some((3, 4));
+    request
+}
+
 /// Opens with unlimited memory and no cache folders.
 pub fn open_with(request: &OpenRequest) -> Result<Model, ModelError> {
     open::open(request, &Surroundings::default(), &Arc::default())

@@ -119,13 +119,22 @@ fn decoder_bytes(decoder: &Identified, precision: Precision) -> (u64, u64) {
     (read + if geometry.tied { head } else { 0 }, beside)
 }
 
+/// The precision that keeps the numbers of the file: bf16 for bf16 files, else f32.
+pub fn default_precision(decoder: &Identified) -> Precision {
+    match decoder.dtype {
+        ElementType::Bf16 => Precision::Bf16,
+        _ => Precision::F32,
+    }
+}
+
 /// How a decoder opened at `precision` stores keys and values: in f32 while its weights keep the
 /// numbers of the file, so that a step computes what the file says; in bf16 beside weights that were
 /// rounded, where it is as exact as they are.
 pub fn cache_number(decoder: &Identified, precision: Precision) -> CacheNumber {
-    match (precision, &decoder.dtype) {
-        (Precision::F32, _) | (Precision::Bf16, ElementType::Bf16) => CacheNumber::F32,
-        _ => CacheNumber::Bf16,
+    if precision == Precision::F32 || precision == default_precision(decoder) {
+        CacheNumber::F32
+    } else {
+        CacheNumber::Bf16
     }
 }
 

@@ -16,8 +16,8 @@ pub use offer::{FoundPart, ModelOffer, PrecisionOffer, survey, survey_headers};
 use crate::models::card::{Model, ModelCard, ModelIdentity};
 use crate::models::checkpoint::memory::{self, MemoryPlan, RunSize};
 use crate::models::checkpoint::{
-    CheckpointError, Conditioning, ElementType, Geometry, GridSource, Identified, InspectOptions,
-    Inspection, LoadProgress, Opened, SourceFile, cache_roots, inspect, sha256,
+    CheckpointError, Conditioning, Geometry, GridSource, Identified, InspectOptions, Inspection,
+    LoadProgress, Opened, SourceFile, cache_roots, inspect, sha256,
 };
 use crate::models::device_kind::DeviceKind;
 use crate::models::error::ModelError;
@@ -47,7 +47,7 @@ pub struct OpenRequest {
     pub paths: Vec<PathBuf>,
     /// The image tokenizer, where it is not found beside the decoder.
     pub tokenizer: Option<PathBuf>,
-    /// How linear layers are stored; `None` is the number type of the file ([`default_precision`]).
+    /// How linear layers are stored; `None` is the number type of the file ([`memory::default_precision`]).
     pub precision: Option<Precision>,
     /// Rows and columns of the token grid, where the weights do not fix it; `None` is the guess.
     pub grid: Option<(usize, usize)>,
@@ -79,14 +79,6 @@ impl Surroundings {
     /// Those of this machine, now.
     pub fn of_this_machine() -> Self {
         Self { caches: cache_roots(), free_memory: memory::free_memory(), reclaimable: 0 }
-    }
-}
-
-/// The precision that keeps the numbers of the file: bf16 for bf16 files, else f32.
-pub fn default_precision(decoder: &Identified) -> Precision {
-    match decoder.dtype {
-        ElementType::Bf16 => Precision::Bf16,
-        _ => Precision::F32,
     }
 }
 
@@ -125,7 +117,7 @@ fn open_parts(
         .map(|decoder| decoder.identified.clone())
         .ok_or_else(missing)?;
     check_grid(&identified, request.grid)?;
-    let precision = request.precision.unwrap_or_else(|| default_precision(&identified));
+    let precision = request.precision.unwrap_or_else(|| memory::default_precision(&identified));
     request.device.check(precision)?;
     // The memory of other devices is theirs to refuse.
     if request.device == DeviceKind::Cpu {

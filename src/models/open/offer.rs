@@ -1,15 +1,13 @@
 //! What a person is told before anything is loaded: what was found, what is missing, and every
 //! precision with its cost. Headers are read, and a few rows of weights to measure rounding.
 
-use crate::models::checkpoint::memory::{Choice, Footprint};
+use crate::models::checkpoint::memory::{self, Choice, Footprint};
 use crate::models::checkpoint::{
     Family, Geometry, GridGuess, GridSource, Inspection, MissingPart, Opened, bytes_text,
 };
 use crate::models::error::ModelError;
 use crate::models::linear::Precision;
-use crate::models::open::{
-    OpenRequest, RunLength, Surroundings, default_precision, look, plan, rounding,
-};
+use crate::models::open::{OpenRequest, RunLength, Surroundings, look, plan, rounding};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -177,9 +175,6 @@ pub fn survey(
     let mut offer = offer(&inspection, request, surroundings);
     if let Some(decoder) = &inspection.decoder {
         // Weights that cannot be read are told of when they are loaded.
-        for precision in &mut offer.precisions {
-            precision.difference = None;
-        }
         if let Ok(measured) = rounding::measure(decoder) {
             for precision in &mut offer.precisions {
                 precision.difference = measured.of(precision.precision);
@@ -221,7 +216,7 @@ fn offer(
             .as_ref()
             .map_or_else(Vec::new, |decoder| weight_sets(request, decoder)),
         precisions: choices.map(|choices| precision_offers(&choices)).unwrap_or_default(),
-        default_precision: decoder.map_or(Precision::F32, default_precision),
+        default_precision: decoder.map_or(Precision::F32, memory::default_precision),
         grid: decoder.and_then(|decoder| decoder.grid),
         square: decoder.is_some_and(|decoder| decoder.family == Family::LlamaGen),
         pixels_per_token: inspection.tokenizer.as_ref().and_then(pixels_per_token),

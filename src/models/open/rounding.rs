@@ -50,8 +50,8 @@ pub(super) fn measure(decoder: &Opened) -> Result<Differences, ModelError> {
     let (mut squares, mut count) = (vec![0f64; Precision::VARIANTS.len()], 0u32);
     for &(name, inputs) in tensors.iter().step_by(every) {
         let weight = container.first_rows(name, (WEIGHTS / inputs).max(1))?;
-        for (sum, &precision) in squares.iter_mut().zip(Precision::VARIANTS) {
-            *sum += relative_difference(&weight, precision)?.powi(2);
+        for (sum, difference) in squares.iter_mut().zip(relative_differences(&weight)?) {
+            *sum += difference.powi(2);
         }
         count += 1;
     }
@@ -60,20 +60,25 @@ pub(super) fn measure(decoder: &Opened) -> Result<Differences, ModelError> {
     Ok(Differences(each.map(|(&precision, sum)| (precision, mean(sum))).collect()))
 }
 
-/// Root mean square of the difference of `W x` at `precision` and in f32 over that of `W x` in f32,
-/// for a weight `[outputs, inputs]` and random `x` in -1..1.
-fn relative_difference(weight: &Tensor, precision: Precision) -> Result<f64, ModelError> {
+/// Root mean square of the difference of `W x` at each of [`Precision::VARIANTS`] and in f32 over that
+/// of `W x` in f32, for a weight `[outputs, inputs]` and random `x` in -1..1.
+fn relative_differences(weight: &Tensor) -> Result<Vec<f64>, ModelError> {
     let inputs = weight.dims2()?.1;
     let x = random(INPUTS * inputs);
     let x = Tensor::from_vec(x, (INPUTS, inputs), &Device::Cpu)?;
     let product = |precision| -> Result<Vec<f32>, ModelError> {
         Ok(Linear::new(weight, None, precision)?.forward(&x)?.flatten_all()?.to_vec1()?)
     };
-    let (exact, rounded) = (product(Precision::F32)?, product(precision)?);
+    let exact = product(Precision::F32)?;
     let square = |numbers: &mut dyn Iterator<Item = f64>| numbers.map(|x| x * x).sum::<f64>();
     let whole = square(&mut exact.iter().map(|&y| f64::from(y)));
-    let apart = square(&mut exact.iter().zip(&rounded).map(|(&a, &b)| f64::from(a) - f64::from(b)));
-    Ok(if whole > 0.0 { (apart / whole).sqrt() } else { 0.0 })
+    let difference = |&precision: &Precision| {
+        let rounded = if precision == Precision::F32 { &exact } else { &product(precision)? };
+        let pairs = exact.iter().zip(rounded);
+        let apart = square(&mut pairs.map(|(&a, &b)| f64::from(a) - f64::from(b)));
+        Ok(if whole > 0.0 { (apart / whole).sqrt() } else { 0.0 })
+    };
+    Precision::VARIANTS.iter().map(difference).collect()
 }
 
 /// Uniform in -1..1.

@@ -21,19 +21,15 @@ struct RandomSteps<'a> {
 }
 
 impl<'a> RandomSteps<'a> {
+    /// Every position of the caches is written: memory that was never written is not really there.
     fn new(decoder: &'a RandomDecoder, rows: usize, position: usize) -> Result<Self, ModelError> {
-        let caches = (0..rows).map(|_| decoder.cache()).collect::<Result<_, _>>()?;
+        let mut caches = (0..rows).map(|_| decoder.cache()).collect::<Result<Vec<_>, _>>()?;
+        caches.iter_mut().for_each(|cache| cache.fill(0.01));
         Ok(Self { decoder, caches, position, weights: None })
     }
 
     fn with_weights(mut self) -> Self {
         self.weights = Some((0..=self.position).map(|i| 0.5 + (i % 7) as f32 / 16.0).collect());
-        self
-    }
-
-    /// Writes every position: memory that was never written is not really there.
-    fn filled(mut self) -> Self {
-        self.caches.iter_mut().for_each(|cache| cache.fill(0.01));
         self
     }
 }
@@ -88,14 +84,14 @@ pub(super) fn measure_alitok(
     let f32 = decoder(Products::Packed(Precision::F32))?;
     let candle = decoder(Products::Candle)?;
     let mut roof = Roof::new(options.roof_bytes())?;
-    let cfg = |decoder, rows| Ok::<_, ModelError>(RandomSteps::new(decoder, rows, START)?.filled());
+    let cfg = |decoder, rows| RandomSteps::new(decoder, rows, START);
     let mut subjects = Vec::new();
     for rows in [1, 2, 4, 5, 8] {
         subjects.push(Subject::new(CFG, "bf16", cfg(&bf16, rows)?));
     }
     subjects.push(Subject::new(SOFTCFG, "bf16", cfg(&bf16, 2)?.with_weights()));
     for rows in [2, 4, 5] {
-        let steps = RandomSteps::new(&bf16, rows, HALF)?.filled();
+        let steps = RandomSteps::new(&bf16, rows, HALF)?;
         subjects.push(Subject::new(HALF_CFG, "bf16", steps));
     }
     for rows in [1, 2, 4, 5] {
@@ -199,7 +195,7 @@ pub(super) fn measure_lengths(
     let decoder = RandomDecoder::new(size, 4097, products, CacheNumber::F32)?;
     let mut roof = Roof::new(options.roof_bytes())?;
     let at = |name, position| {
-        let steps = RandomSteps::new(&decoder, 2, position)?.filled();
+        let steps = RandomSteps::new(&decoder, 2, position)?;
         Ok::<_, ModelError>(Subject::new(name, "bf16", steps))
     };
     let mut subjects =
