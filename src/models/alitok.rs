@@ -15,7 +15,7 @@ use crate::models::decoder::{
     Condition, Decoder, DecoderInfo, Logits, Prefix, Prefixes, Row, RowInput,
 };
 use crate::models::error::ModelError;
-use crate::models::kv_cache::{BatchPlan, CacheNumber, KvCache};
+use crate::models::kv_cache::{BatchPlan, ActivationNumber, KvCache};
 use crate::models::layers::{SwiGlu, requested_rows, split_packed, to_logits};
 use crate::models::layout::TokenLayout;
 use crate::models::linear::Linear;
@@ -199,7 +199,7 @@ pub struct AlitokDecoder {
     ids: ClassIds,
     embeddings: Embedding,
     blocks: Vec<Block>,
-    caches: CacheNumber,
+    activations: ActivationNumber,
     norm: Norm,
     output: Linear,
     rotary: RotaryTable,
@@ -233,7 +233,7 @@ impl AlitokDecoder {
             ids: ClassIds { codebook_size: codes, classes: config.condition_num_classes },
             embeddings: weights.pp("embeddings").embedding(entries, width)?,
             blocks,
-            caches: weights.caches(),
+            activations: weights.activations(),
             norm: weights.pp("norm").rms_norm(width, config.rms_norm_eps)?,
             output,
             rotary: config.rotary(),
@@ -322,7 +322,7 @@ impl Decoder for AlitokDecoder {
         if 1 + image_tokens > self.rotary.positions() {
             return Err(ModelError::Internal("a sequence is longer than the model's positions"));
         }
-        let shape = self.shape.cache(self.blocks.len(), self.caches);
+        let shape = self.shape.cache(self.blocks.len(), self.activations);
         KvCache::new(shape, prefix, 1, image_tokens)
     }
 

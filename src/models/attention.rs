@@ -12,7 +12,7 @@ use crate::models::error::ModelError;
 use crate::models::host::{matrix, with_numbers};
 use crate::models::kernels::Kernel;
 use crate::models::kernels::head::{HeadJob, attend_head};
-use crate::models::kv_cache::{BatchPlan, CacheNumber, CacheShape, KvCache, PlannedRow};
+use crate::models::kv_cache::{BatchPlan, ActivationNumber, CacheShape, KvCache, PlannedRow};
 use candle_core::Tensor;
 use rayon::prelude::*;
 use std::cell::RefCell;
@@ -38,7 +38,7 @@ pub struct AttentionShape {
 
 impl AttentionShape {
     /// Caches of `layers` such layers.
-    pub fn cache(&self, layers: usize, number: CacheNumber) -> CacheShape {
+    pub fn cache(&self, layers: usize, number: ActivationNumber) -> CacheShape {
         CacheShape { layers, kv_heads: self.kv_heads, head_dim: self.head_dim, number }
     }
 
@@ -220,7 +220,7 @@ mod tests {
     const SHAPE: AttentionShape = AttentionShape { heads: 4, kv_heads: 2, head_dim: 64 };
 
     fn cache(capacity: usize) -> KvCache {
-        KvCache::new(SHAPE.cache(2, CacheNumber::F32), Prefix::Class(0), 0, capacity).unwrap()
+        KvCache::new(SHAPE.cache(2, ActivationNumber::F32), Prefix::Class(0), 0, capacity).unwrap()
     }
 
     fn rows(seed: usize, rows: usize, width: usize) -> Tensor {

@@ -201,7 +201,7 @@ mod tests {
     use crate::guidance::Perturb;
     use crate::models::attention;
     use crate::models::decoder::{Perturbation, Prefix};
-    use crate::models::kv_cache::CacheNumber;
+    use crate::models::kv_cache::ActivationNumber;
     use crate::models::linear::Linear;
     use crate::models::norm::{Norm, NormKind};
     use crate::models::rotary::RotaryTable;
@@ -224,7 +224,8 @@ mod tests {
         let (weight, bias) = (matrix(1, 40, 64), matrix(2, 1, 40).flatten_all().unwrap());
         let x = matrix(3, 3, 64);
         for (precision, bound) in [(Precision::F32, 1e-5), (Precision::Bf16, 0.1)] {
-            let host = Linear::new(&weight, Some(&bias), precision).unwrap().forward(&x).unwrap();
+            let host = Linear::new(&weight, Some(&bias), precision, ActivationNumber::Bf16);
+            let host = host.unwrap().forward(&x).unwrap();
             let device = DeviceLinear::new(&weight, Some(&bias), precision).unwrap();
             assert_close(&device.forward(&x).unwrap(), &host, bound);
         }
@@ -257,7 +258,7 @@ mod tests {
     #[test]
     fn attention_agrees_with_prefixes_groups_and_every_perturbation() {
         let shape = AttentionShape { heads: 6, kv_heads: 2, head_dim: 20 };
-        let caches = shape.cache(1, CacheNumber::F32);
+        let caches = shape.cache(1, ActivationNumber::F32);
         let cache = |prefix| KvCache::new(caches, Prefix::Class(0), prefix, 8).unwrap();
         let mut host = vec![cache(2), cache(4)];
         let mut device = vec![cache(2), cache(4)];

@@ -9,7 +9,7 @@ use crate::models::device::DeviceCache;
 use crate::models::error::ModelError;
 use crate::models::kernels::storage::{CacheMemory, Numbers};
 
-pub use crate::models::kernels::storage::CacheNumber;
+pub use crate::models::kernels::storage::ActivationNumber;
 
 /// What a decoder's caches look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct CacheShape {
     /// Width of a head.
     pub head_dim: usize,
     /// How keys and values are stored in this machine's memory; f32 on other devices.
-    pub number: CacheNumber,
+    pub number: ActivationNumber,
 }
 
 /// The cache of one sequence.

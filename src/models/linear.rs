@@ -7,11 +7,12 @@ use crate::models::error::ModelError;
 use crate::models::host::{matrix, with_numbers};
 use crate::models::kernels::Kernel;
 use crate::models::kernels::packed::{PackedMatrix, Source};
+use crate::models::kernels::storage::ActivationNumber;
 use candle_core::{CpuStorage, DType, Storage, Tensor};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// How weights are stored; activations are f32 always.
+/// How weights are stored. Sums and what is done between products are f32 always.
 #[derive(
     Debug,
     Clone,
@@ -58,6 +59,10 @@ impl Linear {
     /// Packs a weight `[outputs, inputs]` of any float type, and a bias `[outputs]`. The tensors may
     /// be dropped afterwards. bf16 and f16 weights are never widened as a whole.
     ///
+    /// `activations` says what bf16 weights multiply: inputs as they are, or rounded to bf16. f32
+    /// weights multiply f32, and 8-bit weights multiply integers of 16 bits. On another device than the
+    /// CPU bf16 weights multiply bf16.
+    ///
     /// # Errors
     /// A weight that is not a matrix, a bias of another length, no memory, or 8-bit weights on a
     /// device other than the CPU.
@@ -65,6 +70,7 @@ impl Linear {
         weight: &Tensor,
         bias: Option<&Tensor>,
         precision: Precision,
+        activations: ActivationNumber,
     ) -> Result<Self, ModelError> {
         let (outputs, _) = weight.dims2()?;
         if bias.is_some_and(|bias| bias.elem_count() != outputs) {
@@ -74,7 +80,7 @@ impl Linear {
             Weight::Device(DeviceLinear::new(weight, bias, precision)?)
         } else {
             let bias = bias.map(|bias| with_numbers(bias, |bias| Ok(bias.into()))).transpose()?;
-            Weight::Packed { matrix: Arc::new(pack(weight, precision)?), bias }
+            Weight::Packed { matrix: Arc::new(pack(weight, precision, activations)?), bias }
         };
         Ok(Self { weight })
     }
@@ -127,7 +133,11 @@ impl Linear {
 }
 
 /// Packs straight from the tensor's own numbers; only other orders and types are copied first.
-fn pack(weight: &Tensor, precision: Precision) -> Result<PackedMatrix, ModelError> {
+fn pack(
+    weight: &Tensor,
+    precision: Precision,
+    activations: ActivationNumber,
+) -> Result<PackedMatrix, ModelError> {
     let (outputs, inputs) = weight.dims2()?;
     let plain;
     let known = matches!(weight.dtype(), DType::F32 | DType::BF16 | DType::F16);
@@ -147,7 +157,7 @@ fn pack(weight: &Tensor, precision: Precision) -> Result<PackedMatrix, ModelErro
         Storage::Cpu(CpuStorage::F16(numbers)) => numbers.get(from..to).map(Source::F16),
         _ => None,
     };
-    PackedMatrix::pack(source.ok_or(lost)?, outputs, inputs, precision)
+    PackedMatrix::pack(source.ok_or(lost)?, outputs, inputs, precision, activations)
 }
 
 /// Threads for decoding: physical cores minus one, which is left to the window, at least one.

@@ -25,7 +25,7 @@ use crate::models::decoder::{
     Condition, Decoder, DecoderInfo, Logits, MAX_ROWS, Prefix, Prefixes, Row, RowInput,
 };
 use crate::models::error::ModelError;
-use crate::models::kv_cache::{BatchPlan, CacheNumber, KvCache};
+use crate::models::kv_cache::{BatchPlan, ActivationNumber, KvCache};
 use crate::models::layers::{SwiGlu, requested_rows, split_packed, to_logits};
 use crate::models::linear::Linear;
 use crate::models::norm::Norm;
@@ -112,7 +112,7 @@ pub struct LlamagenDecoder {
     condition: ConditionEmbedding,
     tok_embeddings: Embedding,
     blocks: Vec<Block>,
-    caches: CacheNumber,
+    activations: ActivationNumber,
     norm: Norm,
     output: Linear,
     rotary: RotaryTable,
@@ -159,7 +159,7 @@ impl LlamagenDecoder {
             condition,
             tok_embeddings: weights.pp("tok_embeddings").embedding(codes, dim)?,
             blocks,
-            caches: weights.caches(),
+            activations: weights.activations(),
             norm: weights.pp("norm").rms_norm(dim, config.norm_eps)?,
             output,
             rotary: config.rotary(),
@@ -342,7 +342,7 @@ impl Decoder for LlamagenDecoder {
         if image_tokens > self.config.grid * self.config.grid {
             return Err(ModelError::Internal("a sequence is longer than the model's positions"));
         }
-        let shape = self.shape.cache(self.blocks.len(), self.caches);
+        let shape = self.shape.cache(self.blocks.len(), self.activations);
         KvCache::new(shape, prefix, prefix_len, image_tokens)
     }
 

@@ -5,7 +5,7 @@ use crate::models::activation::silu_mul;
 use crate::models::attention::{AttentionShape, attend};
 use crate::models::decoder::{Perturbation, Prefix};
 use crate::models::error::ModelError;
-use crate::models::kv_cache::{BatchPlan, CacheNumber, KvCache, PlannedRow};
+use crate::models::kv_cache::{BatchPlan, ActivationNumber, KvCache, PlannedRow};
 use crate::models::linear::{Linear, Precision};
 use crate::models::norm::{Norm, NormKind};
 use crate::models::rotary::{Pairing, RotaryTable};
@@ -59,9 +59,15 @@ enum Product {
 }
 
 impl Product {
-    fn new(weight: &Tensor, products: Products) -> Result<Self, ModelError> {
+    fn new(
+        weight: &Tensor,
+        products: Products,
+        activations: ActivationNumber,
+    ) -> Result<Self, ModelError> {
         Ok(match products {
-            Products::Packed(precision) => Self::Packed(Linear::new(weight, None, precision)?),
+            Products::Packed(precision) => {
+                Self::Packed(Linear::new(weight, None, precision, activations)?)
+            },
             // A copy of its own: all layers would read the same memory otherwise.
             Products::Candle => Self::Candle(candle_nn::Linear::new(weight.copy()?, None)),
         })
@@ -100,11 +106,11 @@ pub struct RandomDecoder {
     head: Product,
     rotary: RotaryTable,
     positions: usize,
-    caches: CacheNumber,
+    activations: ActivationNumber,
 }
 
 impl RandomDecoder {
-    /// A decoder with room for `positions`, whose caches store `caches`.
+    /// A decoder with room for `positions`, which stores `activations`.
     ///
     /// # Errors
     /// No memory.
@@ -112,7 +118,7 @@ impl RandomDecoder {
         size: DecoderSize,
         positions: usize,
         products: Products,
-        caches: CacheNumber,
+        activations: ActivationNumber,
     ) -> Result<Self, ModelError> {
         let DecoderSize { width, feed_forward, heads, .. } = size;
         let attention_width = heads.heads * heads.head_dim;
@@ -124,19 +130,19 @@ impl RandomDecoder {
         let blocks = (0..size.layers).map(|_| {
             Ok(Block {
                 attention_norm: norm(),
-                query_key_value: Product::new(&query_key_value, products)?,
-                attention_out: Product::new(&attention_out, products)?,
+                query_key_value: Product::new(&query_key_value, products, activations)?,
+                attention_out: Product::new(&attention_out, products, activations)?,
                 feed_forward_norm: norm(),
-                gate: Product::new(&wide, products)?,
-                up: Product::new(&wide, products)?,
-                down: Product::new(&down, products)?,
+                gate: Product::new(&wide, products, activations)?,
+                up: Product::new(&wide, products, activations)?,
+                down: Product::new(&down, products, activations)?,
             })
         });
         Ok(Self {
             size,
             blocks: blocks.collect::<Result<_, ModelError>>()?,
             norm: norm(),
-            head: Product::new(&matrix(size.vocabulary, width)?, products)?,
+            head: Product::new(&matrix(size.vocabulary, width)?, products, activations)?,
             rotary: RotaryTable::one_dimensional(
                 positions,
                 heads.head_dim,
@@ -144,7 +150,7 @@ impl RandomDecoder {
                 Pairing::HalfSplit,
             ),
             positions,
-            caches,
+            activations,
         })
     }
 
@@ -162,7 +168,7 @@ impl RandomDecoder {
     /// Bytes of keys and values that one row at `position` reads.
     pub fn cache_bytes(&self, position: usize) -> u64 {
         let DecoderSize { layers, heads, .. } = self.size;
-        (layers * 2 * heads.kv_heads * heads.head_dim * (position + 1) * self.caches.bytes()) as u64
+        (layers * 2 * heads.kv_heads * heads.head_dim * (position + 1) * self.activations.bytes()) as u64
     }
 
     /// An empty cache.
@@ -170,7 +176,7 @@ impl RandomDecoder {
     /// # Errors
     /// No memory.
     pub fn cache(&self) -> Result<KvCache, ModelError> {
-        let shape = self.size.heads.cache(self.size.layers, self.caches);
+        let shape = self.size.heads.cache(self.size.layers, self.activations);
         KvCache::new(shape, Prefix::Class(0), 0, self.positions)
     }
 
@@ -243,7 +249,7 @@ mod tests {
     };
 
     fn logits(products: Products, weights: Option<&[f32]>) -> Vec<f32> {
-        let decoder = RandomDecoder::new(SMALL, 8, products, CacheNumber::F32).unwrap();
+        let decoder = RandomDecoder::new(SMALL, 8, products, ActivationNumber::F32).unwrap();
         let mut caches = [decoder.cache().unwrap(), decoder.cache().unwrap()];
         let mut last = Vec::new();
         for position in 0..8 {

@@ -22,7 +22,7 @@ use crate::models::decoder::{
     Condition, Decoder, DecoderInfo, Logits, Prefix, Prefixes, Row, RowInput,
 };
 use crate::models::error::ModelError;
-use crate::models::kv_cache::{BatchPlan, CacheNumber, KvCache};
+use crate::models::kv_cache::{BatchPlan, ActivationNumber, KvCache};
 use crate::models::layers::{requested_rows, split_packed, to_logits};
 use crate::models::linear::Linear;
 use crate::models::norm::{Norm, NormKind};
@@ -84,7 +84,7 @@ pub struct RarDecoder {
     target_aware_pos_embed: Embedding,
     timesteps_embeddings: Embedding,
     blocks: Vec<Block>,
-    caches: CacheNumber,
+    activations: ActivationNumber,
     head_norm: Norm,
     head_modulation: Linear,
     lm_head: Linear,
@@ -135,7 +135,7 @@ impl RarDecoder {
                 config.image_seq_len + SPARE_TIMESTEPS,
             )?,
             blocks,
-            caches: weights.caches(),
+            activations: weights.activations(),
             head_norm: Norm::new(NormKind::Layer, width, None, None, config.layer_norm_eps),
             head_modulation,
             lm_head,
@@ -296,7 +296,7 @@ impl Decoder for RarDecoder {
         if image_tokens > self.config.image_seq_len {
             return Err(ModelError::Internal("a sequence is longer than the model's positions"));
         }
-        let shape = self.shape.cache(self.blocks.len(), self.caches);
+        let shape = self.shape.cache(self.blocks.len(), self.activations);
         KvCache::new(shape, prefix, PREFIX_LEN, image_tokens)
     }
 

@@ -3,7 +3,7 @@
 //! be compared with the original by searching for a key.
 
 use crate::models::error::ModelError;
-use crate::models::kv_cache::CacheNumber;
+use crate::models::kv_cache::ActivationNumber;
 use crate::models::linear::{Linear, Precision};
 use crate::models::norm::{Norm, NormKind};
 use candle_core::{DType, Device, Shape, Tensor};
@@ -25,20 +25,20 @@ pub enum HeadRows {
 pub struct Weights<'a> {
     builder: VarBuilder<'a>,
     precision: Precision,
-    caches: CacheNumber,
+    activations: ActivationNumber,
     device: Device,
 }
 
 impl<'a> Weights<'a> {
-    /// Layers from `builder`, linear layers packed to `precision`, caches in f32.
+    /// Layers from `builder`, linear layers packed to `precision`, activations in f32.
     pub fn new(builder: VarBuilder<'a>, precision: Precision) -> Self {
         let device = builder.device().clone();
-        Self { builder, precision, caches: CacheNumber::F32, device }
+        Self { builder, precision, activations: ActivationNumber::F32, device }
     }
 
-    /// The same with other numbers in the caches.
-    pub fn with_caches(self, caches: CacheNumber) -> Self {
-        Self { caches, ..self }
+    /// The same with activations stored otherwise.
+    pub fn with_activations(self, activations: ActivationNumber) -> Self {
+        Self { activations, ..self }
     }
 
     /// The same with linear layers on another device. Tables and norms stay in this machine's memory:
@@ -57,9 +57,9 @@ impl<'a> Weights<'a> {
         self.precision
     }
 
-    /// How the decoder's caches store keys and values.
-    pub fn caches(&self) -> CacheNumber {
-        self.caches
+    /// How the decoder stores keys and values, and the inputs of bf16 weights.
+    pub fn activations(&self) -> ActivationNumber {
+        self.activations
     }
 
     /// Where linear layers lie: the rows that a model feeds them have to lie there too.
@@ -119,7 +119,8 @@ impl<'a> Weights<'a> {
     /// Those of [`Linear::new`], or the device has no memory left.
     pub fn pack(&self, weight: &Tensor, bias: Option<&Tensor>) -> Result<Linear, ModelError> {
         let bias = bias.map(|bias| bias.to_device(&self.device)).transpose()?;
-        Linear::new(&weight.to_device(&self.device)?, bias.as_ref(), self.precision)
+        let weight = weight.to_device(&self.device)?;
+        Linear::new(&weight, bias.as_ref(), self.precision, self.activations)
     }
 
     /// An RMS norm with `weight`.

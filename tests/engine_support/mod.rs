@@ -11,7 +11,7 @@ use softcfg_studio::models::decoder::{
     Condition, Decoder, DecoderInfo, Logits, Prefix, Prefixes, Row, RowInput,
 };
 use softcfg_studio::models::error::ModelError;
-use softcfg_studio::models::kv_cache::{BatchPlan, CacheNumber, KvCache};
+use softcfg_studio::models::kv_cache::{BatchPlan, ActivationNumber, KvCache};
 use softcfg_studio::models::layout::TokenLayout;
 use softcfg_studio::models::linear::{Linear, Precision};
 use softcfg_studio::models::tokenizer::{ImageTokenizer, TokenizerInfo};
@@ -78,7 +78,7 @@ fn numbers(seed: u64, count: usize) -> Vec<f32> {
 fn linear(seed: u64, outputs: usize, inputs: usize, scale: f32) -> Linear {
     let data: Vec<f32> = numbers(seed, outputs * inputs).iter().map(|x| x * scale).collect();
     let weight = Tensor::from_vec(data, (outputs, inputs), &Device::Cpu).expect("a matrix");
-    Linear::new(&weight, None, Precision::F32).expect("a linear layer")
+    Linear::new(&weight, None, Precision::F32, ActivationNumber::F32).expect("a linear layer")
 }
 
 impl Decoder for TestDecoder {
@@ -101,7 +101,7 @@ impl Decoder for TestDecoder {
             return Err(ModelError::Internal("tokens only"));
         };
         let length = tokens.len();
-        KvCache::new(SHAPE.cache(1, CacheNumber::F32), prefix, length, image_tokens)
+        KvCache::new(SHAPE.cache(1, ActivationNumber::F32), prefix, length, image_tokens)
     }
 
     fn forward(&self, rows: &[Row<'_>], caches: &mut [KvCache]) -> Result<Logits, ModelError> {

@@ -12,7 +12,7 @@ use softcfg_studio::models::builtin;
 use softcfg_studio::models::decoder::{
     Condition, Decoder, Perturbation, Prefix, Prefixes, Row, RowInput, prefill,
 };
-use softcfg_studio::models::kv_cache::{CacheNumber, KvCache};
+use softcfg_studio::models::kv_cache::{ActivationNumber, KvCache};
 use softcfg_studio::models::linear::Precision;
 use softcfg_studio::models::llamagen::{LlamagenConfig, LlamagenDecoder};
 use softcfg_studio::models::lumina::{self, ImageSize};
@@ -95,8 +95,8 @@ impl Miniature {
 /// Weights of an f32 file, with the caches that a model opened so has.
 fn weights(folder: &Path, precision: Precision) -> Weights<'static> {
     let exact = precision == Precision::F32;
-    let caches = if exact { CacheNumber::F32 } else { CacheNumber::Bf16 };
-    Weights::new(var_builder(folder).0, precision).with_caches(caches)
+    let caches = if exact { ActivationNumber::F32 } else { ActivationNumber::Bf16 };
+    Weights::new(var_builder(folder).0, precision).with_activations(caches)
 }
 
 fn alitok(precision: Precision) -> Miniature {

@@ -7,7 +7,7 @@
 use crate::models::checkpoint::ElementType;
 use crate::models::checkpoint::error::CheckpointError;
 use crate::models::checkpoint::identify::{Geometry, Identified, TensorRole, bytes_text};
-use crate::models::kv_cache::CacheNumber;
+use crate::models::kv_cache::ActivationNumber;
 use crate::models::linear::Precision;
 use strum::VariantArray;
 
@@ -71,7 +71,7 @@ impl Footprint {
             // It follows the decoder: f32, or bf16 beside anything smaller.
             text_encoder: in_f32(text_encoder) / if precision == Precision::F32 { 1 } else { 2 },
             largest: decoder.tensors.iter().map(|t| t.elements() * 4).max().unwrap_or_default(),
-            cache_of_position: cache_of_position(decoder, cache_number(decoder, precision)),
+            cache_of_position: cache_of_position(decoder, activation_number(decoder, precision)),
             step_bytes,
         }
     }
@@ -127,18 +127,18 @@ pub fn default_precision(decoder: &Identified) -> Precision {
     }
 }
 
-/// How a decoder opened at `precision` stores keys and values: in f32 while its weights keep the
-/// numbers of the file, so that a step computes what the file says; in bf16 beside weights that were
-/// rounded, where it is as exact as they are.
-pub fn cache_number(decoder: &Identified, precision: Precision) -> CacheNumber {
+/// How a decoder opened at `precision` stores activations, see [`ActivationNumber`]: in f32 while its
+/// weights keep the numbers of the file, so that a step computes what the file says; in bf16 beside
+/// weights that were rounded, where it is as exact as they are.
+pub fn activation_number(decoder: &Identified, precision: Precision) -> ActivationNumber {
     if precision == Precision::F32 || precision == default_precision(decoder) {
-        CacheNumber::F32
+        ActivationNumber::F32
     } else {
-        CacheNumber::Bf16
+        ActivationNumber::Bf16
     }
 }
 
-fn cache_of_position(decoder: &Identified, number: CacheNumber) -> u64 {
+fn cache_of_position(decoder: &Identified, number: ActivationNumber) -> u64 {
     let Geometry::Decoder(g) = &decoder.geometry else { return 0 };
     let sizes = [g.layers, g.kv_heads, g.head_dim, 2 * number.bytes()];
     sizes.iter().fold(1u64, |bytes, &size| bytes.saturating_mul(size as u64))

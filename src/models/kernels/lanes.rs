@@ -18,6 +18,10 @@ pub(super) trait Lanes: Copy {
     const WIDE_ROWS: usize;
     /// Most rows whose sums for 16 outputs stay in registers.
     const NARROW_ROWS: usize;
+    /// Whether an instruction multiplies pairs of bf16.
+    const DOTS: bool = false;
+    /// Sixteen 32-bit words in registers.
+    type Words: Copy;
 
     /// All lanes `x`.
     unsafe fn splat(x: f32) -> Self;
@@ -25,14 +29,28 @@ pub(super) trait Lanes: Copy {
     unsafe fn load(from: *const f32) -> Self;
     /// Writes 16 f32.
     unsafe fn store(self, to: *mut f32);
-    /// The bf16 in the low halves of 16 words.
-    unsafe fn load_low_bf16(from: *const u32) -> Self;
-    /// The bf16 in the high halves of 16 words.
-    unsafe fn load_high_bf16(from: *const u32) -> Self;
     /// Reads 16 bf16, given by their bits.
     unsafe fn load_bf16(from: *const u16) -> Self;
-    /// Reads 16 i8.
-    unsafe fn load_int8(from: *const i8) -> Self;
+    /// Reads 16 words.
+    unsafe fn load_words(from: *const u32) -> Self::Words;
+    /// The bf16 in the low halves of 16 words.
+    unsafe fn low_bf16(words: Self::Words) -> Self;
+    /// The bf16 in the high halves of 16 words.
+    unsafe fn high_bf16(words: Self::Words) -> Self;
+    /// `self` plus both products of the bf16 pairs in `words` and the pair in `x`, that of the high
+    /// halves first; takes denormal numbers for 0. Only where [`Lanes::DOTS`].
+    #[inline(always)]
+    unsafe fn dot_bf16(self, _words: Self::Words, _x: u32) -> Self {
+        unreachable!("inputs are in pairs only where an instruction multiplies them")
+    }
+    /// 16 words of 0.
+    unsafe fn zero_words() -> Self::Words;
+    /// Reads 16 pairs of i8 as pairs of i16.
+    unsafe fn load_int8_pairs(from: *const [i8; 2]) -> Self::Words;
+    /// `sum` plus both products of the i16 pairs in `words` and the pair in `x`.
+    unsafe fn dot_int16(sum: Self::Words, words: Self::Words, x: u32) -> Self::Words;
+    /// 16 i32 as f32.
+    unsafe fn from_int32(words: Self::Words) -> Self;
     /// Asks for the cache line at `at`, which may lie outside of any allocation, in the first-level
     /// cache.
     unsafe fn prefetch(at: *const u8);

@@ -20,6 +20,7 @@
 pub(crate) mod activation;
 mod ahead;
 pub(crate) mod head;
+mod inputs;
 mod lanes;
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -29,6 +30,7 @@ mod panel;
 mod portable;
 pub(crate) mod read;
 pub(crate) mod rows;
+mod step;
 pub(crate) mod storage;
 #[cfg(test)]
 mod tests;
@@ -41,7 +43,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 pub use panel::PANEL_ROWS;
 
-/// Environment variable that forces a kernel: `avx512`, `avx2`, `neon` or `portable`. A name that
+/// Environment variable that forces a kernel: `avx512-bf16`, `avx512`, `avx2`, `neon` or `portable`. A name that
 /// is unknown or not available here is ignored.
 pub const KERNEL_VARIABLE: &str = "SOFTCFG_KERNEL";
 
@@ -53,6 +55,9 @@ enum Isa {
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    /// With instructions that multiply pairs of bf16 and of i16.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Bf16,
     #[cfg(target_arch = "aarch64")]
     Neon,
 }
@@ -70,7 +75,10 @@ impl Kernel {
         let mut kernels = Vec::new();
         #[cfg(target_arch = "x86_64")]
         {
-            if is_x86_feature_detected!("avx512f") {
+            if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw") {
+                if is_x86_feature_detected!("avx512bf16") && is_x86_feature_detected!("avx512vnni") {
+                    kernels.push(Self(Isa::Avx512Bf16));
+                }
                 kernels.push(Self(Isa::Avx512));
             }
             if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
@@ -110,8 +118,19 @@ impl Kernel {
             Isa::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Bf16 => "avx512-bf16",
             #[cfg(target_arch = "aarch64")]
             Isa::Neon => "neon",
+        }
+    }
+
+    /// Whether it multiplies pairs of bf16 as they are.
+    fn multiplies_bf16_pairs(self) -> bool {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Bf16 => true,
+            _ => false,
         }
     }
 
@@ -123,6 +142,8 @@ impl Kernel {
             value if value == Isa::Avx2 as u8 => Self(Isa::Avx2),
             #[cfg(target_arch = "x86_64")]
             value if value == Isa::Avx512 as u8 => Self(Isa::Avx512),
+            #[cfg(target_arch = "x86_64")]
+            value if value == Isa::Avx512Bf16 as u8 => Self(Isa::Avx512Bf16),
             #[cfg(target_arch = "aarch64")]
             value if value == Isa::Neon as u8 => Self(Isa::Neon),
             _ => {
@@ -147,6 +168,8 @@ impl Kernel {
             Isa::Avx2 => unsafe { run_avx2(task) },
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => unsafe { run_avx512(task) },
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Bf16 => unsafe { run_avx512_bf16(task) },
             #[cfg(target_arch = "aarch64")]
             Isa::Neon => unsafe { run_neon(task) },
         }
@@ -166,10 +189,17 @@ trait Task {
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16,avx512vnni")]
+fn run_avx512_bf16<T: Task>(task: T) -> T::Output {
+    // SAFETY: the caller has all four, or could not call this.
+    unsafe { task.run::<x86::Avx512<true>>() }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw")]
 fn run_avx512<T: Task>(task: T) -> T::Output {
-    // SAFETY: the caller has AVX-512F, or could not call this.
-    unsafe { task.run::<x86::Avx512>() }
+    // SAFETY: the caller has AVX-512F and BW, or could not call this.
+    unsafe { task.run::<x86::Avx512<false>>() }
 }
 
 #[cfg(target_arch = "x86_64")]

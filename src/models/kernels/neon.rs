@@ -20,6 +20,7 @@ impl Neon {
 impl Lanes for Neon {
     const WIDE_ROWS: usize = 2;
     const NARROW_ROWS: usize = 5;
+    type Words = [uint32x4_t; 4];
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
@@ -49,28 +50,6 @@ impl Lanes for Neon {
     }
 
     #[inline(always)]
-    unsafe fn load_low_bf16(from: *const u32) -> Self {
-        unsafe {
-            Self(
-                [0, 4, 8, 12].map(|lane| {
-                    vreinterpretq_f32_u32(vshlq_n_u32::<16>(vld1q_u32(from.add(lane))))
-                }),
-            )
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn load_high_bf16(from: *const u32) -> Self {
-        unsafe {
-            let mask = vdupq_n_u32(0xffff_0000);
-            Self(
-                [0, 4, 8, 12]
-                    .map(|lane| vreinterpretq_f32_u32(vandq_u32(vld1q_u32(from.add(lane)), mask))),
-            )
-        }
-    }
-
-    #[inline(always)]
     unsafe fn load_bf16(from: *const u16) -> Self {
         unsafe {
             Self(
@@ -81,18 +60,52 @@ impl Lanes for Neon {
     }
 
     #[inline(always)]
-    unsafe fn load_int8(from: *const i8) -> Self {
-        unsafe {
-            let bytes = vld1q_s8(from);
-            let low = vmovl_s8(vget_low_s8(bytes));
-            let high = vmovl_s8(vget_high_s8(bytes));
-            Self([
-                vcvtq_f32_s32(vmovl_s16(vget_low_s16(low))),
-                vcvtq_f32_s32(vmovl_s16(vget_high_s16(low))),
-                vcvtq_f32_s32(vmovl_s16(vget_low_s16(high))),
-                vcvtq_f32_s32(vmovl_s16(vget_high_s16(high))),
-            ])
-        }
+    unsafe fn load_words(from: *const u32) -> [uint32x4_t; 4] {
+        [0, 4, 8, 12].map(|lane| unsafe { vld1q_u32(from.add(lane)) })
+    }
+
+    #[inline(always)]
+    unsafe fn low_bf16(words: [uint32x4_t; 4]) -> Self {
+        Self(words.map(|words| unsafe { vreinterpretq_f32_u32(vshlq_n_u32::<16>(words)) }))
+    }
+
+    #[inline(always)]
+    unsafe fn high_bf16(words: [uint32x4_t; 4]) -> Self {
+        Self(words.map(|words| unsafe {
+            vreinterpretq_f32_u32(vandq_u32(words, vdupq_n_u32(0xffff_0000)))
+        }))
+    }
+
+    #[inline(always)]
+    unsafe fn zero_words() -> [uint32x4_t; 4] {
+        unsafe { [vdupq_n_u32(0); 4] }
+    }
+
+    #[inline(always)]
+    unsafe fn load_int8_pairs(from: *const [i8; 2]) -> [uint32x4_t; 4] {
+        [0, 4, 8, 12].map(|lane| unsafe {
+            vreinterpretq_u32_s16(vmovl_s8(vld1_s8(from.add(lane).cast::<i8>())))
+        })
+    }
+
+    #[inline(always)]
+    unsafe fn dot_int16(
+        sum: [uint32x4_t; 4],
+        words: [uint32x4_t; 4],
+        x: u32,
+    ) -> [uint32x4_t; 4] {
+        let ([a, b, c, d], [e, f, g, h]) = (sum, words);
+        [(a, e), (b, f), (c, g), (d, h)].map(|(sum, words)| unsafe {
+            let (words, x) = (vreinterpretq_s16_u32(words), vreinterpretq_s16_u32(vdupq_n_u32(x)));
+            let first = vmull_s16(vget_low_s16(words), vget_low_s16(x));
+            let second = vmull_high_s16(words, x);
+            vaddq_u32(sum, vreinterpretq_u32_s32(vpaddq_s32(first, second)))
+        })
+    }
+
+    #[inline(always)]
+    unsafe fn from_int32(words: [uint32x4_t; 4]) -> Self {
+        Self(words.map(|words| unsafe { vcvtq_f32_s32(vreinterpretq_s32_u32(words)) }))
     }
 
     // The prefetch intrinsic of aarch64 is not stable; the instruction is, and touches nothing.

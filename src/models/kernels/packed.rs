@@ -4,17 +4,27 @@
 //! split over panels: every output is computed by one thread in one order, so the number of threads
 //! does not show in the result.
 //!
+//! bf16 and 8-bit weights stand in pairs of two inputs, `[outputs / 32][inputs / 2][32][2]`, as the
+//! instructions that multiply pairs want them.
+//!
 //! 8-bit weights have one scale per output row (largest magnitude / 127). A scale per block would be
 //! a little more exact (a row's largest of 64 weights is smaller than its largest of 2048), but it
 //! would end the sum every block and read 6 % more; per row, the scale is one product at the end.
 
 use super::Kernel;
+use super::inputs::{InputBuffer, Inputs};
 use super::panel::{PANEL_ROWS, Panel, Sums, panel_sums};
-use super::storage::AlignedBytes;
+use super::storage::{ActivationNumber, AlignedBytes};
 use crate::models::error::ModelError;
 use crate::models::linear::Precision;
 use half::{bf16, f16};
 use rayon::prelude::*;
+use std::cell::RefCell;
+
+thread_local! {
+    /// Prepared inputs; kept between products, so that a step allocates nothing for them.
+    static INPUTS: RefCell<InputBuffer> = RefCell::default();
+}
 
 /// Outputs of a panel.
 pub(crate) const PANEL: usize = 32;
@@ -38,23 +48,26 @@ pub(crate) enum Source<'a> {
 pub(crate) struct PackedMatrix {
     storage: AlignedBytes,
     precision: Precision,
+    activations: ActivationNumber,
     /// One per output for 8-bit weights, else empty.
     scales: Vec<f32>,
     inputs: usize,
     outputs: usize,
 }
 
-/// Bytes of one weight.
-pub(crate) fn weight_size(precision: Precision) -> usize {
+/// Bytes of a panel.
+fn panel_bytes(precision: Precision, inputs: usize) -> usize {
+    let pairs = inputs.div_ceil(2) * 2;
     match precision {
-        Precision::F32 => 4,
-        Precision::Bf16 => 2,
-        Precision::Int8 => 1,
+        Precision::F32 => inputs * PANEL * 4,
+        Precision::Bf16 => pairs * PANEL * 2,
+        Precision::Int8 => pairs * PANEL,
     }
 }
 
 impl PackedMatrix {
-    /// Packs a row-major matrix.
+    /// Packs a row-major matrix. Inputs of bf16 weights are multiplied as `activations`: rounded to
+    /// bf16 as well, or as they are.
     ///
     /// # Errors
     /// A source of another length, or no memory.
@@ -63,6 +76,7 @@ impl PackedMatrix {
         outputs: usize,
         inputs: usize,
         precision: Precision,
+        activations: ActivationNumber,
     ) -> Result<Self, ModelError> {
         let length = match source {
             Source::F32(numbers) => numbers.len(),
@@ -72,15 +86,15 @@ impl PackedMatrix {
         if inputs.checked_mul(outputs) != Some(length) || length == 0 {
             return Err(ModelError::Internal("a weight does not have outputs × inputs numbers"));
         }
-        let panel_bytes = inputs * PANEL * weight_size(precision);
-        let mut storage = AlignedBytes::zeroed(panel_bytes * outputs.div_ceil(PANEL))?;
+        let bytes = panel_bytes(precision, inputs);
+        let mut storage = AlignedBytes::zeroed(bytes * outputs.div_ceil(PANEL))?;
         let panels = storage.bytes_mut();
         let scales = match source {
             Source::F32(rows) => pack_panels(rows, |w| w, inputs, precision, panels),
             Source::Bf16(rows) => pack_panels(rows, bf16::to_f32, inputs, precision, panels),
             Source::F16(rows) => pack_panels(rows, f16::to_f32, inputs, precision, panels),
         };
-        Ok(Self { storage, precision, scales, inputs, outputs })
+        Ok(Self { storage, precision, activations, scales, inputs, outputs })
     }
 
     /// Outputs and inputs.
@@ -111,13 +125,28 @@ impl PackedMatrix {
         {
             return Err(ModelError::Internal("a linear layer got a row of another width"));
         }
+        INPUTS.with_borrow_mut(|buffer| {
+            let (precision, activations) = (self.precision, self.activations);
+            let x = Inputs::prepare(kernel, x, self.inputs, precision, activations, buffer);
+            self.multiply_prepared(kernel, x, rows, bias, out);
+        });
+        Ok(())
+    }
+
+    fn multiply_prepared(
+        &self,
+        kernel: Kernel,
+        x: Inputs<'_>,
+        rows: usize,
+        bias: Option<&[f32]>,
+        out: &mut [f32],
+    ) {
         let panels = self.outputs.div_ceil(PANEL);
         let bytes = self.storage.bytes().len();
         let threads = rayon::current_num_threads();
         if threads == 1 || bytes * rows.div_ceil(PANEL_ROWS) < PARALLEL_BYTES {
             let mut pieces: Vec<&mut [f32]> = out.chunks_mut(self.outputs).collect();
-            self.multiply_panels(kernel, 0, x, bias, &mut pieces);
-            return Ok(());
+            return self.multiply_panels(kernel, 0, x, bias, &mut pieces);
         }
         // More pieces than threads: a thread that another program holds up leaves its share.
         let pieces = (threads * 4).min(bytes / PIECE_BYTES).clamp(1, panels);
@@ -132,7 +161,6 @@ impl PackedMatrix {
         work.into_par_iter().with_max_len(1).enumerate().for_each(|(index, mut piece)| {
             self.multiply_panels(kernel, index * width / PANEL, x, bias, &mut piece);
         });
-        Ok(())
     }
 
     /// Panels from `first` on, as many as the rows of `out` are wide.
@@ -140,7 +168,7 @@ impl PackedMatrix {
         &self,
         kernel: Kernel,
         first: usize,
-        x: &[f32],
+        x: Inputs<'_>,
         bias: Option<&[f32]>,
         out: &mut [&mut [f32]],
     ) {
@@ -151,9 +179,8 @@ impl PackedMatrix {
             let to = width.min(from + PANEL);
             let output = first * PANEL + from;
             let weights = self.panel(first + panel);
-            let groups = out.chunks_mut(PANEL_ROWS).zip(x.chunks(PANEL_ROWS * self.inputs));
-            for (rows, x) in groups {
-                panel_sums(kernel, weights, x, rows.len(), self.inputs, &mut sums);
+            for (group, rows) in out.chunks_mut(PANEL_ROWS).enumerate() {
+                panel_sums(kernel, weights, x, group * PANEL_ROWS, rows.len(), &mut sums);
                 for (row, sums) in rows.iter_mut().zip(&sums) {
                     let row = &mut row[from..to];
                     row.copy_from_slice(&sums[..to - from]);
@@ -169,7 +196,7 @@ impl PackedMatrix {
     }
 
     fn panel(&self, index: usize) -> Panel<'_> {
-        let bytes = self.inputs * PANEL * weight_size(self.precision);
+        let bytes = panel_bytes(self.precision, self.inputs);
         let bytes = &self.storage.bytes()[index * bytes..(index + 1) * bytes];
         match self.precision {
             Precision::F32 => Panel::F32(bytemuck::cast_slice(bytes)),
@@ -187,13 +214,15 @@ fn pack_panels<T: Copy + Sync>(
     precision: Precision,
     panels: &mut [u8],
 ) -> Vec<f32> {
-    let bytes = inputs * PANEL * weight_size(precision);
+    let bytes = panel_bytes(precision, inputs);
     let scales: Vec<Vec<f32>> = panels
         .par_chunks_mut(bytes)
         .zip(numbers.par_chunks(inputs * PANEL))
         .map(|(panel, rows)| {
             let rows: Vec<&[T]> = rows.chunks(inputs).collect();
-            let at = |output: usize, k: usize| rows.get(output).map_or(0.0, |row| to_f32(row[k]));
+            let at = |output: usize, k: usize| {
+                rows.get(output).and_then(|row| row.get(k)).map_or(0.0, |&w| to_f32(w))
+            };
             match precision {
                 Precision::F32 => {
                     let panel: &mut [f32] = bytemuck::cast_slice_mut(panel);
@@ -205,20 +234,20 @@ fn pack_panels<T: Copy + Sync>(
                 Precision::Bf16 => {
                     let panel: &mut [u32] = bytemuck::cast_slice_mut(panel);
                     let bits = |n, k| u32::from(bf16::from_f32(at(n, k)).to_bits());
-                    for (k, step) in panel.chunks_mut(PANEL / 2).enumerate() {
+                    for (pair, step) in panel.chunks_mut(PANEL).enumerate() {
                         step.iter_mut()
                             .enumerate()
-                            .for_each(|(n, w)| *w = bits(n, k) | bits(n + PANEL / 2, k) << 16);
+                            .for_each(|(n, w)| *w = bits(n, 2 * pair) << 16 | bits(n, 2 * pair + 1));
                     }
                     Vec::new()
                 }
                 Precision::Int8 => {
                     let scales: Vec<f32> =
                         rows.iter().map(|row| row_scale(row.iter().map(|&w| to_f32(w)))).collect();
-                    let panel: &mut [i8] = bytemuck::cast_slice_mut(panel);
-                    for (k, step) in panel.chunks_mut(PANEL).enumerate() {
+                    let panel: &mut [[i8; 2]] = bytemuck::cast_slice_mut(panel);
+                    for (pair, step) in panel.chunks_mut(PANEL).enumerate() {
                         for (n, (w, &scale)) in step.iter_mut().zip(&scales).enumerate() {
-                            *w = quantize(at(n, k), scale);
+                            *w = [2 * pair, 2 * pair + 1].map(|k| quantize(at(n, k), scale));
                         }
                     }
                     scales

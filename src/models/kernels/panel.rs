@@ -2,10 +2,13 @@
 //!
 //! Each sum runs over k from 0 up in one accumulator, whatever the number of rows and whatever else
 //! is computed beside it. Weights pass through once for all rows: where the sums of all rows do not
-//! fit the registers, blocks of [`BLOCK`] steps stay in the first-level cache between the passes.
+//! fit the registers, blocks of 4 KiB stay in the first-level cache between the passes.
 
+use super::ahead::{Distances, LINE_BYTES};
+use super::inputs::{Inputs, SCALE_BLOCK};
 use super::lanes::{LANES, Lanes};
 use super::packed::PANEL;
+use super::step::{Bf16, F32, Int8, RoundedBf16, Weight};
 use super::{Kernel, Task};
 
 /// Most rows of one call.
@@ -14,53 +17,54 @@ pub const PANEL_ROWS: usize = 8;
 /// Sums of one panel.
 pub(super) type Sums = [[f32; PANEL]; PANEL_ROWS];
 
-/// Steps over k that stay in the first-level cache between passes: 4 KiB of f32.
-const BLOCK: usize = 32;
-
-/// How far ahead of its use a weight is asked for, in bytes: first in the second-level cache, which
-/// waits for many more lines at once than the first level does, then in the first.
-pub(super) const FAR_AHEAD: usize = 10 << 10;
-pub(super) const AHEAD: usize = 4 << 10;
+/// Products of vectors for a cache line of weights from which on the arithmetic takes as long as memory.
+const HEAVY: usize = 6;
 
 /// One panel of packed weights, in storage order.
 #[derive(Clone, Copy)]
 pub(super) enum Panel<'a> {
     /// `[k][32]`.
     F32(&'a [f32]),
-    /// `[k][16]` words: output i in the low half, output i + 16 in the high half.
+    /// `[k / 2][32]` words: input k in the high half, input k + 1 in the low half, which is the order in
+    /// which the instruction for pairs adds them.
     Bf16(&'a [u32]),
-    /// `[k][32]`, unscaled.
-    Int8(&'a [i8]),
+    /// `[k / 2][32]` pairs of the inputs k and k + 1, unscaled.
+    Int8(&'a [[i8; 2]]),
 }
 
-/// Writes the sums of `rows` rows of `x` `[rows, inputs]` to the first rows of `sums`.
+/// Writes the sums of `rows` rows of `x`, from row `first` on, to the first rows of `sums`.
 pub(super) fn panel_sums(
     kernel: Kernel,
     panel: Panel<'_>,
-    x: &[f32],
+    x: Inputs<'_>,
+    first: usize,
     rows: usize,
-    inputs: usize,
     sums: &mut Sums,
 ) {
     assert!((1..=PANEL_ROWS).contains(&rows), "1 to 8 rows a call");
-    assert!(x.len() >= rows * inputs, "one input per row and weight");
-    let steps = match panel {
-        Panel::F32(weights) => weights.len() / PANEL,
-        Panel::Bf16(words) => words.len() / LANES,
-        Panel::Int8(weights) => weights.len() / PANEL,
+    let x = x.rows_from(first);
+    let (steps, needed) = match (panel, x) {
+        (Panel::F32(weights), Inputs::F32 { stride, .. }) => (weights.len() / PANEL, stride),
+        (Panel::Bf16(words), Inputs::F32 { stride, .. }) => (words.len() / PANEL, stride / 2),
+        (Panel::Bf16(words), Inputs::Bf16 { stride, .. }) if kernel.multiplies_bf16_pairs() => {
+            (words.len() / PANEL, stride)
+        }
+        (Panel::Int8(pairs), Inputs::Int16 { stride, .. }) => (pairs.len() / PANEL, stride),
+        _ => panic!("inputs were not prepared for these weights"),
     };
-    assert!(steps >= inputs, "a panel is as long as the input");
+    assert!(steps == needed, "a panel is as long as the input");
+    assert!(x.has_rows(rows), "one input per row and weight");
     for row in sums.iter_mut().take(rows) {
         row.fill(0.0);
     }
-    kernel.run(PanelSums { panel, x, rows, inputs, sums });
+    kernel.run(PanelSums { panel, x, rows, steps, sums });
 }
 
 struct PanelSums<'a> {
     panel: Panel<'a>,
-    x: &'a [f32],
+    x: Inputs<'a>,
     rows: usize,
-    inputs: usize,
+    steps: usize,
     sums: &'a mut Sums,
 }
 
@@ -69,38 +73,88 @@ impl Task for PanelSums<'_> {
 
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
-        // SAFETY: `panel_sums` has compared the lengths of panel, x and sums with rows and inputs.
+        let Self { panel, x, rows, steps, sums } = self;
+        let stream = Stream { rows, steps, sums: sums.as_mut_ptr().cast() };
+        // SAFETY: `panel_sums` has compared the lengths of panel and x with rows and steps; `sums`
+        // has room for eight rows.
         unsafe {
-            match self.panel {
-                Panel::F32(panel) => self.stream::<L, F32>(panel.as_ptr()),
-                Panel::Bf16(panel) => self.stream::<L, Bf16>(panel.as_ptr()),
-                Panel::Int8(panel) => self.stream::<L, Int8>(panel.as_ptr()),
+            match (panel, x) {
+                (Panel::F32(panel), Inputs::F32 { numbers, stride }) => {
+                    stream.run::<L, F32>(panel.as_ptr(), numbers.as_ptr(), stride, &[], 0);
+                }
+                (Panel::Bf16(panel), Inputs::F32 { numbers, stride }) => {
+                    let x = numbers.as_ptr().cast();
+                    stream.run::<L, Bf16>(panel.as_ptr(), x, stride / 2, &[], 0);
+                }
+                (Panel::Bf16(panel), Inputs::Bf16 { pairs, stride }) if L::DOTS => {
+                    stream.run::<L, RoundedBf16>(panel.as_ptr(), pairs.as_ptr(), stride, &[], 0);
+                }
+                (Panel::Int8(panel), Inputs::Int16 { pairs, stride, scales, blocks }) => {
+                    let x = pairs.as_ptr();
+                    stream.run::<L, Int8>(panel.as_ptr(), x, stride, scales, blocks);
+                }
+                _ => unreachable!("`panel_sums` has looked at them"),
             }
         }
     }
 }
 
-impl PanelSums<'_> {
+/// All steps of a panel for all rows.
+struct Stream {
+    rows: usize,
+    steps: usize,
+    /// `[rows][32]`.
+    sums: *mut f32,
+}
+
+impl Stream {
     /// All rows in one pass over the panel if their sums fit the registers, else block by block.
+    /// `scales` are those of the inputs, `[rows][blocks]`, of weights that are [`Weight::SCALED`].
+    ///
+    /// # Safety
+    /// The machine has the instruction set of `L`; `panel` has [`Stream::steps`] steps, `x` and `scales`
+    /// have as many rows as `sums`.
     #[inline(always)]
-    unsafe fn stream<L: Lanes, W: Weight>(self, panel: *const W::Item) {
-        let Self { x, rows, inputs, sums, .. } = self;
-        // SAFETY: rows, steps and lengths as in `run`; the groups below cover `rows` exactly.
+    unsafe fn run<L: Lanes, W: Weight>(
+        self,
+        panel: *const W::Item,
+        x: *const W::Input,
+        stride: usize,
+        scales: &[f32],
+        blocks: usize,
+    ) {
+        let Self { rows, steps, sums } = self;
+        let wide = L::WIDE_ROWS >= PANEL_ROWS || rows <= L::WIDE_ROWS;
+        let length = if W::SCALED || !wide { W::BLOCK } else { steps };
+        let heavy = !wide || rows * W::products::<L>() >= HEAVY;
+        let distances = Distances::of_this_machine(heavy);
+        let groups = rows.div_ceil(L::NARROW_ROWS);
+        let group = if wide { rows } else { rows.div_ceil(groups) };
+        // SAFETY: rows, steps and lengths as in `panel_sums`; the groups cover `rows` exactly.
         unsafe {
-            if L::WIDE_ROWS >= PANEL_ROWS || rows <= L::WIDE_ROWS {
-                let job = Block::<W> { panel, from: 0, to: inputs, x: x.as_ptr(), stride: inputs };
-                return job.rows::<L, true, true>(rows, sums.as_mut_ptr());
-            }
-            let groups = rows.div_ceil(L::NARROW_ROWS);
-            let group = rows.div_ceil(groups);
-            for from in (0..inputs).step_by(BLOCK) {
-                let to = inputs.min(from + BLOCK);
+            for (index, from) in (0..steps).step_by(length.max(1)).enumerate() {
+                let to = steps.min(from + length);
                 for first in (0..rows).step_by(group) {
-                    let x = x.as_ptr().add(first * inputs);
-                    let job = Block::<W> { panel, from, to, x, stride: inputs };
-                    let (rows, sums) = (group.min(rows - first), sums.as_mut_ptr().add(first));
-                    job.rows::<L, true, false>(rows, sums);
-                    job.rows::<L, false, true>(rows, sums);
+                    let scales =
+                        if W::SCALED { scales.as_ptr().add(first * blocks + index) } else { sums };
+                    let job = Block::<W> {
+                        panel,
+                        from,
+                        to,
+                        x: x.add(first * stride),
+                        stride,
+                        scales,
+                        blocks,
+                        distances,
+                    };
+                    let sums = sums.add(first * PANEL);
+                    let rows = group.min(rows - first);
+                    if wide {
+                        job.rows::<L, true, true>(rows, sums);
+                    } else {
+                        job.rows::<L, true, false>(rows, sums);
+                        job.rows::<L, false, true>(rows, sums);
+                    }
                 }
             }
         }
@@ -112,8 +166,12 @@ struct Block<W: Weight> {
     panel: *const W::Item,
     from: usize,
     to: usize,
-    x: *const f32,
+    x: *const W::Input,
     stride: usize,
+    /// The scale of the first row's inputs in this block, and those of the others `blocks` apart.
+    scales: *const f32,
+    blocks: usize,
+    distances: Distances,
 }
 
 impl<W: Weight> Block<W> {
@@ -121,12 +179,11 @@ impl<W: Weight> Block<W> {
     unsafe fn rows<L: Lanes, const LOW: bool, const HIGH: bool>(
         &self,
         rows: usize,
-        sums: *mut [f32; PANEL],
+        sums: *mut f32,
     ) {
-        // SAFETY: passed on from the caller. Counts beyond the limits are not instantiated, so that
-        // no code is made for sums that would not fit the registers.
+        let most = if LOW && HIGH { L::WIDE_ROWS } else { L::NARROW_ROWS };
+        // SAFETY: passed on. Numbers of rows that never come are left out by the compiler.
         unsafe {
-            let most = if LOW && HIGH { L::WIDE_ROWS } else { L::NARROW_ROWS };
             match rows {
                 1 => self.add::<L, 1, LOW, HIGH>(sums),
                 2 if most >= 2 => self.add::<L, 2, LOW, HIGH>(sums),
@@ -145,119 +202,47 @@ impl<W: Weight> Block<W> {
     #[inline(always)]
     unsafe fn add<L: Lanes, const R: usize, const LOW: bool, const HIGH: bool>(
         &self,
-        sums: *mut [f32; PANEL],
+        sums: *mut f32,
     ) {
         // SAFETY: `sums` has R rows of 32, the panel `to` steps of `W::STRIDE` items, and x R rows
-        // of `stride >= to` numbers. Prefetches may point anywhere.
+        // of `stride >= to` inputs. Prefetches may point anywhere.
         unsafe {
-            let sums = sums.cast::<f32>();
-            let mut low = [L::splat(0.0); R];
-            let mut high = [L::splat(0.0); R];
+            let mut low = [W::start::<L>(sums); R];
+            let mut high = [W::start::<L>(sums.add(LANES)); R];
             for (row, (low, high)) in low.iter_mut().zip(&mut high).enumerate() {
-                if LOW {
-                    *low = L::load(sums.add(row * PANEL));
-                }
-                if HIGH {
-                    *high = L::load(sums.add(row * PANEL + LANES));
-                }
+                *low = W::start::<L>(sums.add(row * PANEL));
+                *high = W::start::<L>(sums.add(row * PANEL + LANES));
             }
+            let Distances { near, far } = self.distances;
             for k in self.from..self.to {
                 let weights = self.panel.add(k * W::STRIDE);
                 if LOW {
-                    let weights = weights.cast::<u8>();
-                    L::prefetch_far(weights.wrapping_add(FAR_AHEAD));
-                    L::prefetch(weights.wrapping_add(AHEAD));
-                    if W::STRIDE * size_of::<W::Item>() > 64 {
-                        L::prefetch_far(weights.wrapping_add(FAR_AHEAD + 64));
-                        L::prefetch(weights.wrapping_add(AHEAD + 64));
+                    let lines = (W::STRIDE * size_of::<W::Item>()).div_ceil(LINE_BYTES);
+                    for line in 0..lines {
+                        let line = weights.cast::<u8>().wrapping_add(line * LINE_BYTES);
+                        L::prefetch_far(line.wrapping_add(far));
+                        L::prefetch(line.wrapping_add(near));
                     }
                 }
                 let x = self.x.add(k);
-                let (first, second) = (
-                    if LOW { W::low::<L>(weights) } else { L::splat(0.0) },
-                    if HIGH { W::high::<L>(weights) } else { L::splat(0.0) },
-                );
-                for (row, (low, high)) in low.iter_mut().zip(&mut high).enumerate() {
-                    let x = L::splat(*x.add(row * self.stride));
-                    if LOW {
-                        *low = x.mul_add(first, *low);
-                    }
-                    if HIGH {
-                        *high = x.mul_add(second, *high);
-                    }
+                if LOW {
+                    W::step::<L, R>(weights, x, self.stride, &mut low);
+                }
+                if HIGH {
+                    W::step::<L, R>(weights.add(W::HALF), x, self.stride, &mut high);
                 }
             }
             for (row, (low, high)) in low.into_iter().zip(high).enumerate() {
+                let scale = if W::SCALED { *self.scales.add(row * self.blocks) } else { 1.0 };
                 if LOW {
-                    low.store(sums.add(row * PANEL));
+                    W::finish::<L>(low, scale, sums.add(row * PANEL));
                 }
                 if HIGH {
-                    high.store(sums.add(row * PANEL + LANES));
+                    W::finish::<L>(high, scale, sums.add(row * PANEL + LANES));
                 }
             }
         }
     }
 }
 
-/// How 32 weights of one step are stored.
-trait Weight {
-    type Item;
-    /// Items of a step.
-    const STRIDE: usize;
-    /// Outputs 0 to 15 of the step at `from`.
-    unsafe fn low<L: Lanes>(from: *const Self::Item) -> L;
-    /// Outputs 16 to 31 of the step at `from`.
-    unsafe fn high<L: Lanes>(from: *const Self::Item) -> L;
-}
-
-struct F32;
-struct Bf16;
-struct Int8;
-
-// SAFETY of the bodies: `from` points at a whole step, `STRIDE` items.
-impl Weight for F32 {
-    type Item = f32;
-    const STRIDE: usize = PANEL;
-
-    #[inline(always)]
-    unsafe fn low<L: Lanes>(from: *const f32) -> L {
-        unsafe { L::load(from) }
-    }
-
-    #[inline(always)]
-    unsafe fn high<L: Lanes>(from: *const f32) -> L {
-        unsafe { L::load(from.add(LANES)) }
-    }
-}
-
-// SAFETY of the bodies: as above.
-impl Weight for Bf16 {
-    type Item = u32;
-    const STRIDE: usize = LANES;
-
-    #[inline(always)]
-    unsafe fn low<L: Lanes>(from: *const u32) -> L {
-        unsafe { L::load_low_bf16(from) }
-    }
-
-    #[inline(always)]
-    unsafe fn high<L: Lanes>(from: *const u32) -> L {
-        unsafe { L::load_high_bf16(from) }
-    }
-}
-
-// SAFETY of the bodies: as above.
-impl Weight for Int8 {
-    type Item = i8;
-    const STRIDE: usize = PANEL;
-
-    #[inline(always)]
-    unsafe fn low<L: Lanes>(from: *const i8) -> L {
-        unsafe { L::load_int8(from) }
-    }
-
-    #[inline(always)]
-    unsafe fn high<L: Lanes>(from: *const i8) -> L {
-        unsafe { L::load_int8(from.add(LANES)) }
-    }
-}
+const _: () = assert!(Int8::BLOCK * 2 == SCALE_BLOCK, "sums of integers end where a scale ends");

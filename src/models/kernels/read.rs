@@ -1,7 +1,7 @@
 //! Reading memory as fast as it goes: the roof that decoding is measured against.
 
+use super::ahead::Distances;
 use super::lanes::{LANES, Lanes};
-use super::panel::{AHEAD, FAR_AHEAD};
 use super::storage::AlignedBytes;
 use super::{Kernel, Task};
 use crate::models::error::ModelError;
@@ -63,6 +63,7 @@ impl Task for ReadAll<'_> {
     unsafe fn run<L: Lanes>(self) -> f32 {
         // As many lines a turn as the kernels take: bursts of requests wait for one another.
         const STREAMS: usize = 2;
+        let Distances { near, far } = Distances::of_this_machine(false);
         let (chunks, _) = self.numbers.as_chunks::<{ LANES * STREAMS }>();
         // SAFETY: loads are within arrays of STREAMS times 16; prefetches may point anywhere.
         unsafe {
@@ -71,10 +72,10 @@ impl Task for ReadAll<'_> {
                 for (stream, sum) in sums.iter_mut().enumerate() {
                     let at = chunk.as_ptr().add(stream * LANES);
                     if self.prefetch == Prefetch::FarAndNear {
-                        L::prefetch_far(at.cast::<u8>().wrapping_add(FAR_AHEAD));
+                        L::prefetch_far(at.cast::<u8>().wrapping_add(far));
                     }
                     if self.prefetch != Prefetch::Hardware {
-                        L::prefetch(at.cast::<u8>().wrapping_add(AHEAD));
+                        L::prefetch(at.cast::<u8>().wrapping_add(near));
                     }
                     *sum = sum.add(L::load(at));
                 }

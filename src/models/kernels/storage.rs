@@ -121,9 +121,10 @@ impl AlignedBytes {
     }
 }
 
-/// How keys and values are stored.
+/// How activations are stored where they are read again: keys and values in a cache, and the inputs of
+/// products with bf16 weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum CacheNumber {
+pub enum ActivationNumber {
     /// 32-bit floats: what was computed.
     #[default]
     F32,
@@ -131,7 +132,7 @@ pub enum CacheNumber {
     Bf16,
 }
 
-impl CacheNumber {
+impl ActivationNumber {
     /// Bytes of a number.
     pub fn bytes(self) -> usize {
         match self {
@@ -171,7 +172,8 @@ impl Numbers<'_> {
 
 /// The bits of the nearest bf16, ties to even; NaN stays NaN. Without branches, so that it is
 /// compiled to vectors.
-fn bf16_bits(number: f32) -> u16 {
+#[inline(always)]
+pub(super) fn bf16_bits(number: f32) -> u16 {
     let bits = number.to_bits();
     let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
     let quiet = bits >> 16 | 0x40;
@@ -182,7 +184,7 @@ fn bf16_bits(number: f32) -> u16 {
 #[derive(Debug)]
 pub(crate) struct CacheMemory {
     bytes: AlignedBytes,
-    number: CacheNumber,
+    number: ActivationNumber,
 }
 
 impl CacheMemory {
@@ -190,7 +192,7 @@ impl CacheMemory {
     ///
     /// # Errors
     /// The system gives no more memory.
-    pub(crate) fn zeroed(count: usize, number: CacheNumber) -> Result<Self, ModelError> {
+    pub(crate) fn zeroed(count: usize, number: ActivationNumber) -> Result<Self, ModelError> {
         let bytes = AlignedBytes::apart(count.saturating_mul(number.bytes()))?;
         Ok(Self { bytes, number })
     }
@@ -206,8 +208,8 @@ impl CacheMemory {
         let range = start.checked_mul(size)?..start.checked_add(count)?.checked_mul(size)?;
         let bytes = self.bytes.bytes().get(range)?;
         Some(match self.number {
-            CacheNumber::F32 => Numbers::F32(bytemuck::cast_slice(bytes)),
-            CacheNumber::Bf16 => Numbers::Bf16(bytemuck::cast_slice(bytes)),
+            ActivationNumber::F32 => Numbers::F32(bytemuck::cast_slice(bytes)),
+            ActivationNumber::Bf16 => Numbers::Bf16(bytemuck::cast_slice(bytes)),
         })
     }
 
@@ -216,11 +218,11 @@ impl CacheMemory {
         let end = start.checked_add(numbers.len())?;
         let bytes = self.bytes.bytes_mut();
         match self.number {
-            CacheNumber::F32 => {
+            ActivationNumber::F32 => {
                 let all: &mut [f32] = bytemuck::cast_slice_mut(bytes);
                 all.get_mut(start..end)?.copy_from_slice(numbers);
             }
-            CacheNumber::Bf16 => {
+            ActivationNumber::Bf16 => {
                 let all: &mut [u16] = bytemuck::cast_slice_mut(bytes);
                 let place = all.get_mut(start..end)?.iter_mut();
                 place.zip(numbers).for_each(|(bits, &number)| *bits = bf16_bits(number));
@@ -267,7 +269,7 @@ mod tests {
         let mut numbers = vec![0.0, -0.0, 1.0, f32::INFINITY, -f32::MAX, f32::MIN_POSITIVE, 1e-40];
         numbers.extend((0..2000u32).map(|i| f32::from_bits(i.wrapping_mul(2_147_001_325))));
         numbers.push(f32::from_bits(0x7f80_0001));
-        let mut memory = CacheMemory::zeroed(numbers.len() + 3, CacheNumber::Bf16).unwrap();
+        let mut memory = CacheMemory::zeroed(numbers.len() + 3, ActivationNumber::Bf16).unwrap();
         memory.write(3, &numbers).unwrap();
         let stored = memory.get(3, numbers.len()).unwrap().to_f32();
         for (&number, stored) in numbers.iter().zip(stored) {

@@ -2,10 +2,12 @@
 
 use super::lanes::{LANES, Lanes};
 use std::arch::x86_64::*;
+use std::mem::transmute;
 
-/// One 512-bit register (AVX-512F).
+/// One 512-bit register (AVX-512F and BW). With `DOTS` the machine multiplies pairs of bf16 and of
+/// i16 as well (AVX512-BF16 and VNNI).
 #[derive(Clone, Copy)]
-pub(super) struct Avx512(__m512);
+pub(super) struct Avx512<const DOTS: bool>(__m512);
 
 /// Two 256-bit registers (AVX2 and FMA): lanes 0 to 7, 8 to 15.
 #[derive(Clone, Copy)]
@@ -25,9 +27,11 @@ unsafe fn sum_of_eight(eight: __m256) -> f32 {
 
 // SAFETY of the bodies: the instruction set was found before (see `Lanes`); loads and stores are the
 // unaligned ones on pointers that the caller promises.
-impl Lanes for Avx512 {
+impl<const DOTS: bool> Lanes for Avx512<DOTS> {
     const WIDE_ROWS: usize = 8;
     const NARROW_ROWS: usize = 8;
+    const DOTS: bool = DOTS;
+    type Words = __m512i;
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
@@ -45,23 +49,6 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn load_low_bf16(from: *const u32) -> Self {
-        unsafe {
-            let words = _mm512_loadu_si512(from.cast());
-            Self(_mm512_castsi512_ps(_mm512_slli_epi32::<16>(words)))
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn load_high_bf16(from: *const u32) -> Self {
-        unsafe {
-            let words = _mm512_loadu_si512(from.cast());
-            let mask = _mm512_set1_epi32(0xffff_0000_u32.cast_signed());
-            Self(_mm512_castsi512_ps(_mm512_and_si512(words, mask)))
-        }
-    }
-
-    #[inline(always)]
     unsafe fn load_bf16(from: *const u16) -> Self {
         unsafe {
             let words = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
@@ -70,8 +57,59 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn load_int8(from: *const i8) -> Self {
-        unsafe { Self(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(from.cast())))) }
+    unsafe fn load_words(from: *const u32) -> __m512i {
+        unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn low_bf16(words: __m512i) -> Self {
+        unsafe { Self(_mm512_castsi512_ps(_mm512_slli_epi32::<16>(words))) }
+    }
+
+    #[inline(always)]
+    unsafe fn high_bf16(words: __m512i) -> Self {
+        unsafe {
+            let mask = _mm512_set1_epi32(0xffff_0000_u32.cast_signed());
+            Self(_mm512_castsi512_ps(_mm512_and_si512(words, mask)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn dot_bf16(self, words: __m512i, x: u32) -> Self {
+        assert!(DOTS);
+        unsafe {
+            // SAFETY: all of them are 512 bits.
+            let words = transmute::<__m512i, __m512bh>(words);
+            let x = transmute::<__m512i, __m512bh>(_mm512_set1_epi32(x.cast_signed()));
+            Self(_mm512_dpbf16_ps(self.0, words, x))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn zero_words() -> __m512i {
+        unsafe { _mm512_setzero_si512() }
+    }
+
+    #[inline(always)]
+    unsafe fn load_int8_pairs(from: *const [i8; 2]) -> __m512i {
+        unsafe { _mm512_cvtepi8_epi16(_mm256_loadu_si256(from.cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn dot_int16(sum: __m512i, words: __m512i, x: u32) -> __m512i {
+        unsafe {
+            let x = _mm512_set1_epi32(x.cast_signed());
+            if DOTS {
+                _mm512_dpwssd_epi32(sum, words, x)
+            } else {
+                _mm512_add_epi32(sum, _mm512_madd_epi16(words, x))
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn from_int32(words: __m512i) -> Self {
+        unsafe { Self(_mm512_cvtepi32_ps(words)) }
     }
 
     #[inline(always)]
@@ -179,6 +217,7 @@ impl Lanes for Avx512 {
 impl Lanes for Avx2 {
     const WIDE_ROWS: usize = 2;
     const NARROW_ROWS: usize = 5;
+    type Words = (__m256i, __m256i);
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
@@ -199,31 +238,6 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn load_low_bf16(from: *const u32) -> Self {
-        unsafe {
-            let first = _mm256_loadu_si256(from.cast());
-            let second = _mm256_loadu_si256(from.add(8).cast());
-            Self(
-                _mm256_castsi256_ps(_mm256_slli_epi32::<16>(first)),
-                _mm256_castsi256_ps(_mm256_slli_epi32::<16>(second)),
-            )
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn load_high_bf16(from: *const u32) -> Self {
-        unsafe {
-            let mask = _mm256_set1_epi32(0xffff_0000_u32.cast_signed());
-            let first = _mm256_loadu_si256(from.cast());
-            let second = _mm256_loadu_si256(from.add(8).cast());
-            Self(
-                _mm256_castsi256_ps(_mm256_and_si256(first, mask)),
-                _mm256_castsi256_ps(_mm256_and_si256(second, mask)),
-            )
-        }
-    }
-
-    #[inline(always)]
     unsafe fn load_bf16(from: *const u16) -> Self {
         unsafe {
             let first = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast()));
@@ -236,15 +250,64 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn load_int8(from: *const i8) -> Self {
+    unsafe fn load_words(from: *const u32) -> (__m256i, __m256i) {
+        unsafe { (_mm256_loadu_si256(from.cast()), _mm256_loadu_si256(from.add(8).cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn low_bf16(words: (__m256i, __m256i)) -> Self {
         unsafe {
-            let first = _mm_loadl_epi64(from.cast());
-            let second = _mm_loadl_epi64(from.add(8).cast());
             Self(
-                _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(first)),
-                _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(second)),
+                _mm256_castsi256_ps(_mm256_slli_epi32::<16>(words.0)),
+                _mm256_castsi256_ps(_mm256_slli_epi32::<16>(words.1)),
             )
         }
+    }
+
+    #[inline(always)]
+    unsafe fn high_bf16(words: (__m256i, __m256i)) -> Self {
+        unsafe {
+            let mask = _mm256_set1_epi32(0xffff_0000_u32.cast_signed());
+            Self(
+                _mm256_castsi256_ps(_mm256_and_si256(words.0, mask)),
+                _mm256_castsi256_ps(_mm256_and_si256(words.1, mask)),
+            )
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn zero_words() -> (__m256i, __m256i) {
+        unsafe { (_mm256_setzero_si256(), _mm256_setzero_si256()) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_int8_pairs(from: *const [i8; 2]) -> (__m256i, __m256i) {
+        unsafe {
+            (
+                _mm256_cvtepi8_epi16(_mm_loadu_si128(from.cast())),
+                _mm256_cvtepi8_epi16(_mm_loadu_si128(from.add(8).cast())),
+            )
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn dot_int16(
+        sum: (__m256i, __m256i),
+        words: (__m256i, __m256i),
+        x: u32,
+    ) -> (__m256i, __m256i) {
+        unsafe {
+            let x = _mm256_set1_epi32(x.cast_signed());
+            (
+                _mm256_add_epi32(sum.0, _mm256_madd_epi16(words.0, x)),
+                _mm256_add_epi32(sum.1, _mm256_madd_epi16(words.1, x)),
+            )
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn from_int32(words: (__m256i, __m256i)) -> Self {
+        unsafe { Self(_mm256_cvtepi32_ps(words.0), _mm256_cvtepi32_ps(words.1)) }
     }
 
     #[inline(always)]

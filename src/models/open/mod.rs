@@ -167,7 +167,7 @@ impl Parts {
             folder: decoder.folder.clone(),
             weights: Weights::new(decoder.into_var_builder(progress), precision)
                 .on(&device)
-                .with_caches(memory::cache_number(&identified, precision)),
+                .with_activations(memory::activation_number(&identified, precision)),
             grid: request.grid.or_else(|| identified.grid.map(|grid| (grid.rows, grid.columns))),
             tokenizer: tokenizer.info(),
             text_encoder,

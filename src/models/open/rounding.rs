@@ -2,9 +2,11 @@
 //! with the code that packs and multiplies while decoding.
 //!
 //! For inputs of equal variance the figure is near the relative Frobenius norm of what rounding
-//! changes, `|W' - W| / |W|`; the tests compare it with that, computed on its own.
+//! changes, `|W' - W| / |W|`, and where inputs are rounded as well, of theirs; the tests compare it
+//! with that, computed on its own.
 
-use crate::models::checkpoint::{Opened, TensorRole};
+use crate::models::checkpoint::memory::activation_number;
+use crate::models::checkpoint::{Identified, Opened, TensorRole};
 use crate::models::error::ModelError;
 use crate::models::linear::{Linear, Precision};
 use crate::sampling::noise::philox4x32_10;
@@ -50,7 +52,8 @@ pub(super) fn measure(decoder: &Opened) -> Result<Differences, ModelError> {
     let (mut squares, mut count) = (vec![0f64; Precision::VARIANTS.len()], 0u32);
     for &(name, inputs) in tensors.iter().step_by(every) {
         let weight = container.first_rows(name, (WEIGHTS / inputs).max(1))?;
-        for (sum, difference) in squares.iter_mut().zip(relative_differences(&weight)?) {
+        let differences = relative_differences(&weight, &decoder.identified)?;
+        for (sum, difference) in squares.iter_mut().zip(differences) {
             *sum += difference.powi(2);
         }
         count += 1;
@@ -61,13 +64,14 @@ pub(super) fn measure(decoder: &Opened) -> Result<Differences, ModelError> {
 }
 
 /// Root mean square of the difference of `W x` at each of [`Precision::VARIANTS`] and in f32 over that
-/// of `W x` in f32, for a weight `[outputs, inputs]` and random `x` in -1..1.
-fn relative_differences(weight: &Tensor) -> Result<Vec<f64>, ModelError> {
+/// of `W x` in f32, for a weight `[outputs, inputs]` of `decoder` and random `x` in -1..1.
+fn relative_differences(weight: &Tensor, decoder: &Identified) -> Result<Vec<f64>, ModelError> {
     let inputs = weight.dims2()?.1;
     let x = random(INPUTS * inputs);
     let x = Tensor::from_vec(x, (INPUTS, inputs), &Device::Cpu)?;
     let product = |precision| -> Result<Vec<f32>, ModelError> {
-        Ok(Linear::new(weight, None, precision)?.forward(&x)?.flatten_all()?.to_vec1()?)
+        let layer = Linear::new(weight, None, precision, activation_number(decoder, precision))?;
+        Ok(layer.forward(&x)?.flatten_all()?.to_vec1()?)
     };
     let exact = product(Precision::F32)?;
     let square = |numbers: &mut dyn Iterator<Item = f64>| numbers.map(|x| x * x).sum::<f64>();

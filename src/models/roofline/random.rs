@@ -2,7 +2,7 @@
 
 use crate::models::error::ModelError;
 use crate::models::kernels::Kernel;
-use crate::models::kv_cache::{CacheNumber, KvCache};
+use crate::models::kv_cache::{ActivationNumber, KvCache};
 use crate::models::linear::Precision;
 use crate::models::random_decoder::{ALITOK_B, Products, RandomDecoder, SIMPLEAR_HALF_B};
 use crate::models::roofline::report::{Measurement, Report};
@@ -73,11 +73,11 @@ pub(super) fn measure_alitok(
     options: &BenchOptions,
     report: &mut Report,
 ) -> Result<(), ModelError> {
-    // Published in f32: beside rounded weights keys and values are bf16.
+    // Published in f32: beside rounded weights activations are bf16.
     let decoder = |products| {
         let exact = matches!(products, Products::Candle | Products::Packed(Precision::F32));
-        let caches = if exact { CacheNumber::F32 } else { CacheNumber::Bf16 };
-        RandomDecoder::new(options.size(ALITOK_B), 257, products, caches)
+        let activations = if exact { ActivationNumber::F32 } else { ActivationNumber::Bf16 };
+        RandomDecoder::new(options.size(ALITOK_B), 257, products, activations)
     };
     let bf16 = decoder(Products::Packed(Precision::Bf16))?;
     let int8 = decoder(Products::Packed(Precision::Int8))?;
@@ -101,7 +101,7 @@ pub(super) fn measure_alitok(
         subjects.push(Subject::new(CFG, "int8", cfg(&int8, rows)?));
         subjects.push(Subject::new(CANDLE, "f32", cfg(&candle, rows)?));
     }
-    let other = Kernel::by_name("avx2").filter(|_| Kernel::current().name() == "avx512");
+    let other = Kernel::by_name("avx2").filter(|_| Kernel::current().name().starts_with("avx512"));
     if let Some(kernel) = other {
         for (decoder, precision) in [(&bf16, "bf16"), (&f32, "f32")] {
             let subject = Subject::new(OTHER_KERNEL, precision, cfg(decoder, 2)?);
@@ -190,9 +190,9 @@ pub(super) fn measure_lengths(
     report: &mut Report,
 ) -> Result<(), ModelError> {
     let products = Products::Packed(Precision::Bf16);
-    // Published in bf16, which are its own numbers: keys and values are f32.
+    // Published in bf16, which are its own numbers: activations are f32.
     let size = options.size(SIMPLEAR_HALF_B);
-    let decoder = RandomDecoder::new(size, 4097, products, CacheNumber::F32)?;
+    let decoder = RandomDecoder::new(size, 4097, products, ActivationNumber::F32)?;
     let mut roof = Roof::new(options.roof_bytes())?;
     let at = |name, position| {
         let steps = RandomSteps::new(&decoder, 2, position)?;

@@ -11,7 +11,7 @@ pub use options::{CodeRange, QueryKeyNorm, TransformerOptions};
 
 use crate::models::decoder::{DecoderInfo, Logits, MAX_ROWS, Prefix, Row, RowInput};
 use crate::models::error::ModelError;
-use crate::models::kv_cache::{BatchPlan, CacheNumber, KvCache};
+use crate::models::kv_cache::{BatchPlan, ActivationNumber, KvCache};
 use crate::models::linear::Linear;
 use crate::models::norm::Norm;
 use crate::models::rotary::{Pairing, RotaryTable};
@@ -26,7 +26,7 @@ pub struct Transformer {
     info: DecoderInfo,
     embedding: Embedding,
     blocks: Vec<Block>,
-    caches: CacheNumber,
+    activations: ActivationNumber,
     norm: Norm,
     head: Linear,
     rotary: RotaryTable,
@@ -75,7 +75,7 @@ impl Transformer {
             info,
             embedding,
             blocks,
-            caches: weights.caches(),
+            activations: weights.activations(),
             norm: model.pp("norm").rms_norm(options.hidden_size, options.norm_eps)?,
             head,
             rotary: RotaryTable::one_dimensional(
@@ -118,7 +118,7 @@ impl Transformer {
                  positions of the model. Shorten the prompt."
             )));
         }
-        let shape = self.options.attention.cache(self.options.layers, self.caches);
+        let shape = self.options.attention.cache(self.options.layers, self.activations);
         KvCache::new(shape, prefix, length, image_tokens)
     }
 

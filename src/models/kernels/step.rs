@@ -1,0 +1,211 @@
+//! One step of a product: how the weights of 16 outputs are stored, and what they add to the sums of
+//! some rows.
+
+use super::inputs::SCALE_BLOCK;
+use super::lanes::{LANES, Lanes};
+use super::packed::PANEL;
+
+/// How 32 weights, or 32 pairs of weights, of one step are stored and multiplied.
+pub(super) trait Weight {
+    /// One weight, or one pair.
+    type Item;
+    /// What a row contributes to a step.
+    type Input;
+    /// Sixteen outputs of a row while they are summed.
+    type Sum<L: Lanes>: Copy;
+    /// Items of a step.
+    const STRIDE: usize = PANEL;
+    /// Items of 16 outputs.
+    const HALF: usize = LANES;
+    /// Steps of a block that stays in the first-level cache between passes: 4 KiB.
+    const BLOCK: usize = 32;
+    /// Whether the inputs of each block have a scale.
+    const SCALED: bool = false;
+
+    /// Products of vectors that a row takes for a cache line of weights.
+    fn products<L: Lanes>() -> usize;
+
+    /// Sums that go on from those at `sums`.
+    ///
+    /// # Safety
+    /// Here and below: the machine has the instruction set of `L`, `sums` points at 16 numbers, `from`
+    /// at the weights of 16 outputs, `x` at the first of R rows that stand `stride` apart.
+    unsafe fn start<L: Lanes>(sums: *const f32) -> Self::Sum<L>;
+
+    /// Adds the products of one step to the sums of R rows.
+    unsafe fn step<L: Lanes, const R: usize>(
+        from: *const Self::Item,
+        x: *const Self::Input,
+        stride: usize,
+        sums: &mut [Self::Sum<L>; R],
+    );
+
+    /// Writes sums to `sums`.
+    unsafe fn finish<L: Lanes>(sum: Self::Sum<L>, scale: f32, sums: *mut f32);
+}
+
+/// f32 weights, f32 inputs.
+pub(super) struct F32;
+
+/// bf16 weights, two to a word, and f32 inputs.
+pub(super) struct Bf16;
+
+/// bf16 weights and bf16 inputs, two to a word.
+pub(super) struct RoundedBf16;
+
+/// Pairs of i8 weights, and i16 inputs, two to a word.
+pub(super) struct Int8;
+
+// SAFETY of the bodies: as the trait says.
+impl Weight for F32 {
+    type Item = f32;
+    type Input = f32;
+    type Sum<L: Lanes> = L;
+
+    #[inline(always)]
+    fn products<L: Lanes>() -> usize {
+        1
+    }
+
+    #[inline(always)]
+    unsafe fn start<L: Lanes>(sums: *const f32) -> L {
+        unsafe { L::load(sums) }
+    }
+
+    #[inline(always)]
+    unsafe fn step<L: Lanes, const R: usize>(
+        from: *const f32,
+        x: *const f32,
+        stride: usize,
+        sums: &mut [L; R],
+    ) {
+        unsafe {
+            let weights = L::load(from);
+            for (row, sum) in sums.iter_mut().enumerate() {
+                *sum = L::splat(*x.add(row * stride)).mul_add(weights, *sum);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn finish<L: Lanes>(sum: L, _: f32, sums: *mut f32) {
+        unsafe { sum.store(sums) }
+    }
+}
+
+// SAFETY of the bodies: as the trait says.
+impl Weight for Bf16 {
+    type Item = u32;
+    type Input = [f32; 2];
+    type Sum<L: Lanes> = L;
+
+    #[inline(always)]
+    fn products<L: Lanes>() -> usize {
+        2
+    }
+
+    #[inline(always)]
+    unsafe fn start<L: Lanes>(sums: *const f32) -> L {
+        unsafe { L::load(sums) }
+    }
+
+    #[inline(always)]
+    unsafe fn step<L: Lanes, const R: usize>(
+        from: *const u32,
+        x: *const [f32; 2],
+        stride: usize,
+        sums: &mut [L; R],
+    ) {
+        unsafe {
+            let words = L::load_words(from);
+            let (first, second) = (L::high_bf16(words), L::low_bf16(words));
+            for (row, sum) in sums.iter_mut().enumerate() {
+                let x = x.add(row * stride).cast::<f32>();
+                *sum = L::splat(*x).mul_add(first, *sum);
+                *sum = L::splat(*x.add(1)).mul_add(second, *sum);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn finish<L: Lanes>(sum: L, _: f32, sums: *mut f32) {
+        unsafe { sum.store(sums) }
+    }
+}
+
+// SAFETY of the bodies: as the trait says.
+impl Weight for RoundedBf16 {
+    type Item = u32;
+    type Input = u32;
+    type Sum<L: Lanes> = L;
+
+    #[inline(always)]
+    fn products<L: Lanes>() -> usize {
+        1
+    }
+
+    #[inline(always)]
+    unsafe fn start<L: Lanes>(sums: *const f32) -> L {
+        unsafe { L::load(sums) }
+    }
+
+    #[inline(always)]
+    unsafe fn step<L: Lanes, const R: usize>(
+        from: *const u32,
+        x: *const u32,
+        stride: usize,
+        sums: &mut [L; R],
+    ) {
+        unsafe {
+            let words = L::load_words(from);
+            for (row, sum) in sums.iter_mut().enumerate() {
+                *sum = sum.dot_bf16(words, *x.add(row * stride));
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn finish<L: Lanes>(sum: L, _: f32, sums: *mut f32) {
+        unsafe { sum.store(sums) }
+    }
+}
+
+/// A block's sum of integers is exact: at most 128 products below 2²², so within 2²⁹.
+// SAFETY of the bodies: as the trait says.
+impl Weight for Int8 {
+    type Item = [i8; 2];
+    type Input = u32;
+    type Sum<L: Lanes> = L::Words;
+    const BLOCK: usize = SCALE_BLOCK / 2;
+    const SCALED: bool = true;
+
+    #[inline(always)]
+    fn products<L: Lanes>() -> usize {
+        2
+    }
+
+    #[inline(always)]
+    unsafe fn start<L: Lanes>(_: *const f32) -> L::Words {
+        unsafe { L::zero_words() }
+    }
+
+    #[inline(always)]
+    unsafe fn step<L: Lanes, const R: usize>(
+        from: *const [i8; 2],
+        x: *const u32,
+        stride: usize,
+        sums: &mut [L::Words; R],
+    ) {
+        unsafe {
+            let words = L::load_int8_pairs(from);
+            for (row, sum) in sums.iter_mut().enumerate() {
+                *sum = L::dot_int16(*sum, words, *x.add(row * stride));
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn finish<L: Lanes>(sum: L::Words, scale: f32, sums: *mut f32) {
+        unsafe { L::from_int32(sum).mul_add(L::splat(scale), L::load(sums)).store(sums) }
+    }
+}
