@@ -15,7 +15,7 @@ use crate::models::decoder::{
     Condition, Decoder, DecoderInfo, Logits, Prefix, Prefixes, Row, RowInput,
 };
 use crate::models::error::ModelError;
-use crate::models::kv_cache::{BatchPlan, ActivationNumber, KvCache};
+use crate::models::kv_cache::{ActivationNumber, BatchPlan, KvCache};
 use crate::models::layers::{SwiGlu, requested_rows, split_packed, to_logits};
 use crate::models::layout::TokenLayout;
 use crate::models::linear::Linear;

@@ -12,7 +12,7 @@ use crate::models::error::ModelError;
 use crate::models::host::{matrix, with_numbers};
 use crate::models::kernels::Kernel;
 use crate::models::kernels::head::{HeadJob, attend_head};
-use crate::models::kv_cache::{BatchPlan, ActivationNumber, CacheShape, KvCache, PlannedRow};
+use crate::models::kv_cache::{ActivationNumber, BatchPlan, CacheShape, KvCache, PlannedRow};
 use candle_core::Tensor;
 use rayon::prelude::*;
 use std::cell::RefCell;

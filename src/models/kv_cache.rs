@@ -2,11 +2,13 @@
 //! stands where in which cache.
 //!
 //! Keys are stored after their norm and rotation, values raw: the perturbation of SoftCFG multiplies
-//! attention probabilities and never touches what is cached.
+//! attention probabilities and never touches what is cached. Values stand position after position;
+//! keys in blocks of [`KEY_BLOCK`] positions, channel after channel within a block.
 
 use crate::models::decoder::{Perturbation, Prefix, Row};
 use crate::models::device::DeviceCache;
 use crate::models::error::ModelError;
+use crate::models::kernels::head::KEY_BLOCK;
 use crate::models::kernels::storage::{CacheMemory, Numbers};
 
 pub use crate::models::kernels::storage::ActivationNumber;
@@ -27,8 +29,9 @@ pub struct CacheShape {
 /// The cache of one sequence.
 #[derive(Debug)]
 pub struct KvCache {
-    /// `[layers][keys, values][kv_heads][capacity][head_dim]`: of a layer, all that a head reads
-    /// stands in two runs.
+    /// `[layers][keys, values][kv_heads]` runs of [`KvCache::run_length`] numbers: of a layer, all that
+    /// a head reads stands in two runs. Keys are `[blocks][head_dim][KEY_BLOCK]`, values `[capacity]
+    /// [head_dim]`.
     numbers: CacheMemory,
     /// In place of the above, layer by layer, once a row on another device than the CPU was
     /// appended.
@@ -60,7 +63,8 @@ impl KvCache {
     ) -> Result<Self, ModelError> {
         let capacity = prefix_len.saturating_add(image_tokens);
         let sizes = [2, shape.layers, shape.kv_heads, shape.head_dim];
-        let count = sizes.into_iter().fold(capacity, usize::saturating_mul);
+        let rounded = capacity.checked_next_multiple_of(KEY_BLOCK).unwrap_or(usize::MAX);
+        let count = sizes.into_iter().fold(rounded, usize::saturating_mul);
         Ok(Self {
             numbers: CacheMemory::zeroed(count, shape.number)?,
             device: (0..shape.layers).map(|_| None).collect(),
@@ -80,10 +84,10 @@ impl KvCache {
         let CacheShape { layers, kv_heads, head_dim, .. } = self.shape;
         let image_tokens = self.capacity - self.prefix_len;
         let mut copy = Self::new(self.shape, self.prefix.clone(), self.prefix_len, image_tokens)?;
+        let filled = self.length.next_multiple_of(KEY_BLOCK) * head_dim;
         for run in 0..layers * 2 * kv_heads {
-            let start = run * self.capacity * head_dim;
             copy.numbers
-                .copy_from(&self.numbers, start, self.length * head_dim)
+                .copy_from(&self.numbers, run * self.run_length(), filled)
                 .ok_or(ModelError::Internal("a copy of a cache is smaller than the cache"))?;
         }
         for (to, from) in copy.device.iter_mut().zip(&self.device) {
@@ -136,7 +140,17 @@ impl KvCache {
     /// Keys of `layer` and kv head `head`, `[length, head_dim]`; for tests,
     /// zeros where the cache lies on another device.
     pub fn keys(&self, layer: usize, head: usize) -> Vec<f32> {
-        self.run(Part::Keys, layer, head, self.length).map_or(Vec::new(), Numbers::to_f32)
+        let dim = self.shape.head_dim;
+        let Some(blocks) = self.run(Part::Keys, layer, head, self.length) else {
+            return Vec::new();
+        };
+        let blocks = blocks.to_f32();
+        let at = |i: usize| {
+            let (position, channel) = (i / dim, i % dim);
+            let block = position / KEY_BLOCK * KEY_BLOCK * dim;
+            blocks.get(block + channel * KEY_BLOCK + position % KEY_BLOCK).copied()
+        };
+        (0..self.length * dim).map_while(at).collect()
     }
 
     /// Raw values of `layer` and kv head `head`, `[length, head_dim]`; for tests,
@@ -145,8 +159,8 @@ impl KvCache {
         self.run(Part::Values, layer, head, self.length).map_or(Vec::new(), Numbers::to_f32)
     }
 
-    /// Keys and values of `layer` and kv head `head` at the first positions, `[positions,
-    /// head_dim]` each; none where there is no such layer, head or position.
+    /// Key blocks and values of `layer` and kv head `head` that the first positions stand in, as
+    /// attention reads them; none where there is no such layer, head or position.
     pub(crate) fn visible(
         &self,
         layer: usize,
@@ -169,33 +183,44 @@ impl KvCache {
         values: &[f32],
     ) -> Result<(), ModelError> {
         let dim = self.shape.head_dim;
-        for (part, heads) in [(Part::Keys, keys), (Part::Values, values)] {
-            for (head, numbers) in heads.chunks_exact(dim).enumerate() {
-                self.start(part, layer, head, position + 1)
-                    .and_then(|start| self.numbers.write(start + position * dim, numbers))
-                    .ok_or(ModelError::Internal("a row lies beyond its cache"))?;
-            }
-        }
-        Ok(())
+        let beyond = ModelError::Internal("a row lies beyond its cache");
+        let heads = keys.chunks_exact(dim).zip(values.chunks_exact(dim)).enumerate();
+        let mut written = heads.map(|(head, (keys, values))| {
+            let start = self.start(Part::Keys, layer, head, position + 1)?;
+            let block = start + position / KEY_BLOCK * KEY_BLOCK * dim;
+            self.numbers.write_apart(block + position % KEY_BLOCK, KEY_BLOCK, keys)?;
+            let start = self.start(Part::Values, layer, head, position + 1)?;
+            self.numbers.write(start + position * dim, values)
+        });
+        written.all(|written| written.is_some()).then_some(()).ok_or(beyond)
+    }
+
+    /// Numbers of a run.
+    fn run_length(&self) -> usize {
+        self.capacity.next_multiple_of(KEY_BLOCK) * self.shape.head_dim
     }
 
     fn run(&self, part: Part, layer: usize, head: usize, positions: usize) -> Option<Numbers<'_>> {
         let start = self.start(part, layer, head, positions)?;
-        self.numbers.get(start, positions * self.shape.head_dim)
+        let stored = match part {
+            Part::Keys => positions.next_multiple_of(KEY_BLOCK),
+            Part::Values => positions,
+        };
+        self.numbers.get(start, stored * self.shape.head_dim)
     }
 
     /// Where a head's run starts, if it has as many positions.
     fn start(&self, part: Part, layer: usize, head: usize, positions: usize) -> Option<usize> {
-        let CacheShape { layers, kv_heads, head_dim, .. } = self.shape;
+        let CacheShape { layers, kv_heads, .. } = self.shape;
         let fits = layer < layers && head < kv_heads && positions <= self.capacity;
         let run = (layer * 2 + part as usize) * kv_heads + head;
-        fits.then(|| run * self.capacity * head_dim)
+        fits.then(|| run * self.run_length())
     }
 
     /// Fills every position with one number.
     pub(crate) fn fill(&mut self, number: f32) {
-        let CacheShape { layers, kv_heads, head_dim, .. } = self.shape;
-        let run = vec![number; self.capacity * head_dim];
+        let CacheShape { layers, kv_heads, .. } = self.shape;
+        let run = vec![number; self.run_length()];
         for index in 0..layers * 2 * kv_heads {
             let _ = self.numbers.write(index * run.len(), &run);
         }

@@ -1,6 +1,7 @@
 //! Layers that several decoder families share beside attention and norms: the gated feed-forward
 //! layer, the packed query/key/value projection, and the way from hidden rows to logits.
 
+use crate::models::activation::silu_mul;
 use crate::models::attention::AttentionShape;
 use crate::models::decoder::{Logits, Row};
 use crate::models::error::ModelError;
@@ -26,8 +27,7 @@ impl SwiGlu {
     /// # Errors
     /// An input of another width.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
-        let gated = (self.gate.forward(x)?.silu()? * self.up.forward(x)?)?;
-        self.down.forward(&gated)
+        self.down.forward(&silu_mul(&self.gate.forward(x)?, &self.up.forward(x)?)?)
     }
 
     /// Bytes of weights that one call reads.

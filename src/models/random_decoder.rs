@@ -5,7 +5,7 @@ use crate::models::activation::silu_mul;
 use crate::models::attention::{AttentionShape, attend};
 use crate::models::decoder::{Perturbation, Prefix};
 use crate::models::error::ModelError;
-use crate::models::kv_cache::{BatchPlan, ActivationNumber, KvCache, PlannedRow};
+use crate::models::kv_cache::{ActivationNumber, BatchPlan, KvCache, PlannedRow};
 use crate::models::linear::{Linear, Precision};
 use crate::models::norm::{Norm, NormKind};
 use crate::models::rotary::{Pairing, RotaryTable};
@@ -67,7 +67,7 @@ impl Product {
         Ok(match products {
             Products::Packed(precision) => {
                 Self::Packed(Linear::new(weight, None, precision, activations)?)
-            },
+            }
             // A copy of its own: all layers would read the same memory otherwise.
             Products::Candle => Self::Candle(candle_nn::Linear::new(weight.copy()?, None)),
         })
@@ -168,7 +168,8 @@ impl RandomDecoder {
     /// Bytes of keys and values that one row at `position` reads.
     pub fn cache_bytes(&self, position: usize) -> u64 {
         let DecoderSize { layers, heads, .. } = self.size;
-        (layers * 2 * heads.kv_heads * heads.head_dim * (position + 1) * self.activations.bytes()) as u64
+        (layers * 2 * heads.kv_heads * heads.head_dim * (position + 1) * self.activations.bytes())
+            as u64
     }
 
     /// An empty cache.

@@ -11,7 +11,7 @@ use softcfg_studio::models::decoder::{
     Condition, Decoder, DecoderInfo, Logits, Prefix, Prefixes, Row, RowInput,
 };
 use softcfg_studio::models::error::ModelError;
-use softcfg_studio::models::kv_cache::{BatchPlan, ActivationNumber, KvCache};
+use softcfg_studio::models::kv_cache::{ActivationNumber, BatchPlan, KvCache};
 use softcfg_studio::models::layout::TokenLayout;
 use softcfg_studio::models::linear::{Linear, Precision};
 use softcfg_studio::models::tokenizer::{ImageTokenizer, TokenizerInfo};

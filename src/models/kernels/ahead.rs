@@ -45,12 +45,8 @@ fn is_amd() -> bool {
     false
 }
 
-/// Lines between a request in the first-level cache and the use.
-const NEAR: usize = 32;
-
-/// Lines between a request in the second-level cache, which waits for more lines at once, and the
-/// use.
-const FAR: usize = 128;
+/// Most lines asked for beyond the usual distance: 128 KiB, half of a small second-level cache.
+const MOST_LEAD: usize = 2048;
 
 /// A run of memory that is read from its start to its end, and then another.
 pub(super) struct Ahead {
@@ -61,6 +57,9 @@ pub(super) struct Ahead {
     end: usize,
     /// Lines that the block has still to ask for.
     left: usize,
+    /// Lines that were asked for in the second-level cache beyond the usual distance.
+    lead: usize,
+    distances: Distances,
     near: *const u8,
     far: *const u8,
 }
@@ -71,15 +70,26 @@ impl Ahead {
     /// # Safety
     /// The machine has the instruction set of `L`.
     #[inline(always)]
-    pub(super) unsafe fn new<L: Lanes, N>(run: &[N], next: &[N]) -> Self {
+    pub(super) unsafe fn new<L: Lanes, N>(distances: Distances, run: &[N], next: &[N]) -> Self {
         let (start, next) = (run.as_ptr().cast(), next.as_ptr().cast());
         let lines = size_of_val(run).div_ceil(LINE_BYTES);
-        let ahead = Self { start, lines, next, end: 0, left: 0, near: start, far: start };
-        for line in 0..NEAR.min(lines) {
+        let ahead = Self {
+            start,
+            lines,
+            next,
+            end: 0,
+            left: 0,
+            lead: 0,
+            distances,
+            near: start,
+            far: start,
+        };
+        let (near, far) = (distances.near / LINE_BYTES, distances.far / LINE_BYTES);
+        for line in 0..near.min(lines) {
             // SAFETY: the instruction set is the caller's.
             unsafe { L::prefetch(ahead.address(line)) }
         }
-        for line in NEAR..FAR.min(lines) {
+        for line in near..far.min(lines) {
             // SAFETY: as above.
             unsafe { L::prefetch_far(ahead.address(line)) }
         }
@@ -90,7 +100,9 @@ impl Ahead {
     /// before has not asked for is too late.
     #[inline(always)]
     pub(super) fn allow(&mut self, bytes: usize) {
-        (self.near, self.far) = (self.address(self.end + NEAR), self.address(self.end + FAR));
+        let Distances { near, far } = self.distances;
+        self.near = self.address(self.end + near / LINE_BYTES);
+        self.far = self.address(self.end + far / LINE_BYTES + self.lead);
         self.left = bytes.div_ceil(LINE_BYTES);
         self.end += self.left;
     }
@@ -100,6 +112,20 @@ impl Ahead {
         match line.checked_sub(self.lines) {
             None => self.start.wrapping_add(line * LINE_BYTES),
             Some(line) => self.next.wrapping_add(line * LINE_BYTES),
+        }
+    }
+
+    /// Asks for `lines` lines more in the second-level cache, while nothing of the run is read.
+    ///
+    /// # Safety
+    /// The machine has the instruction set of `L`.
+    #[inline(always)]
+    pub(super) unsafe fn ask_further<L: Lanes>(&mut self, lines: usize) {
+        let first = self.end + self.distances.far / LINE_BYTES;
+        for _ in 0..lines.min(MOST_LEAD - self.lead) {
+            // SAFETY: prefetches may point anywhere; the instruction set is the caller's.
+            unsafe { L::prefetch_far(self.address(first + self.lead)) }
+            self.lead += 1;
         }
     }
 

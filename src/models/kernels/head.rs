@@ -2,9 +2,9 @@
 //!
 //! Keys and values are read once, block by block, for all query heads of the group, and asked for
 //! ahead of their use at the pace of the arithmetic ([`Ahead`]). Every number is a sum in one fixed
-//! order: 16 lanes over the width of a head for scores, position after position for outputs.
+//! order: channel after channel for scores, position after position for outputs.
 
-use super::ahead::Ahead;
+use super::ahead::{Ahead, Distances, LINE_BYTES};
 use super::lanes::{LANES, Lanes};
 use super::rows::exp;
 use super::storage::Numbers;
@@ -14,16 +14,22 @@ use super::{Kernel, Task};
 /// Positions whose values stay in the first-level cache while every head reads them.
 const VALUE_BLOCK: usize = 32;
 
-/// Positions whose scores are computed together, so that their sums over lanes become one vector:
-/// one by one, these sums would take twice the time of the products.
-const SCORE_BLOCK: usize = LANES;
+/// Positions whose keys stand together, channel by channel: their scores are one vector, and need no
+/// sums over lanes, which would take twice the time of the products.
+pub(crate) const KEY_BLOCK: usize = LANES;
+
+/// Channels between two requests for keys that come.
+const STRIDE: usize = 4;
+
+/// Cache lines that memory gives while 16 exponentials are computed.
+const LINES_AN_EXPONENTIAL: usize = 2;
 
 /// What one group of query heads attends to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HeadJob<'a> {
     /// `[group][dim]`.
     pub queries: &'a [f32],
-    /// `[visible][dim]`.
+    /// `[visible / 16][dim][16]`, the last block filled up with anything.
     pub keys: Numbers<'a>,
     /// `[visible][dim]`, stored as the keys are.
     pub values: Numbers<'a>,
@@ -43,7 +49,7 @@ pub(crate) struct HeadJob<'a> {
 
 impl HeadJob<'_> {
     fn visible(&self) -> usize {
-        self.keys.len() / self.dim
+        self.values.len() / self.dim
     }
 
     fn group(&self) -> usize {
@@ -61,23 +67,21 @@ pub(crate) fn attend_head(
     assert!(job.dim > 0, "a head has a width");
     let (group, visible) = (job.group(), job.visible());
     assert!(job.queries.len() == group * job.dim && out.len() == job.queries.len());
-    assert!(job.keys.len() == visible * job.dim && job.values.len() == job.keys.len());
-    let padded = visible.next_multiple_of(LANES);
-    let block = VALUE_BLOCK * job.dim;
-    if scratch.len() < group * padded + block {
-        scratch.resize(group * padded + block, 0.0);
+    assert!(job.values.len() == visible * job.dim);
+    let padded = visible.next_multiple_of(KEY_BLOCK);
+    assert!(job.keys.len() == padded * job.dim);
+    if scratch.len() < group * padded {
+        scratch.resize(group * padded, 0.0);
     }
-    let (block, scores) = scratch.split_at_mut(block);
-    kernel.run(AttendHead { job, scores: &mut scores[..group * padded], block, padded, out });
+    let scores = &mut scratch[..group * padded];
+    kernel.run(AttendHead { job, scores, padded, out });
 }
 
 struct AttendHead<'a> {
     job: HeadJob<'a>,
     /// `[group][padded]`.
     scores: &'a mut [f32],
-    /// Room for the f32 numbers of [`VALUE_BLOCK`] positions.
-    block: &'a mut [f32],
-    /// Positions with room for a whole vector at the end.
+    /// Positions of all key blocks.
     padded: usize,
     out: &'a mut [f32],
 }
@@ -90,9 +94,9 @@ impl Task for AttendHead<'_> {
         // SAFETY: passed on.
         unsafe {
             match (self.job.keys, self.job.values) {
-                (Numbers::F32(keys), Numbers::F32(values)) => self.run_on::<L, f32>(keys, values),
+                (Numbers::F32(keys), Numbers::F32(values)) => self.attend::<L, f32>(keys, values),
                 (Numbers::Bf16(keys), Numbers::Bf16(values)) => {
-                    self.run_on::<L, u16>(keys, values);
+                    self.attend::<L, u16>(keys, values);
                 }
                 _ => unreachable!("a cache stores keys and values alike"),
             }
@@ -101,79 +105,53 @@ impl Task for AttendHead<'_> {
 }
 
 impl AttendHead<'_> {
-    /// The usual widths are compiled in: addresses of a block are constants then.
     #[inline(always)]
-    unsafe fn run_on<L: Lanes, S: Stored>(self, keys: &[S], values: &[S]) {
-        // SAFETY: passed on.
+    unsafe fn attend<L: Lanes, S: Stored>(self, keys: &[S], values: &[S]) {
+        let Self { job, scores, padded, out } = self;
+        let visible = job.visible();
+        let distances = Distances::of_this_machine(true);
+        // SAFETY: `attend_head` has checked the lengths of all slices; blocks end at `padded`, values
+        // at `visible`.
         unsafe {
-            match self.job.dim {
-                48 => self.attend::<L, S>(48, keys, values),
-                64 => self.attend::<L, S>(64, keys, values),
-                128 => self.attend::<L, S>(128, keys, values),
-                dim => self.attend::<L, S>(dim, keys, values),
-            }
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn attend<L: Lanes, S: Stored>(self, dim: usize, keys: &[S], values: &[S]) {
-        let Self { job, scores, block, padded, out } = self;
-        let job = HeadJob { dim, ..job };
-        let (group, visible) = (job.group(), job.visible());
-        // SAFETY: `attend_head` has checked the lengths of all slices; blocks end at `visible`.
-        unsafe {
-            let mut ahead = Ahead::new::<L, S>(keys, values);
-            for from in (0..visible).step_by(SCORE_BLOCK) {
-                let count = SCORE_BLOCK.min(visible - from);
-                ahead.allow(count * job.dim * size_of::<S>());
-                let keys = keys.as_ptr().add(from * job.dim);
-                let keys = S::widen::<L>(keys, count * job.dim, block.as_mut_ptr());
-                // Every head asks for its part of the lines of one block.
-                let lines = (SCORE_BLOCK * size_of::<S>()).div_ceil(size_of::<f32>() * group);
-                for head in 0..group {
-                    let scores = scores.as_mut_ptr().add(head * padded + from);
-                    if count == SCORE_BLOCK {
-                        job.block_scores::<L>(head, keys, scores, lines, &mut ahead);
-                    } else {
-                        job.last_scores::<L>(head, keys, count, scores);
-                    }
-                }
-            }
+            let mut ahead = Ahead::new::<L, S>(distances, keys, values);
+            let heads = ScoreTiles { job: &job, padded, scores: scores.as_mut_ptr() };
+            heads.all::<L, S>(keys.as_ptr(), &mut ahead);
             // While the exponentials are computed, the first values come.
             let next = job.next.and_then(S::of).unwrap_or(values);
-            let mut ahead = Ahead::new::<L, S>(values, next);
+            let mut ahead = Ahead::new::<L, S>(distances, values, next);
             for (scores, out) in scores.chunks_mut(padded).zip(out.chunks_mut(job.dim)) {
                 let scores = &mut scores[..visible];
                 multiply_image_part(scores, job.first_image, job.key_weights);
-                let factor = 1.0 / replace_by_exponentials::<L>(scores);
+                let factor = 1.0 / replace_by_exponentials::<L>(scores, &mut ahead);
                 scores.iter_mut().for_each(|score| *score *= factor);
                 multiply_image_part(scores, job.first_image, job.value_weights);
                 out.fill(0.0);
             }
-            for from in (0..visible).step_by(VALUE_BLOCK) {
-                let count = VALUE_BLOCK.min(visible - from);
-                ahead.allow(count * job.dim * size_of::<S>());
-                let values = values.as_ptr().add(from * job.dim);
-                let values = S::widen::<L>(values, count * job.dim, block.as_mut_ptr());
-                let lines = lines_to_ask::<L>(group, dim, count, size_of::<S>());
-                let block = ValueBlock { dim, group, values, count, padded, lines };
-                let probabilities = scores.as_ptr().add(from);
-                block.add_all::<L>(probabilities, out.as_mut_ptr(), &mut ahead);
+            let (scores, out) = (scores.as_ptr(), out.as_mut_ptr());
+            // The usual widths are compiled in: addresses of a block are constants then.
+            match job.dim {
+                48 => job.add_values::<L, S>(48, values, padded, scores, out, &mut ahead),
+                64 => job.add_values::<L, S>(64, values, padded, scores, out, &mut ahead),
+                128 => job.add_values::<L, S>(128, values, padded, scores, out, &mut ahead),
+                dim => job.add_values::<L, S>(dim, values, padded, scores, out, &mut ahead),
             }
         }
     }
 }
 
 /// How a number of a cache is stored.
-trait Stored: Copy {
+pub(super) trait Stored: Copy {
     /// The numbers, if they are stored so.
     fn of(numbers: Numbers<'_>) -> Option<&[Self]>;
 
-    /// `count` numbers from `from` on as f32: where they stand, or in `block`, which has room.
+    /// Sixteen numbers as f32.
     ///
     /// # Safety
-    /// The machine has the instruction set of `L`; both pointers are valid for `count` numbers.
-    unsafe fn widen<L: Lanes>(from: *const Self, count: usize, block: *mut f32) -> *const f32;
+    /// The machine has the instruction set of `L`; `from` is valid for 16 numbers.
+    unsafe fn load<L: Lanes>(from: *const Self) -> L;
+
+    /// As f32.
+    fn to_f32(self) -> f32;
 }
 
 impl Stored for f32 {
@@ -183,8 +161,14 @@ impl Stored for f32 {
     }
 
     #[inline(always)]
-    unsafe fn widen<L: Lanes>(from: *const f32, _: usize, _: *mut f32) -> *const f32 {
-        from
+    unsafe fn load<L: Lanes>(from: *const f32) -> L {
+        // SAFETY: as the caller.
+        unsafe { L::load(from) }
+    }
+
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        self
     }
 }
 
@@ -196,18 +180,14 @@ impl Stored for u16 {
     }
 
     #[inline(always)]
-    unsafe fn widen<L: Lanes>(from: *const u16, count: usize, block: *mut f32) -> *const f32 {
-        let whole = count - count % LANES;
-        // SAFETY: reads and writes stay below `count`.
-        unsafe {
-            for i in (0..whole).step_by(LANES) {
-                L::load_bf16(from.add(i)).store(block.add(i));
-            }
-            for i in whole..count {
-                *block.add(i) = f32::from_bits(u32::from(*from.add(i)) << 16);
-            }
-        }
-        block
+    unsafe fn load<L: Lanes>(from: *const u16) -> L {
+        // SAFETY: as the caller.
+        unsafe { L::load_bf16(from) }
+    }
+
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        f32::from_bits(u32::from(self) << 16)
     }
 }
 
@@ -219,78 +199,142 @@ fn multiply_image_part(scores: &mut [f32], first_image: usize, weights: Option<&
 }
 
 impl HeadJob<'_> {
-    /// Scores of one head at the [`SCORE_BLOCK`] positions whose keys are given.
+    /// Adds probabilities times values to the outputs of all heads; `dim` is the job's own.
     #[inline(always)]
-    unsafe fn block_scores<L: Lanes>(
+    unsafe fn add_values<L: Lanes, S: Stored>(
         &self,
-        head: usize,
-        keys: *const f32,
-        scores: *mut f32,
-        lines: usize,
+        dim: usize,
+        values: &[S],
+        padded: usize,
+        probabilities: *const f32,
+        out: *mut f32,
         ahead: &mut Ahead,
     ) {
-        let dim = self.dim;
-        let whole = dim - dim % LANES;
-        // SAFETY: the caller has a block of keys and scores; `head` lies within queries.
+        let (group, visible) = (self.group(), self.visible());
+        // SAFETY: passed on; blocks end at `visible`.
         unsafe {
-            let query = self.queries.as_ptr().add(head * dim);
-            let mut sums = [L::splat(0.0); SCORE_BLOCK];
-            for channel in (0..whole).step_by(LANES) {
-                let query = L::load(query.add(channel));
-                for (position, sum) in sums.iter_mut().enumerate() {
-                    *sum = query.mul_add(L::load(keys.add(position * dim + channel)), *sum);
-                }
-                ahead.ask::<L>(lines);
-            }
-            let mut sums = L::sums(&sums);
-            if whole < dim {
-                let mut rest = [0f32; SCORE_BLOCK];
-                sums.store(rest.as_mut_ptr());
-                for (position, sum) in rest.iter_mut().enumerate() {
-                    for channel in whole..dim {
-                        let key = *keys.add(position * dim + channel);
-                        *sum = L::scalar_mul_add(*query.add(channel), key, *sum);
-                    }
-                }
-                sums = L::load(rest.as_ptr());
-            }
-            sums.mul(L::splat(self.scale)).store(scores);
-        }
-    }
-
-    /// Scores of one head at the last `count` positions, one by one.
-    #[inline(always)]
-    unsafe fn last_scores<L: Lanes>(
-        &self,
-        head: usize,
-        keys: *const f32,
-        count: usize,
-        scores: *mut f32,
-    ) {
-        let dim = self.dim;
-        let whole = dim - dim % LANES;
-        // SAFETY: as above.
-        unsafe {
-            let query = self.queries.as_ptr().add(head * dim);
-            for position in 0..count {
-                let key = keys.add(position * dim);
-                let mut sum = L::splat(0.0);
-                for channel in (0..whole).step_by(LANES) {
-                    sum = L::load(query.add(channel)).mul_add(L::load(key.add(channel)), sum);
-                }
-                let mut sum = sum.sum();
-                for channel in whole..dim {
-                    sum = L::scalar_mul_add(*query.add(channel), *key.add(channel), sum);
-                }
-                *scores.add(position) = sum * self.scale;
+            for from in (0..visible).step_by(VALUE_BLOCK) {
+                let count = VALUE_BLOCK.min(visible - from);
+                ahead.allow(count * dim * size_of::<S>());
+                let values = values.as_ptr().add(from * dim);
+                let lines = lines_to_ask::<L>(group, dim, count, size_of::<S>());
+                let block = ValueBlock { dim, group, values, count, padded, lines };
+                block.add_all::<L>(probabilities.add(from), out, ahead);
             }
         }
     }
 }
 
-/// Replaces scores by exp(score - largest) and returns their sum.
+/// Scores of all heads, block by block, as many heads at once as sums fit the registers: a key is loaded
+/// once for several of them.
+struct ScoreTiles<'a> {
+    job: &'a HeadJob<'a>,
+    padded: usize,
+    /// `[group][padded]`.
+    scores: *mut f32,
+}
+
+impl ScoreTiles<'_> {
+    /// A sum waits for itself, so that a few of them go on side by side: those of the heads of a group,
+    /// or of every fourth or second channel where there are too few heads. How many depends on the
+    /// group alone, so that every kernel adds in the same order.
+    #[inline(always)]
+    unsafe fn all<L: Lanes, S: Stored>(&self, keys: *const S, ahead: &mut Ahead) {
+        // SAFETY: passed on.
+        unsafe {
+            match self.job.group() {
+                1 => self.blocks::<L, S, 4>(keys, ahead),
+                2 | 3 => self.blocks::<L, S, 2>(keys, ahead),
+                _ => self.blocks::<L, S, 1>(keys, ahead),
+            }
+        }
+    }
+
+    /// All blocks, with C sums for every score.
+    #[inline(always)]
+    unsafe fn blocks<L: Lanes, S: Stored, const C: usize>(
+        &self,
+        keys: *const S,
+        ahead: &mut Ahead,
+    ) {
+        let (dim, group) = (self.job.dim, self.job.group());
+        let most = (2 * L::WIDE_ROWS / C).clamp(1, 8);
+        // Every tile of heads asks for its part of the lines of a block.
+        let requests = group.div_ceil(most) * dim.div_ceil(STRIDE);
+        let bytes = KEY_BLOCK * dim * size_of::<S>();
+        let lines = bytes.div_ceil(LINE_BYTES * requests);
+        // SAFETY: blocks end at `padded`, heads stay below `group`; numbers of heads that never come
+        // are left out by the compiler.
+        unsafe {
+            for from in (0..self.padded).step_by(KEY_BLOCK) {
+                ahead.allow(bytes);
+                let keys = keys.add(from * dim);
+                for head in (0..group).step_by(most) {
+                    let scores = self.scores.add(head * self.padded + from);
+                    match most.min(group - head) {
+                        1 => self.add::<L, S, C, 1>(head, keys, scores, lines, ahead),
+                        2 if most >= 2 => self.add::<L, S, C, 2>(head, keys, scores, lines, ahead),
+                        3 if most >= 3 => self.add::<L, S, C, 3>(head, keys, scores, lines, ahead),
+                        4 if most >= 4 => self.add::<L, S, C, 4>(head, keys, scores, lines, ahead),
+                        5 if most >= 5 => self.add::<L, S, C, 5>(head, keys, scores, lines, ahead),
+                        6 if most >= 6 => self.add::<L, S, C, 6>(head, keys, scores, lines, ahead),
+                        7 if most >= 7 => self.add::<L, S, C, 7>(head, keys, scores, lines, ahead),
+                        8 if most >= 8 => self.add::<L, S, C, 8>(head, keys, scores, lines, ahead),
+                        _ => unreachable!("tiles of heads fit the registers"),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Scores of H heads from `head` on at one block.
+    #[inline(always)]
+    unsafe fn add<L: Lanes, S: Stored, const C: usize, const H: usize>(
+        &self,
+        head: usize,
+        keys: *const S,
+        scores: *mut f32,
+        lines: usize,
+        ahead: &mut Ahead,
+    ) {
+        let dim = self.job.dim;
+        // SAFETY: H heads have queries and room for a block of scores; `keys` are a block.
+        unsafe {
+            let query = self.job.queries.as_ptr().add(head * dim);
+            let mut sums = [[L::splat(0.0); C]; H];
+            let whole = dim - dim % STRIDE;
+            for from in (0..whole).step_by(STRIDE) {
+                for i in 0..STRIDE {
+                    let channel = from + i;
+                    let key = S::load::<L>(keys.add(channel * KEY_BLOCK));
+                    for (head, sums) in sums.iter_mut().enumerate() {
+                        let query = L::splat(*query.add(head * dim + channel));
+                        sums[i % C] = query.mul_add(key, sums[i % C]);
+                    }
+                }
+                ahead.ask::<L>(lines);
+            }
+            for channel in whole..dim {
+                let key = S::load::<L>(keys.add(channel * KEY_BLOCK));
+                for (head, sums) in sums.iter_mut().enumerate() {
+                    let query = L::splat(*query.add(head * dim + channel));
+                    sums[0] = query.mul_add(key, sums[0]);
+                }
+            }
+            for (head, sums) in sums.iter().enumerate() {
+                let mut total = sums[0];
+                for sum in &sums[1..] {
+                    total = total.add(*sum);
+                }
+                total.mul(L::splat(self.job.scale)).store(scores.add(head * self.padded));
+            }
+        }
+    }
+}
+
+/// Replaces scores by exp(score - largest) and returns their sum. Meanwhile memory would stand still.
 #[inline(always)]
-unsafe fn replace_by_exponentials<L: Lanes>(scores: &mut [f32]) -> f32 {
+unsafe fn replace_by_exponentials<L: Lanes>(scores: &mut [f32], ahead: &mut Ahead) -> f32 {
     let (chunks, tail) = scores.as_chunks_mut::<LANES>();
     // SAFETY: loads and stores are of arrays of 16.
     unsafe {
@@ -307,6 +351,7 @@ unsafe fn replace_by_exponentials<L: Lanes>(scores: &mut [f32]) -> f32 {
             let power = exp(L::load(chunk.as_ptr()).sub(offset));
             power.store(chunk.as_mut_ptr());
             sum = sum.add(power);
+            ahead.ask_further::<L>(LINES_AN_EXPONENTIAL);
         }
         let mut rest = [0.0; LANES];
         rest[..tail.len()].copy_from_slice(tail);

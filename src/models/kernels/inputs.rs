@@ -76,20 +76,6 @@ impl<'a> Inputs<'a> {
         }
     }
 
-    /// The rows from `first` on.
-    pub(super) fn rows_from(self, first: usize) -> Self {
-        match self {
-            Self::F32 { numbers, stride } => {
-                Self::F32 { numbers: &numbers[first * stride..], stride }
-            }
-            Self::Bf16 { pairs, stride } => Self::Bf16 { pairs: &pairs[first * stride..], stride },
-            Self::Int16 { pairs, stride, scales, blocks } => {
-                let (pairs, scales) = (&pairs[first * stride..], &scales[first * blocks..]);
-                Self::Int16 { pairs, stride, scales, blocks }
-            }
-        }
-    }
-
     /// Whether there are `rows` whole rows, with all their scales.
     pub(super) fn has_rows(self, rows: usize) -> bool {
         match self {

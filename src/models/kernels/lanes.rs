@@ -74,15 +74,4 @@ pub(super) trait Lanes: Copy {
     unsafe fn power_of_two(self) -> Self;
     /// The sum of the lanes: i with i + 8, then + 4, + 2, + 1.
     unsafe fn sum(self) -> f32;
-    /// The sums of 16 vectors, each as [`Lanes::sum`] adds it.
-    unsafe fn sums(vectors: &[Self; LANES]) -> Self {
-        let mut sums = [0.0; LANES];
-        // SAFETY: as the caller; the load is of an array of 16.
-        unsafe {
-            for (sum, vector) in sums.iter_mut().zip(vectors) {
-                *sum = vector.sum();
-            }
-            Self::load(sums.as_ptr())
-        }
-    }
 }

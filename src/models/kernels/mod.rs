@@ -76,7 +76,8 @@ impl Kernel {
         #[cfg(target_arch = "x86_64")]
         {
             if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw") {
-                if is_x86_feature_detected!("avx512bf16") && is_x86_feature_detected!("avx512vnni") {
+                if is_x86_feature_detected!("avx512bf16") && is_x86_feature_detected!("avx512vnni")
+                {
                     kernels.push(Self(Isa::Avx512Bf16));
                 }
                 kernels.push(Self(Isa::Avx512));

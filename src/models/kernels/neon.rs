@@ -89,11 +89,7 @@ impl Lanes for Neon {
     }
 
     #[inline(always)]
-    unsafe fn dot_int16(
-        sum: [uint32x4_t; 4],
-        words: [uint32x4_t; 4],
-        x: u32,
-    ) -> [uint32x4_t; 4] {
+    unsafe fn dot_int16(sum: [uint32x4_t; 4], words: [uint32x4_t; 4], x: u32) -> [uint32x4_t; 4] {
         let ([a, b, c, d], [e, f, g, h]) = (sum, words);
         [(a, e), (b, f), (c, g), (d, h)].map(|(sum, words)| unsafe {
             let (words, x) = (vreinterpretq_s16_u32(words), vreinterpretq_s16_u32(vdupq_n_u32(x)));

@@ -13,7 +13,7 @@
 
 use super::Kernel;
 use super::inputs::{InputBuffer, Inputs};
-use super::panel::{PANEL_ROWS, Panel, Sums, panel_sums};
+use super::panel::{PANEL_ROWS, Panels, Products};
 use super::storage::{ActivationNumber, AlignedBytes};
 use crate::models::error::ModelError;
 use crate::models::linear::Precision;
@@ -164,45 +164,26 @@ impl PackedMatrix {
     }
 
     /// Panels from `first` on, as many as the rows of `out` are wide.
-    fn multiply_panels(
+    fn multiply_panels<'o>(
         &self,
         kernel: Kernel,
         first: usize,
         x: Inputs<'_>,
         bias: Option<&[f32]>,
-        out: &mut [&mut [f32]],
+        out: &'o mut [&'o mut [f32]],
     ) {
         let width = out.first().map_or(0, |row| row.len());
-        let mut sums: Sums = [[0.0; PANEL]; PANEL_ROWS];
-        for panel in 0..width.div_ceil(PANEL) {
-            let from = panel * PANEL;
-            let to = width.min(from + PANEL);
-            let output = first * PANEL + from;
-            let weights = self.panel(first + panel);
-            for (group, rows) in out.chunks_mut(PANEL_ROWS).enumerate() {
-                panel_sums(kernel, weights, x, group * PANEL_ROWS, rows.len(), &mut sums);
-                for (row, sums) in rows.iter_mut().zip(&sums) {
-                    let row = &mut row[from..to];
-                    row.copy_from_slice(&sums[..to - from]);
-                    if let Some(scales) = self.scales.get(output..output + row.len()) {
-                        row.iter_mut().zip(scales).for_each(|(y, scale)| *y *= scale);
-                    }
-                    if let Some(bias) = bias {
-                        row.iter_mut().zip(&bias[output..]).for_each(|(y, bias)| *y += bias);
-                    }
-                }
-            }
-        }
-    }
-
-    fn panel(&self, index: usize) -> Panel<'_> {
+        let outputs = first * PANEL..first * PANEL + width;
         let bytes = panel_bytes(self.precision, self.inputs);
-        let bytes = &self.storage.bytes()[index * bytes..(index + 1) * bytes];
-        match self.precision {
-            Precision::F32 => Panel::F32(bytemuck::cast_slice(bytes)),
-            Precision::Bf16 => Panel::Bf16(bytemuck::cast_slice(bytes)),
-            Precision::Int8 => Panel::Int8(bytemuck::cast_slice(bytes)),
-        }
+        let bytes = &self.storage.bytes()[first * bytes..(first + width.div_ceil(PANEL)) * bytes];
+        let panels = match self.precision {
+            Precision::F32 => Panels::F32(bytemuck::cast_slice(bytes)),
+            Precision::Bf16 => Panels::Bf16(bytemuck::cast_slice(bytes)),
+            Precision::Int8 => Panels::Int8(bytemuck::cast_slice(bytes)),
+        };
+        let scales = self.scales.get(outputs.clone()).unwrap_or(&[]);
+        let bias = bias.map_or(&[] as &[f32], |bias| &bias[outputs]);
+        Products { panels, x, scales, bias, out }.write(kernel);
     }
 }
 
@@ -235,9 +216,9 @@ fn pack_panels<T: Copy + Sync>(
                     let panel: &mut [u32] = bytemuck::cast_slice_mut(panel);
                     let bits = |n, k| u32::from(bf16::from_f32(at(n, k)).to_bits());
                     for (pair, step) in panel.chunks_mut(PANEL).enumerate() {
-                        step.iter_mut()
-                            .enumerate()
-                            .for_each(|(n, w)| *w = bits(n, 2 * pair) << 16 | bits(n, 2 * pair + 1));
+                        step.iter_mut().enumerate().for_each(|(n, w)| {
+                            *w = bits(n, 2 * pair) << 16 | bits(n, 2 * pair + 1)
+                        });
                     }
                     Vec::new()
                 }

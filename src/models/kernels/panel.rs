@@ -1,7 +1,7 @@
-//! Products of 1 to 8 rows with one panel of 32 packed outputs: `sums[row][n] = Σ_k x[row][k] w[k][n]`.
+//! Products of rows with panels of 32 packed outputs: `out[row][n] = Σ_k x[row][k] w[k][n]`.
 //!
 //! Each sum runs over k from 0 up in one accumulator, whatever the number of rows and whatever else
-//! is computed beside it. Weights pass through once for all rows: where the sums of all rows do not
+//! is computed beside it. Weights pass through once for up to 8 rows: where the sums of all rows do not
 //! fit the registers, blocks of 4 KiB stay in the first-level cache between the passes.
 
 use super::ahead::{Distances, LINE_BYTES};
@@ -11,89 +11,133 @@ use super::packed::PANEL;
 use super::step::{Bf16, F32, Int8, RoundedBf16, Weight};
 use super::{Kernel, Task};
 
-/// Most rows of one call.
+/// Most rows that weights pass through once for.
 pub const PANEL_ROWS: usize = 8;
-
-/// Sums of one panel.
-pub(super) type Sums = [[f32; PANEL]; PANEL_ROWS];
 
 /// Products of vectors for a cache line of weights from which on the arithmetic takes as long as memory.
 const HEAVY: usize = 6;
 
-/// One panel of packed weights, in storage order.
+/// Sums of one panel.
+type Sums = [[f32; PANEL]; PANEL_ROWS];
+
+/// Panels of packed weights one after the other, in storage order.
 #[derive(Clone, Copy)]
-pub(super) enum Panel<'a> {
-    /// `[k][32]`.
+pub(super) enum Panels<'a> {
+    /// `[k][32]` a panel.
     F32(&'a [f32]),
-    /// `[k / 2][32]` words: input k in the high half, input k + 1 in the low half, which is the order in
-    /// which the instruction for pairs adds them.
+    /// `[k / 2][32]` words a panel: input k in the high half, input k + 1 in the low half, which is the
+    /// order in which the instruction for pairs adds them.
     Bf16(&'a [u32]),
-    /// `[k / 2][32]` pairs of the inputs k and k + 1, unscaled.
+    /// `[k / 2][32]` pairs of the inputs k and k + 1 a panel.
     Int8(&'a [[i8; 2]]),
 }
 
-/// Writes the sums of `rows` rows of `x`, from row `first` on, to the first rows of `sums`.
-pub(super) fn panel_sums(
-    kernel: Kernel,
-    panel: Panel<'_>,
-    x: Inputs<'_>,
-    first: usize,
-    rows: usize,
-    sums: &mut Sums,
-) {
-    assert!((1..=PANEL_ROWS).contains(&rows), "1 to 8 rows a call");
-    let x = x.rows_from(first);
-    let (steps, needed) = match (panel, x) {
-        (Panel::F32(weights), Inputs::F32 { stride, .. }) => (weights.len() / PANEL, stride),
-        (Panel::Bf16(words), Inputs::F32 { stride, .. }) => (words.len() / PANEL, stride / 2),
-        (Panel::Bf16(words), Inputs::Bf16 { stride, .. }) if kernel.multiplies_bf16_pairs() => {
-            (words.len() / PANEL, stride)
-        }
-        (Panel::Int8(pairs), Inputs::Int16 { stride, .. }) => (pairs.len() / PANEL, stride),
-        _ => panic!("inputs were not prepared for these weights"),
-    };
-    assert!(steps == needed, "a panel is as long as the input");
-    assert!(x.has_rows(rows), "one input per row and weight");
-    for row in sums.iter_mut().take(rows) {
-        row.fill(0.0);
+/// What some panels are multiplied with, and where the products go.
+pub(super) struct Products<'a, 'o> {
+    pub(super) panels: Panels<'a>,
+    pub(super) x: Inputs<'a>,
+    /// Factors on the outputs, or none at all.
+    pub(super) scales: &'a [f32],
+    /// Added to the outputs, or none at all.
+    pub(super) bias: &'a [f32],
+    /// The part of each row that the panels make.
+    pub(super) out: &'o mut [&'o mut [f32]],
+}
+
+impl Products<'_, '_> {
+    /// Writes all outputs.
+    pub(super) fn write(self, kernel: Kernel) {
+        let Self { panels, x, scales, bias, out } = &self;
+        let width = out.first().map_or(0, |row| row.len());
+        let (items, steps) = match (*panels, *x) {
+            (Panels::F32(weights), Inputs::F32 { stride, .. }) => (weights.len(), stride),
+            (Panels::Bf16(words), Inputs::F32 { stride, .. }) => (words.len(), stride / 2),
+            (Panels::Bf16(words), Inputs::Bf16 { stride, .. })
+                if kernel.multiplies_bf16_pairs() =>
+            {
+                (words.len(), stride)
+            }
+            (Panels::Int8(pairs), Inputs::Int16 { stride, .. }) => (pairs.len(), stride),
+            _ => panic!("inputs were not prepared for these weights"),
+        };
+        assert!(out.iter().all(|row| row.len() == width), "all rows are as wide");
+        assert!(items == width.div_ceil(PANEL) * steps * PANEL, "panels for all outputs");
+        assert!(x.has_rows(out.len()), "one input per row and weight");
+        assert!(scales.is_empty() || scales.len() == width, "one scale per output, or none");
+        assert!(bias.is_empty() || bias.len() == width, "one bias per output, or none");
+        kernel.run(self);
     }
-    kernel.run(PanelSums { panel, x, rows, steps, sums });
 }
 
-struct PanelSums<'a> {
-    panel: Panel<'a>,
-    x: Inputs<'a>,
-    rows: usize,
-    steps: usize,
-    sums: &'a mut Sums,
-}
-
-impl Task for PanelSums<'_> {
+impl Task for Products<'_, '_> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
-        let Self { panel, x, rows, steps, sums } = self;
-        let stream = Stream { rows, steps, sums: sums.as_mut_ptr().cast() };
-        // SAFETY: `panel_sums` has compared the lengths of panel and x with rows and steps; `sums`
-        // has room for eight rows.
+        // SAFETY: `write` has compared the lengths of panels and inputs with rows and width.
         unsafe {
-            match (panel, x) {
-                (Panel::F32(panel), Inputs::F32 { numbers, stride }) => {
-                    stream.run::<L, F32>(panel.as_ptr(), numbers.as_ptr(), stride, &[], 0);
+            match (self.panels, self.x) {
+                (Panels::F32(panels), Inputs::F32 { numbers, stride }) => {
+                    self.all::<L, F32>(panels.as_ptr(), numbers.as_ptr(), stride, &[], 0);
                 }
-                (Panel::Bf16(panel), Inputs::F32 { numbers, stride }) => {
+                (Panels::Bf16(panels), Inputs::F32 { numbers, stride }) => {
                     let x = numbers.as_ptr().cast();
-                    stream.run::<L, Bf16>(panel.as_ptr(), x, stride / 2, &[], 0);
+                    self.all::<L, Bf16>(panels.as_ptr(), x, stride / 2, &[], 0);
                 }
-                (Panel::Bf16(panel), Inputs::Bf16 { pairs, stride }) if L::DOTS => {
-                    stream.run::<L, RoundedBf16>(panel.as_ptr(), pairs.as_ptr(), stride, &[], 0);
+                (Panels::Bf16(panels), Inputs::Bf16 { pairs, stride }) if L::DOTS => {
+                    self.all::<L, RoundedBf16>(panels.as_ptr(), pairs.as_ptr(), stride, &[], 0);
                 }
-                (Panel::Int8(panel), Inputs::Int16 { pairs, stride, scales, blocks }) => {
+                (Panels::Int8(panels), Inputs::Int16 { pairs, stride, scales, blocks }) => {
                     let x = pairs.as_ptr();
-                    stream.run::<L, Int8>(panel.as_ptr(), x, stride, scales, blocks);
+                    self.all::<L, Int8>(panels.as_ptr(), x, stride, scales, blocks);
                 }
-                _ => unreachable!("`panel_sums` has looked at them"),
+                _ => unreachable!("`write` has looked at them"),
+            }
+        }
+    }
+}
+
+impl Products<'_, '_> {
+    /// Panel after panel, for groups of up to 8 rows. `scales` are those of the inputs, `[rows][blocks]`,
+    /// of weights that are [`Weight::SCALED`].
+    #[inline(always)]
+    unsafe fn all<L: Lanes, W: Weight>(
+        self,
+        panels: *const W::Item,
+        x: *const W::Input,
+        stride: usize,
+        scales: &[f32],
+        blocks: usize,
+    ) {
+        let (width, steps) = (self.out.first().map_or(0, |row| row.len()), stride);
+        for panel in 0..width.div_ceil(PANEL) {
+            let from = panel * PANEL;
+            for (group, rows) in self.out.chunks_mut(PANEL_ROWS).enumerate() {
+                let first = group * PANEL_ROWS;
+                let mut sums: Sums = [[0.0; PANEL]; PANEL_ROWS];
+                let stream = Stream { rows: rows.len(), steps, sums: sums.as_mut_ptr().cast() };
+                // SAFETY: `panel` and `first` are below the numbers that `write` has checked, and
+                // `sums` has room for eight rows.
+                unsafe {
+                    let (panel, x) = (panels.add(panel * steps * PANEL), x.add(first * stride));
+                    let scales = if W::SCALED { &scales[first * blocks..] } else { &[] };
+                    stream.run::<L, W>(panel, x, stride, scales, blocks);
+                }
+                for (row, sums) in rows.iter_mut().zip(&mut sums) {
+                    if !self.scales.is_empty() {
+                        sums.iter_mut()
+                            .zip(&self.scales[from..])
+                            .for_each(|(y, scale)| *y *= scale);
+                    }
+                    if !self.bias.is_empty() {
+                        sums.iter_mut().zip(&self.bias[from..]).for_each(|(y, bias)| *y += bias);
+                    }
+                    let row = &mut row[from..];
+                    match row.first_chunk_mut() {
+                        Some(row) => *row = *sums,
+                        None => row.copy_from_slice(&sums[..row.len()]),
+                    }
+                }
             }
         }
     }
@@ -109,7 +153,6 @@ struct Stream {
 
 impl Stream {
     /// All rows in one pass over the panel if their sums fit the registers, else block by block.
-    /// `scales` are those of the inputs, `[rows][blocks]`, of weights that are [`Weight::SCALED`].
     ///
     /// # Safety
     /// The machine has the instruction set of `L`; `panel` has [`Stream::steps`] steps, `x` and `scales`
@@ -130,7 +173,7 @@ impl Stream {
         let distances = Distances::of_this_machine(heavy);
         let groups = rows.div_ceil(L::NARROW_ROWS);
         let group = if wide { rows } else { rows.div_ceil(groups) };
-        // SAFETY: rows, steps and lengths as in `panel_sums`; the groups cover `rows` exactly.
+        // SAFETY: rows, steps and lengths as the caller's; the groups cover `rows` exactly.
         unsafe {
             for (index, from) in (0..steps).step_by(length.max(1)).enumerate() {
                 let to = steps.min(from + length);

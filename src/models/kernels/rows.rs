@@ -47,12 +47,31 @@ pub(crate) fn normalize(
         if centred { (f64::from(kernel.run(Sum { row: group })) / count) as f32 } else { 0.0 };
     let squares = kernel.run(SumOfSquares { row: group, mean });
     let inverse = (1.0 / (f64::from(squares) / count + eps).sqrt()) as f32;
-    group.iter_mut().for_each(|x| *x = (*x - mean) * inverse);
-    if let Some(weight) = weight {
-        group.iter_mut().zip(weight).for_each(|(x, weight)| *x *= weight);
-    }
-    if let Some(bias) = bias {
-        group.iter_mut().zip(bias).for_each(|(x, bias)| *x += bias);
+    kernel.run(Scale { group, mean, inverse, weight, bias });
+}
+
+struct Scale<'a> {
+    group: &'a mut [f32],
+    mean: f32,
+    inverse: f32,
+    weight: Option<&'a [f32]>,
+    bias: Option<&'a [f32]>,
+}
+
+impl Task for Scale<'_> {
+    type Output = ();
+
+    /// Plain Rust: the compiler makes vectors of it.
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let Self { group, mean, inverse, weight, bias } = self;
+        group.iter_mut().for_each(|x| *x = (*x - mean) * inverse);
+        if let Some(weight) = weight {
+            group.iter_mut().zip(weight).for_each(|(x, weight)| *x *= weight);
+        }
+        if let Some(bias) = bias {
+            group.iter_mut().zip(bias).for_each(|(x, bias)| *x += bias);
+        }
     }
 }
 

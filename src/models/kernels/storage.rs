@@ -231,6 +231,30 @@ impl CacheMemory {
         Some(())
     }
 
+    /// Writes numbers from `start` on, `stride` apart; `None` if there is no room for them.
+    pub(crate) fn write_apart(
+        &mut self,
+        start: usize,
+        stride: usize,
+        numbers: &[f32],
+    ) -> Option<()> {
+        let last = numbers.len().saturating_sub(1).checked_mul(stride)?.checked_add(start)?;
+        let bytes = self.bytes.bytes_mut();
+        match self.number {
+            ActivationNumber::F32 => {
+                let all: &mut [f32] = bytemuck::cast_slice_mut(bytes);
+                let places = all.get_mut(start..=last)?.iter_mut().step_by(stride);
+                places.zip(numbers).for_each(|(place, &number)| *place = number);
+            }
+            ActivationNumber::Bf16 => {
+                let all: &mut [u16] = bytemuck::cast_slice_mut(bytes);
+                let places = all.get_mut(start..=last)?.iter_mut().step_by(stride);
+                places.zip(numbers).for_each(|(bits, &number)| *bits = bf16_bits(number));
+            }
+        }
+        Some(())
+    }
+
     /// Copies `count` numbers at `start` from a cache of the same kind; `None` if either has not as
     /// many.
     pub(crate) fn copy_from(&mut self, from: &Self, start: usize, count: usize) -> Option<()> {

@@ -3,10 +3,10 @@
 
 use super::Kernel;
 use super::activation::{Activation, activate};
-use super::head::{HeadJob, attend_head};
+use super::head::{HeadJob, KEY_BLOCK, attend_head};
 use super::packed::{PackedMatrix, Source};
 use super::rows::normalize;
-use super::storage::{CacheMemory, ActivationNumber};
+use super::storage::{ActivationNumber, CacheMemory};
 use crate::models::linear::Precision;
 use half::bf16;
 use proptest::prelude::*;
@@ -119,7 +119,9 @@ fn check_product(outputs: usize, inputs: usize, rows: usize, seed: u64) {
 #[test]
 fn products_of_odd_sizes_and_all_row_counts_equal_a_plain_loop() {
     for rows in 1..=8 {
-        for (outputs, inputs) in [(1, 1), (31, 7), (32, 33), (33, 64), (65, 129), (100, 31), (5, 301)] {
+        for (outputs, inputs) in
+            [(1, 1), (31, 7), (32, 33), (33, 64), (65, 129), (100, 31), (5, 301)]
+        {
             check_product(outputs, inputs, rows, (rows * 1000 + outputs) as u64);
         }
     }
@@ -291,14 +293,19 @@ fn lengths_that_do_not_fit_are_errors() {
 
 fn attention(kernel: Kernel, visible: usize, group: usize, number: ActivationNumber) -> Vec<f32> {
     let dim = 40;
-    let stored = |seed| {
-        let mut memory = CacheMemory::zeroed(visible * dim, number).unwrap();
-        memory.write(0, &numbers(seed, visible * dim)).unwrap();
-        memory
-    };
-    let (queries, keys, values) = (numbers(20, group * dim), stored(21), stored(22));
+    let padded = visible.next_multiple_of(KEY_BLOCK);
+    let queries = numbers(20, group * dim);
+    let mut keys = CacheMemory::zeroed(padded * dim, number).unwrap();
+    // What stands beyond the visible keys is not looked at.
+    keys.write(0, &vec![f32::NAN; padded * dim]).unwrap();
+    for (position, key) in numbers(21, visible * dim).chunks(dim).enumerate() {
+        let block = position / KEY_BLOCK * KEY_BLOCK * dim;
+        keys.write_apart(block + position % KEY_BLOCK, KEY_BLOCK, key).unwrap();
+    }
+    let mut values = CacheMemory::zeroed(visible * dim, number).unwrap();
+    values.write(0, &numbers(22, visible * dim)).unwrap();
     let (keys, values) =
-        (keys.get(0, visible * dim).unwrap(), values.get(0, visible * dim).unwrap());
+        (keys.get(0, padded * dim).unwrap(), values.get(0, visible * dim).unwrap());
     let weights: Vec<f32> = numbers(23, visible - 3).iter().map(|w| w.abs()).collect();
     let job = HeadJob {
         queries: &queries,
@@ -320,9 +327,10 @@ fn attention(kernel: Kernel, visible: usize, group: usize, number: ActivationNum
         let factor = |position: usize| position.checked_sub(3).map_or(1.0, |i| weights[i] as f64);
         let scores: Vec<f64> = (0..visible)
             .map(|position| {
-                let key = &keys[position * dim..][..dim];
-                let product: f64 =
-                    query.iter().zip(key).map(|(&q, &k)| f64::from(q) * f64::from(k)).sum();
+                let (block, place) = (position / KEY_BLOCK * dim, position % KEY_BLOCK);
+                let key = |channel| f64::from(keys[(block + channel) * KEY_BLOCK + place]);
+                let products = query.iter().enumerate().map(|(c, &q)| f64::from(q) * key(c));
+                let product: f64 = products.sum();
                 (product * f64::from(0.7f32) * factor(position)).exp()
             })
             .collect();

@@ -2,6 +2,7 @@
 //! group and several vectors of channels at once.
 
 use super::ahead::{Ahead, LINE_BYTES};
+use super::head::Stored;
 use super::lanes::{LANES, Lanes};
 
 /// Vectors of an output that are kept in registers together: independent sums hide the delay of an
@@ -32,14 +33,14 @@ pub(super) fn lines_to_ask<L: Lanes>(
     (count * dim * number_bytes).div_ceil(LINE_BYTES * requests)
 }
 
-/// Some positions of the values in f32.
-pub(super) struct ValueBlock {
+/// Some positions of the values.
+pub(super) struct ValueBlock<S> {
     /// Width of a head.
     pub(super) dim: usize,
     /// Heads.
     pub(super) group: usize,
     /// `[count][dim]`.
-    pub(super) values: *const f32,
+    pub(super) values: *const S,
     /// Positions.
     pub(super) count: usize,
     /// Numbers between the probabilities of two heads.
@@ -48,7 +49,7 @@ pub(super) struct ValueBlock {
     pub(super) lines: usize,
 }
 
-impl ValueBlock {
+impl<S: Stored> ValueBlock<S> {
     /// Adds the block to the outputs of all heads.
     ///
     /// # Safety
@@ -83,7 +84,7 @@ impl ValueBlock {
                     for position in 0..self.count {
                         let probability = *probabilities.add(head * self.padded + position);
                         for channel in whole..dim {
-                            let value = *self.values.add(position * dim + channel);
+                            let value = (*self.values.add(position * dim + channel)).to_f32();
                             let out = out.add(head * dim + channel);
                             *out = L::scalar_mul_add(probability, value, *out);
                         }
@@ -99,7 +100,7 @@ impl ValueBlock {
         &self,
         heads: usize,
         probabilities: *const f32,
-        values: *const f32,
+        values: *const S,
         out: *mut f32,
         ahead: &mut Ahead,
     ) {
@@ -118,7 +119,7 @@ impl ValueBlock {
     unsafe fn add<L: Lanes, const C: usize, const H: usize>(
         &self,
         probabilities: *const f32,
-        values: *const f32,
+        values: *const S,
         out: *mut f32,
         ahead: &mut Ahead,
     ) {
@@ -135,7 +136,7 @@ impl ValueBlock {
                 for position in from..self.count.min(from + STRIDE) {
                     let mut value = [L::splat(0.0); C];
                     for (c, value) in value.iter_mut().enumerate() {
-                        *value = L::load(values.add(position * dim + c * LANES));
+                        *value = S::load::<L>(values.add(position * dim + c * LANES));
                     }
                     for (head, sums) in sums.iter_mut().enumerate() {
                         let probability =

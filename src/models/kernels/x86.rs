@@ -1,6 +1,6 @@
 //! Lanes of x86-64: one AVX-512 register, or two AVX2 registers with FMA.
 
-use super::lanes::{LANES, Lanes};
+use super::lanes::Lanes;
 use std::arch::x86_64::*;
 use std::mem::transmute;
 
@@ -170,45 +170,6 @@ impl<const DOTS: bool> Lanes for Avx512<DOTS> {
         unsafe {
             let high = _mm512_extractf64x4_pd::<1>(_mm512_castps_pd(self.0));
             sum_of_eight(_mm256_add_ps(_mm512_castps512_ps256(self.0), _mm256_castpd_ps(high)))
-        }
-    }
-
-    /// Halves are added of two, then four vectors at once: i with i + 8, then + 4, + 2, + 1. No
-    /// closures: they would be compiled without the instruction set.
-    #[inline(always)]
-    unsafe fn sums(vectors: &[Self; LANES]) -> Self {
-        unsafe {
-            // Lane group g of fours[i] gets four numbers of vector 4 i + g.
-            let mut fours = [_mm512_setzero_ps(); 4];
-            for (i, four) in fours.iter_mut().enumerate() {
-                let (a, b) = (vectors[4 * i].0, vectors[4 * i + 1].0);
-                let (c, d) = (vectors[4 * i + 2].0, vectors[4 * i + 3].0);
-                let ab = _mm512_add_ps(
-                    _mm512_shuffle_f32x4::<0x44>(a, b),
-                    _mm512_shuffle_f32x4::<0xee>(a, b),
-                );
-                let cd = _mm512_add_ps(
-                    _mm512_shuffle_f32x4::<0x44>(c, d),
-                    _mm512_shuffle_f32x4::<0xee>(c, d),
-                );
-                *four = _mm512_add_ps(
-                    _mm512_shuffle_f32x4::<0x88>(ab, cd),
-                    _mm512_shuffle_f32x4::<0xdd>(ab, cd),
-                );
-            }
-            let a = _mm512_add_ps(
-                _mm512_shuffle_ps::<0x44>(fours[0], fours[1]),
-                _mm512_shuffle_ps::<0xee>(fours[0], fours[1]),
-            );
-            let b = _mm512_add_ps(
-                _mm512_shuffle_ps::<0x44>(fours[2], fours[3]),
-                _mm512_shuffle_ps::<0xee>(fours[2], fours[3]),
-            );
-            let sums =
-                _mm512_add_ps(_mm512_shuffle_ps::<0x88>(a, b), _mm512_shuffle_ps::<0xdd>(a, b));
-            // Lane group g now has the sums of vectors g, 4 + g, 8 + g, 12 + g.
-            let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-            Self(_mm512_permutexvar_ps(order, sums))
         }
     }
 }

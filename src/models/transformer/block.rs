@@ -4,6 +4,7 @@ use crate::models::attention::{AttentionShape, attend};
 use crate::models::device_kind::on_device;
 use crate::models::error::ModelError;
 use crate::models::kv_cache::{BatchPlan, KvCache};
+use crate::models::layers::SwiGlu;
 use crate::models::linear::Linear;
 use crate::models::norm::{Norm, NormKind};
 use crate::models::rotary::RotaryTable;
@@ -16,7 +17,7 @@ pub(super) struct Block {
     input_norm: Norm,
     attention: Attention,
     post_attention_norm: Norm,
-    mlp: Mlp,
+    mlp: SwiGlu,
 }
 
 impl Block {
@@ -24,12 +25,17 @@ impl Block {
         options: &TransformerOptions,
         weights: &Weights<'_>,
     ) -> Result<Self, ModelError> {
-        let (width, eps) = (options.hidden_size, options.norm_eps);
+        let (width, inner) = (options.hidden_size, options.intermediate_size);
+        let (mlp, eps) = (weights.pp("mlp"), options.norm_eps);
         Ok(Self {
             input_norm: weights.pp("input_layernorm").rms_norm(width, eps)?,
             attention: Attention::load(options, &weights.pp("self_attn"))?,
             post_attention_norm: weights.pp("post_attention_layernorm").rms_norm(width, eps)?,
-            mlp: Mlp::load(options, &weights.pp("mlp"))?,
+            mlp: SwiGlu::new(
+                mlp.pp("gate_proj").linear(width, inner)?,
+                mlp.pp("up_proj").linear(width, inner)?,
+                mlp.pp("down_proj").linear(inner, width)?,
+            ),
         })
     }
 
@@ -57,8 +63,8 @@ impl Block {
 
     pub(super) fn weight_bytes(&self) -> u64 {
         let Attention { query, key, value, output, .. } = &self.attention;
-        let Mlp { gate, up, down } = &self.mlp;
-        [query, key, value, output, gate, up, down].into_iter().map(Linear::weight_bytes).sum()
+        let attention = [query, key, value, output].into_iter().map(Linear::weight_bytes);
+        attention.sum::<u64>() + self.mlp.weight_bytes()
     }
 }
 
@@ -169,28 +175,5 @@ impl HeadNorm {
             }
         }
         Ok(Tensor::from_vec(data, shape, x.device())?)
-    }
-}
-
-struct Mlp {
-    gate: Linear,
-    up: Linear,
-    down: Linear,
-}
-
-impl Mlp {
-    fn load(options: &TransformerOptions, weights: &Weights<'_>) -> Result<Self, ModelError> {
-        let (hidden, inner) = (options.hidden_size, options.intermediate_size);
-        Ok(Self {
-            gate: weights.pp("gate_proj").linear(hidden, inner)?,
-            up: weights.pp("up_proj").linear(hidden, inner)?,
-            down: weights.pp("down_proj").linear(inner, hidden)?,
-        })
-    }
-
-    /// SwiGLU: `down(silu(gate x) · up x)`.
-    fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
-        let gated = (self.gate.forward(x)?.silu()? * self.up.forward(x)?)?;
-        self.down.forward(&gated)
     }
 }

@@ -11,7 +11,7 @@ pub use options::{CodeRange, QueryKeyNorm, TransformerOptions};
 
 use crate::models::decoder::{DecoderInfo, Logits, MAX_ROWS, Prefix, Row, RowInput};
 use crate::models::error::ModelError;
-use crate::models::kv_cache::{BatchPlan, ActivationNumber, KvCache};
+use crate::models::kv_cache::{ActivationNumber, BatchPlan, KvCache};
 use crate::models::linear::Linear;
 use crate::models::norm::Norm;
 use crate::models::rotary::{Pairing, RotaryTable};
