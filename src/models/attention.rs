@@ -163,14 +163,16 @@ fn attend_rows(
     let group_width = shape.group() * shape.head_dim;
     let visible: usize = plan.rows.iter().map(PlannedRow::visible).sum();
     let bytes = visible * shape.kv_heads * shape.head_dim * 2 * size_of::<f32>();
+    let in_turn = bytes < PARALLEL_BYTES || rayon::current_num_threads() == 1;
     let one = |(index, (queries, out)): (usize, (&[f32], &mut [f32]))| {
         let mut job = head_job(shape, layer, index, queries, plan, caches)?;
         let next = head_job(shape, layer, index + 1, queries, plan, caches);
         job.next = next.ok().map(|next| next.keys);
+        job.begun = in_turn && index > 0;
         SCORES.with_borrow_mut(|scores| attend_head(kernel, job, scores, out));
         Ok(())
     };
-    if bytes < PARALLEL_BYTES || rayon::current_num_threads() == 1 {
+    if in_turn {
         let mut heads =
             queries.chunks_exact(group_width).zip(out.chunks_exact_mut(group_width)).enumerate();
         return heads.try_for_each(one);
@@ -203,6 +205,7 @@ fn head_job<'a>(
         keys,
         values,
         next: None,
+        begun: false,
         dim: shape.head_dim,
         scale: shape.scale(),
         first_image: row.first_image,

@@ -53,6 +53,8 @@ pub(super) struct Ahead {
     start: *const u8,
     lines: usize,
     next: *const u8,
+    /// Lines of both.
+    total: usize,
     /// The line where the block ends that is worked on.
     end: usize,
     /// Lines that the block has still to ask for.
@@ -65,33 +67,42 @@ pub(super) struct Ahead {
 }
 
 impl Ahead {
-    /// Asks for the first lines of `run` at once. `next` is what will be read then.
+    /// `next` is what will be read after `run`. The first lines are asked for at once, unless the run is
+    /// short and reading has `begun`: what was read before, which had this run as its next, has then
+    /// asked for nearly all of it.
     ///
     /// # Safety
     /// The machine has the instruction set of `L`.
     #[inline(always)]
-    pub(super) unsafe fn new<L: Lanes, N>(distances: Distances, run: &[N], next: &[N]) -> Self {
-        let (start, next) = (run.as_ptr().cast(), next.as_ptr().cast());
+    pub(super) unsafe fn new<L: Lanes, N>(
+        distances: Distances,
+        run: &[N],
+        next: &[N],
+        begun: bool,
+    ) -> Self {
         let lines = size_of_val(run).div_ceil(LINE_BYTES);
         let ahead = Self {
-            start,
+            start: run.as_ptr().cast(),
             lines,
-            next,
+            next: next.as_ptr().cast(),
+            total: lines + size_of_val(next).div_ceil(LINE_BYTES),
             end: 0,
             left: 0,
             lead: 0,
             distances,
-            near: start,
-            far: start,
+            near: run.as_ptr().cast(),
+            far: run.as_ptr().cast(),
         };
         let (near, far) = (distances.near / LINE_BYTES, distances.far / LINE_BYTES);
-        for line in 0..near.min(lines) {
-            // SAFETY: the instruction set is the caller's.
-            unsafe { L::prefetch(ahead.address(line)) }
-        }
-        for line in near..far.min(lines) {
-            // SAFETY: as above.
-            unsafe { L::prefetch_far(ahead.address(line)) }
+        if !begun || lines > near {
+            for line in 0..near.min(ahead.total) {
+                // SAFETY: the instruction set is the caller's.
+                unsafe { L::prefetch(ahead.address(line)) }
+            }
+            for line in near..far.min(ahead.total) {
+                // SAFETY: as above.
+                unsafe { L::prefetch_far(ahead.address(line)) }
+            }
         }
         ahead
     }
@@ -100,11 +111,13 @@ impl Ahead {
     /// before has not asked for is too late.
     #[inline(always)]
     pub(super) fn allow(&mut self, bytes: usize) {
-        let Distances { near, far } = self.distances;
-        self.near = self.address(self.end + near / LINE_BYTES);
-        self.far = self.address(self.end + far / LINE_BYTES + self.lead);
-        self.left = bytes.div_ceil(LINE_BYTES);
-        self.end += self.left;
+        let near = self.end + self.distances.near / LINE_BYTES;
+        let far = self.end + self.distances.far / LINE_BYTES + self.lead;
+        let block = bytes.div_ceil(LINE_BYTES);
+        self.end += block;
+        self.left = block.min(self.total.saturating_sub(near));
+        self.near = self.address(near);
+        self.far = if far < self.total { self.address(far) } else { self.near };
     }
 
     #[inline(always)]
@@ -122,7 +135,8 @@ impl Ahead {
     #[inline(always)]
     pub(super) unsafe fn ask_further<L: Lanes>(&mut self, lines: usize) {
         let first = self.end + self.distances.far / LINE_BYTES;
-        for _ in 0..lines.min(MOST_LEAD - self.lead) {
+        let most = MOST_LEAD.min(self.total.saturating_sub(first));
+        for _ in 0..lines.min(most.saturating_sub(self.lead)) {
             // SAFETY: prefetches may point anywhere; the instruction set is the caller's.
             unsafe { L::prefetch_far(self.address(first + self.lead)) }
             self.lead += 1;

@@ -35,6 +35,8 @@ pub(crate) struct HeadJob<'a> {
     pub values: Numbers<'a>,
     /// The keys of the job that comes then, if there is one: they are asked for during this one.
     pub next: Option<Numbers<'a>>,
+    /// Whether these keys were the next ones of the job before.
+    pub begun: bool,
     /// Width of a head.
     pub dim: usize,
     /// Factor on the products of queries and keys.
@@ -113,12 +115,12 @@ impl AttendHead<'_> {
         // SAFETY: `attend_head` has checked the lengths of all slices; blocks end at `padded`, values
         // at `visible`.
         unsafe {
-            let mut ahead = Ahead::new::<L, S>(distances, keys, values);
+            let mut ahead = Ahead::new::<L, S>(distances, keys, values, job.begun);
             let heads = ScoreTiles { job: &job, padded, scores: scores.as_mut_ptr() };
             heads.all::<L, S>(keys.as_ptr(), &mut ahead);
             // While the exponentials are computed, the first values come.
-            let next = job.next.and_then(S::of).unwrap_or(values);
-            let mut ahead = Ahead::new::<L, S>(distances, values, next);
+            let next = job.next.and_then(S::of).unwrap_or(&[]);
+            let mut ahead = Ahead::new::<L, S>(distances, values, next, true);
             for (scores, out) in scores.chunks_mut(padded).zip(out.chunks_mut(job.dim)) {
                 let scores = &mut scores[..visible];
                 multiply_image_part(scores, job.first_image, job.key_weights);

@@ -312,6 +312,7 @@ fn attention(kernel: Kernel, visible: usize, group: usize, number: ActivationNum
         keys,
         values,
         next: Some(keys),
+        begun: false,
         dim,
         scale: 0.7,
         first_image: 3,
