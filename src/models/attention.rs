@@ -11,7 +11,7 @@ use crate::models::device_kind::on_device;
 use crate::models::error::ModelError;
 use crate::models::host::{matrix, with_numbers};
 use crate::models::kernels::Kernel;
-use crate::models::kernels::head::{HeadJob, attend_head};
+use crate::models::kernels::attention::{RowJob, attend_row};
 use crate::models::kv_cache::{ActivationNumber, BatchPlan, CacheShape, KvCache, PlannedRow};
 use candle_core::Tensor;
 use rayon::prelude::*;
@@ -21,7 +21,7 @@ use std::cell::RefCell;
 const PARALLEL_BYTES: usize = 256 << 10;
 
 thread_local! {
-    /// Scores of one group of heads; kept between steps, so that a step allocates nothing for them.
+    /// Scores of one row; kept between steps, so that a step allocates nothing for them.
     static SCORES: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -150,7 +150,8 @@ fn append(
     Ok(())
 }
 
-/// Attention of every (row, key/value head), in parallel if there is enough to read.
+/// Attention of every row; in parallel, and with the heads of a row shared out where there are more
+/// threads than rows, if there is enough to read.
 fn attend_rows(
     shape: AttentionShape,
     layer: usize,
@@ -160,52 +161,61 @@ fn attend_rows(
     out: &mut [f32],
 ) -> Result<(), ModelError> {
     let kernel = Kernel::current();
-    let group_width = shape.group() * shape.head_dim;
+    let width = shape.heads * shape.head_dim;
     let visible: usize = plan.rows.iter().map(PlannedRow::visible).sum();
     let bytes = visible * shape.kv_heads * shape.head_dim * 2 * size_of::<f32>();
-    let in_turn = bytes < PARALLEL_BYTES || rayon::current_num_threads() == 1;
-    let one = |(index, (queries, out)): (usize, (&[f32], &mut [f32]))| {
-        let mut job = head_job(shape, layer, index, queries, plan, caches)?;
-        let next = head_job(shape, layer, index + 1, queries, plan, caches);
-        job.next = next.ok().map(|next| next.keys);
-        job.begun = in_turn && index > 0;
-        SCORES.with_borrow_mut(|scores| attend_head(kernel, job, scores, out));
-        Ok(())
-    };
-    if in_turn {
-        let mut heads =
-            queries.chunks_exact(group_width).zip(out.chunks_exact_mut(group_width)).enumerate();
-        return heads.try_for_each(one);
+    let threads = rayon::current_num_threads();
+    if bytes < PARALLEL_BYTES || threads == 1 {
+        let rows = queries.chunks_exact(width).zip(out.chunks_exact_mut(width)).enumerate();
+        for (index, (queries, out)) in rows {
+            let job = row_job(shape, layer, index, queries, plan, caches)?;
+            let next = row_job(shape, layer, index + 1, queries, plan, caches);
+            let next = next.ok().map(|next| next.keys);
+            let job = RowJob { next, begun: index > 0, ..job };
+            SCORES.with_borrow_mut(|scores| attend_row(kernel, job, scores, out));
+        }
+        return Ok(());
     }
-    queries
-        .par_chunks_exact(group_width)
-        .zip(out.par_chunks_exact_mut(group_width))
-        .enumerate()
-        .try_for_each(one)
+    let pieces = threads.div_ceil(plan.rows.len().max(1));
+    let heads = shape.kv_heads.div_ceil(pieces);
+    let piece_width = heads * shape.group() * shape.head_dim;
+    let rows = queries.par_chunks_exact(width).zip(out.par_chunks_exact_mut(width)).enumerate();
+    rows.try_for_each(|(index, (queries, out))| {
+        let job = row_job(shape, layer, index, queries, plan, caches)?;
+        let pieces = queries.par_chunks(piece_width).zip(out.par_chunks_mut(piece_width));
+        pieces.enumerate().for_each(|(piece, (queries, out))| {
+            let job = RowJob { queries, first_head: piece * heads, ..job };
+            SCORES.with_borrow_mut(|scores| attend_row(kernel, job, scores, out));
+        });
+        Ok(())
+    })
 }
 
-/// The key/value heads of all rows, counted through.
-fn head_job<'a>(
+/// All heads of a row.
+fn row_job<'a>(
     shape: AttentionShape,
     layer: usize,
     index: usize,
     queries: &'a [f32],
     plan: &BatchPlan<'a>,
     caches: &'a [KvCache],
-) -> Result<HeadJob<'a>, ModelError> {
-    let row = plan.rows.get(index / shape.kv_heads);
-    let row = row.ok_or(ModelError::Internal("no such row"))?;
+) -> Result<RowJob<'a>, ModelError> {
+    let row = plan.rows.get(index).ok_or(ModelError::Internal("no such row"))?;
     let cache = caches.get(row.cache).ok_or(ModelError::Internal("no such cache"))?;
     let (keys, values) = cache
-        .visible(layer, index % shape.kv_heads, row.visible())
+        .visible(layer, row.visible())
         .ok_or(ModelError::Internal("a row lies beyond its cache"))?;
     let (key_weights, value_weights) = factors(row.perturbation);
-    Ok(HeadJob {
+    Ok(RowJob {
         queries,
         keys,
         values,
+        visible: row.visible(),
+        kv_heads: shape.kv_heads,
+        first_head: 0,
         next: None,
         begun: false,
+        group: shape.group(),
         dim: shape.head_dim,
         scale: shape.scale(),
         first_image: row.first_image,

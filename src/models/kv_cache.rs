@@ -2,13 +2,13 @@
 //! stands where in which cache.
 //!
 //! Keys are stored after their norm and rotation, values raw: the perturbation of SoftCFG multiplies
-//! attention probabilities and never touches what is cached. Values stand position after position;
-//! keys in blocks of [`KEY_BLOCK`] positions, channel after channel within a block.
+//! attention probabilities and never touches what is cached. Both stand in blocks of [`BLOCK`] positions,
+//! as attention reads them.
 
 use crate::models::decoder::{Perturbation, Prefix, Row};
 use crate::models::device::DeviceCache;
 use crate::models::error::ModelError;
-use crate::models::kernels::head::KEY_BLOCK;
+use crate::models::kernels::attention::BLOCK;
 use crate::models::kernels::storage::{CacheMemory, Numbers};
 
 pub use crate::models::kernels::storage::ActivationNumber;
@@ -29,9 +29,8 @@ pub struct CacheShape {
 /// The cache of one sequence.
 #[derive(Debug)]
 pub struct KvCache {
-    /// `[layers][keys, values][kv_heads]` runs of [`KvCache::run_length`] numbers: of a layer, all that
-    /// a head reads stands in two runs. Keys are `[blocks][head_dim][KEY_BLOCK]`, values `[capacity]
-    /// [head_dim]`.
+    /// `[layers][keys, values][blocks][kv_heads]` blocks: of a layer, all that a row reads stands in two
+    /// runs. A head's block of keys is `[head_dim][BLOCK]`, of values `[BLOCK][head_dim]`.
     numbers: CacheMemory,
     /// In place of the above, layer by layer, once a row on another device than the CPU was
     /// appended.
@@ -63,7 +62,7 @@ impl KvCache {
     ) -> Result<Self, ModelError> {
         let capacity = prefix_len.saturating_add(image_tokens);
         let sizes = [2, shape.layers, shape.kv_heads, shape.head_dim];
-        let rounded = capacity.checked_next_multiple_of(KEY_BLOCK).unwrap_or(usize::MAX);
+        let rounded = capacity.checked_next_multiple_of(BLOCK).unwrap_or(usize::MAX);
         let count = sizes.into_iter().fold(rounded, usize::saturating_mul);
         Ok(Self {
             numbers: CacheMemory::zeroed(count, shape.number)?,
@@ -84,8 +83,8 @@ impl KvCache {
         let CacheShape { layers, kv_heads, head_dim, .. } = self.shape;
         let image_tokens = self.capacity - self.prefix_len;
         let mut copy = Self::new(self.shape, self.prefix.clone(), self.prefix_len, image_tokens)?;
-        let filled = self.length.next_multiple_of(KEY_BLOCK) * head_dim;
-        for run in 0..layers * 2 * kv_heads {
+        let filled = self.length.next_multiple_of(BLOCK) * kv_heads * head_dim;
+        for run in 0..layers * 2 {
             copy.numbers
                 .copy_from(&self.numbers, run * self.run_length(), filled)
                 .ok_or(ModelError::Internal("a copy of a cache is smaller than the cache"))?;
@@ -140,34 +139,42 @@ impl KvCache {
     /// Keys of `layer` and kv head `head`, `[length, head_dim]`; for tests,
     /// zeros where the cache lies on another device.
     pub fn keys(&self, layer: usize, head: usize) -> Vec<f32> {
-        let dim = self.shape.head_dim;
-        let Some(blocks) = self.run(Part::Keys, layer, head, self.length) else {
-            return Vec::new();
-        };
-        let blocks = blocks.to_f32();
-        let at = |i: usize| {
-            let (position, channel) = (i / dim, i % dim);
-            let block = position / KEY_BLOCK * KEY_BLOCK * dim;
-            blocks.get(block + channel * KEY_BLOCK + position % KEY_BLOCK).copied()
-        };
-        (0..self.length * dim).map_while(at).collect()
+        let at = |position, channel| channel * BLOCK + position % BLOCK;
+        self.of_head(Part::Keys, layer, head, at)
     }
 
     /// Raw values of `layer` and kv head `head`, `[length, head_dim]`; for tests,
     /// zeros where the cache lies on another device.
     pub fn values(&self, layer: usize, head: usize) -> Vec<f32> {
-        self.run(Part::Values, layer, head, self.length).map_or(Vec::new(), Numbers::to_f32)
+        let at = |position, channel| position % BLOCK * self.shape.head_dim + channel;
+        self.of_head(Part::Values, layer, head, at)
     }
 
-    /// Key blocks and values of `layer` and kv head `head` that the first positions stand in, as
-    /// attention reads them; none where there is no such layer, head or position.
+    /// Position after position, where `at` tells a number's place in its block.
+    fn of_head(
+        &self,
+        part: Part,
+        layer: usize,
+        head: usize,
+        at: impl Fn(usize, usize) -> usize,
+    ) -> Vec<f32> {
+        let Some(run) = self.run(part, layer, self.length) else { return Vec::new() };
+        let (run, dim) = (run.to_f32(), self.shape.head_dim);
+        let number = |i: usize| {
+            let (position, channel) = (i / dim, i % dim);
+            run.get(self.block(position, head) + at(position, channel)).copied()
+        };
+        (0..self.length * dim).map_while(number).collect()
+    }
+
+    /// Keys and values of `layer` in all blocks that the first positions stand in, as attention reads
+    /// them; none where there is no such layer or position.
     pub(crate) fn visible(
         &self,
         layer: usize,
-        head: usize,
         positions: usize,
     ) -> Option<(Numbers<'_>, Numbers<'_>)> {
-        let run = |part| self.run(part, layer, head, positions);
+        let run = |part| self.run(part, layer, positions);
         run(Part::Keys).zip(run(Part::Values))
     }
 
@@ -182,46 +189,45 @@ impl KvCache {
         keys: &[f32],
         values: &[f32],
     ) -> Result<(), ModelError> {
-        let dim = self.shape.head_dim;
+        let (dim, place) = (self.shape.head_dim, position % BLOCK);
         let beyond = ModelError::Internal("a row lies beyond its cache");
         let heads = keys.chunks_exact(dim).zip(values.chunks_exact(dim)).enumerate();
         let mut written = heads.map(|(head, (keys, values))| {
-            let start = self.start(Part::Keys, layer, head, position + 1)?;
-            let block = start + position / KEY_BLOCK * KEY_BLOCK * dim;
-            self.numbers.write_apart(block + position % KEY_BLOCK, KEY_BLOCK, keys)?;
-            let start = self.start(Part::Values, layer, head, position + 1)?;
-            self.numbers.write(start + position * dim, values)
+            let block = self.block(position, head);
+            let start = self.start(Part::Keys, layer, position + 1)?;
+            self.numbers.write_apart(start + block + place, BLOCK, keys)?;
+            let start = self.start(Part::Values, layer, position + 1)?;
+            self.numbers.write(start + block + place * dim, values)
         });
         written.all(|written| written.is_some()).then_some(()).ok_or(beyond)
     }
 
     /// Numbers of a run.
     fn run_length(&self) -> usize {
-        self.capacity.next_multiple_of(KEY_BLOCK) * self.shape.head_dim
+        self.capacity.next_multiple_of(BLOCK) * self.shape.kv_heads * self.shape.head_dim
     }
 
-    fn run(&self, part: Part, layer: usize, head: usize, positions: usize) -> Option<Numbers<'_>> {
-        let start = self.start(part, layer, head, positions)?;
-        let stored = match part {
-            Part::Keys => positions.next_multiple_of(KEY_BLOCK),
-            Part::Values => positions,
-        };
-        self.numbers.get(start, stored * self.shape.head_dim)
+    /// Where in a run the block of a head stands that has `position`.
+    fn block(&self, position: usize, head: usize) -> usize {
+        (position / BLOCK * self.shape.kv_heads + head) * BLOCK * self.shape.head_dim
     }
 
-    /// Where a head's run starts, if it has as many positions.
-    fn start(&self, part: Part, layer: usize, head: usize, positions: usize) -> Option<usize> {
-        let CacheShape { layers, kv_heads, .. } = self.shape;
-        let fits = layer < layers && head < kv_heads && positions <= self.capacity;
-        let run = (layer * 2 + part as usize) * kv_heads + head;
-        fits.then(|| run * self.run_length())
+    fn run(&self, part: Part, layer: usize, positions: usize) -> Option<Numbers<'_>> {
+        let start = self.start(part, layer, positions)?;
+        let stored = positions.next_multiple_of(BLOCK);
+        self.numbers.get(start, stored * self.shape.kv_heads * self.shape.head_dim)
+    }
+
+    /// Where a run starts, if it has as many positions.
+    fn start(&self, part: Part, layer: usize, positions: usize) -> Option<usize> {
+        let fits = layer < self.shape.layers && positions <= self.capacity;
+        fits.then(|| (layer * 2 + part as usize) * self.run_length())
     }
 
     /// Fills every position with one number.
     pub(crate) fn fill(&mut self, number: f32) {
-        let CacheShape { layers, kv_heads, .. } = self.shape;
         let run = vec![number; self.run_length()];
-        for index in 0..layers * 2 * kv_heads {
+        for index in 0..self.shape.layers * 2 {
             let _ = self.numbers.write(index * run.len(), &run);
         }
     }

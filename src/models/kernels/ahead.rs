@@ -27,6 +27,11 @@ impl Distances {
     const FETCHED_BY_ITSELF: Self = Self { near: 4 << 10, far: 2 << 10 };
     const ASKED_FOR: Self = Self { near: 4 << 10, far: 10 << 10 };
 
+    /// Of keys and values, whose arithmetic takes about as long as memory.
+    pub(super) const OF_CACHES: Self = Self { near: 3 << 10, far: 12 << 10 };
+    /// No request that means anything.
+    pub(super) const NONE: Self = Self { near: 0, far: 0 };
+
     /// Those of this machine's processor; `heavy` if the arithmetic takes as long as memory does.
     pub(super) fn of_this_machine(heavy: bool) -> Self {
         static AMD: OnceLock<bool> = OnceLock::new();

@@ -19,7 +19,8 @@
 
 pub(crate) mod activation;
 mod ahead;
-pub(crate) mod head;
+pub(crate) mod attention;
+
 mod inputs;
 mod lanes;
 #[cfg(target_arch = "aarch64")]

@@ -3,7 +3,7 @@
 
 use super::Kernel;
 use super::activation::{Activation, activate};
-use super::head::{HeadJob, KEY_BLOCK, attend_head};
+use super::attention::{BLOCK, RowJob, attend_row};
 use super::packed::{PackedMatrix, Source};
 use super::rows::normalize;
 use super::storage::{ActivationNumber, CacheMemory};
@@ -189,7 +189,7 @@ fn fused_kernels_agree_to_the_bit() {
         assert!(results.iter().all(|result| *result == results[0]), "{kind:?}");
     }
     let attention: Vec<Vec<f32>> =
-        fused.iter().map(|&kernel| attention(kernel, 45, 3, ActivationNumber::Bf16)).collect();
+        fused.iter().map(|&kernel| attention(kernel, 45, 3, 2, ActivationNumber::Bf16)).collect();
     assert!(attention.iter().all(|result| *result == attention[0]));
 }
 
@@ -291,55 +291,73 @@ fn lengths_that_do_not_fit_are_errors() {
     assert!(packed.multiply(kernel, &[0.0; 3], Some(&[0.0]), &mut [0.0; 2]).is_err());
 }
 
-fn attention(kernel: Kernel, visible: usize, group: usize, number: ActivationNumber) -> Vec<f32> {
-    let dim = 40;
-    let padded = visible.next_multiple_of(KEY_BLOCK);
-    let queries = numbers(20, group * dim);
-    let mut keys = CacheMemory::zeroed(padded * dim, number).unwrap();
-    // What stands beyond the visible keys is not looked at.
-    keys.write(0, &vec![f32::NAN; padded * dim]).unwrap();
-    for (position, key) in numbers(21, visible * dim).chunks(dim).enumerate() {
-        let block = position / KEY_BLOCK * KEY_BLOCK * dim;
-        keys.write_apart(block + position % KEY_BLOCK, KEY_BLOCK, key).unwrap();
+/// Attention of the last `heads` of three key/value heads, compared with a plain loop in f64.
+fn attention(
+    kernel: Kernel,
+    visible: usize,
+    group: usize,
+    heads: usize,
+    number: ActivationNumber,
+) -> Vec<f32> {
+    let (dim, kv_heads) = (40, 3);
+    let first_head = kv_heads - heads;
+    let count = visible.next_multiple_of(BLOCK) * kv_heads * dim;
+    let queries = numbers(20, heads * group * dim);
+    let (given_keys, given_values) =
+        (numbers(21, visible * kv_heads * dim), numbers(22, visible * kv_heads * dim));
+    let mut keys = CacheMemory::zeroed(count, number).unwrap();
+    let mut values = CacheMemory::zeroed(count, number).unwrap();
+    // What stands beyond the visible positions is not looked at.
+    keys.write(0, &vec![f32::NAN; count]).unwrap();
+    values.write(0, &vec![f32::NAN; count]).unwrap();
+    for position in 0..visible {
+        for head in 0..kv_heads {
+            let block = (position / BLOCK * kv_heads + head) * BLOCK * dim;
+            let given = (position * kv_heads + head) * dim;
+            let (key, value) = (&given_keys[given..][..dim], &given_values[given..][..dim]);
+            keys.write_apart(block + position % BLOCK, BLOCK, key).unwrap();
+            values.write(block + position % BLOCK * dim, value).unwrap();
+        }
     }
-    let mut values = CacheMemory::zeroed(visible * dim, number).unwrap();
-    values.write(0, &numbers(22, visible * dim)).unwrap();
-    let (keys, values) =
-        (keys.get(0, padded * dim).unwrap(), values.get(0, visible * dim).unwrap());
     let weights: Vec<f32> = numbers(23, visible - 3).iter().map(|w| w.abs()).collect();
-    let job = HeadJob {
+    let job = RowJob {
         queries: &queries,
-        keys,
-        values,
-        next: Some(keys),
+        keys: keys.get(0, count).unwrap(),
+        values: values.get(0, count).unwrap(),
+        visible,
+        kv_heads,
+        first_head,
+        next: keys.get(0, count),
         begun: false,
+        group,
         dim,
         scale: 0.7,
         first_image: 3,
         key_weights: Some(&weights),
         value_weights: Some(&weights),
     };
-    let mut out = vec![f32::NAN; group * dim];
-    attend_head(kernel, job, &mut Vec::new(), &mut out);
-    // The same in f64, head by head.
-    let (keys, values) = (keys.to_f32(), values.to_f32());
-    for head in 0..group {
+    let mut out = vec![f32::NAN; heads * group * dim];
+    attend_row(kernel, job, &mut Vec::new(), &mut out);
+    let rounded = |x: f32| match number {
+        ActivationNumber::F32 => f64::from(x),
+        ActivationNumber::Bf16 => bf16::from_f32(x).to_f64(),
+    };
+    for head in 0..heads * group {
         let query = &queries[head * dim..][..dim];
+        let given = |position: usize| (position * kv_heads + first_head + head / group) * dim;
         let factor = |position: usize| position.checked_sub(3).map_or(1.0, |i| weights[i] as f64);
         let scores: Vec<f64> = (0..visible)
             .map(|position| {
-                let (block, place) = (position / KEY_BLOCK * dim, position % KEY_BLOCK);
-                let key = |channel| f64::from(keys[(block + channel) * KEY_BLOCK + place]);
-                let products = query.iter().enumerate().map(|(c, &q)| f64::from(q) * key(c));
-                let product: f64 = products.sum();
+                let key = &given_keys[given(position)..][..dim];
+                let product: f64 =
+                    query.iter().zip(key).map(|(&q, &k)| f64::from(q) * rounded(k)).sum();
                 (product * f64::from(0.7f32) * factor(position)).exp()
             })
             .collect();
         let sum: f64 = scores.iter().sum();
         for channel in 0..dim {
-            let expected: f64 = (0..visible)
-                .map(|p| scores[p] / sum * factor(p) * f64::from(values[p * dim + channel]))
-                .sum();
+            let value = |position: usize| rounded(given_values[given(position) + channel]);
+            let expected: f64 = (0..visible).map(|p| scores[p] / sum * factor(p) * value(p)).sum();
             let error = (f64::from(out[head * dim + channel]) - expected).abs();
             assert!(error < 2e-6, "{} head {head} channel {channel}", kernel.name());
         }
@@ -353,7 +371,8 @@ fn attention_equals_a_plain_loop() {
         for visible in [4, 16, 33, 100] {
             for group in 1..=9 {
                 for number in [ActivationNumber::F32, ActivationNumber::Bf16] {
-                    attention(kernel, visible, group, number);
+                    attention(kernel, visible, group, 3, number);
+                    attention(kernel, visible, group, 1, number);
                 }
             }
         }

@@ -2,7 +2,7 @@
 //! group and several vectors of channels at once.
 
 use super::ahead::{Ahead, LINE_BYTES};
-use super::head::Stored;
+use super::attention::Stored;
 use super::lanes::{LANES, Lanes};
 
 /// Vectors of an output that are kept in registers together: independent sums hide the delay of an

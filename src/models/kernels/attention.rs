@@ -1,8 +1,9 @@
-//! Attention of the query heads that share one key/value head, over the cache of one sequence.
+//! Attention of one row, over the cache of one sequence.
 //!
-//! Keys and values are read once, block by block, for all query heads of the group, and asked for
-//! ahead of their use at the pace of the arithmetic ([`Ahead`]). Every number is a sum in one fixed
-//! order: channel after channel for scores, position after position for outputs.
+//! Keys and values stand in blocks of positions, all heads of a block one after the other, so that a
+//! layer's are two runs of memory. Each is read once, from its start to its end, for all query heads of
+//! a group, and asked for ahead of its use at the pace of the arithmetic ([`Ahead`]). Every number is a
+//! sum in one fixed order: channel after channel for scores, position after position for outputs.
 
 use super::ahead::{Ahead, Distances, LINE_BYTES};
 use super::lanes::{LANES, Lanes};
@@ -11,12 +12,10 @@ use super::storage::Numbers;
 use super::value_block::{ValueBlock, lines_to_ask};
 use super::{Kernel, Task};
 
-/// Positions whose values stay in the first-level cache while every head reads them.
-const VALUE_BLOCK: usize = 32;
-
-/// Positions whose keys stand together, channel by channel: their scores are one vector, and need no
-/// sums over lanes, which would take twice the time of the products.
-pub(crate) const KEY_BLOCK: usize = LANES;
+/// Positions of a block. Its keys stand channel by channel: scores of a block are one vector, and need
+/// no sums over lanes, which would take twice the time of the products. Its values stand position by
+/// position.
+pub(crate) const BLOCK: usize = LANES;
 
 /// Channels between two requests for keys that come.
 const STRIDE: usize = 4;
@@ -24,19 +23,27 @@ const STRIDE: usize = 4;
 /// Cache lines that memory gives while 16 exponentials are computed.
 const LINES_AN_EXPONENTIAL: usize = 2;
 
-/// What one group of query heads attends to.
+/// What a row attends to, with all of its heads or with some.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct HeadJob<'a> {
-    /// `[group][dim]`.
+pub(crate) struct RowJob<'a> {
+    /// `[heads][group][dim]`.
     pub queries: &'a [f32],
-    /// `[visible / 16][dim][16]`, the last block filled up with anything.
+    /// `[blocks][kv_heads][dim][16]`, the last block filled up with anything.
     pub keys: Numbers<'a>,
-    /// `[visible][dim]`, stored as the keys are.
+    /// `[blocks][kv_heads][16][dim]`, stored as the keys are, the last block filled up likewise.
     pub values: Numbers<'a>,
+    /// Positions that are attended to.
+    pub visible: usize,
+    /// Key/value heads of the cache.
+    pub kv_heads: usize,
+    /// The first of them that the queries belong to.
+    pub first_head: usize,
     /// The keys of the job that comes then, if there is one: they are asked for during this one.
     pub next: Option<Numbers<'a>>,
     /// Whether these keys were the next ones of the job before.
     pub begun: bool,
+    /// Query heads that share a key/value head.
+    pub group: usize,
     /// Width of a head.
     pub dim: usize,
     /// Factor on the products of queries and keys.
@@ -49,46 +56,44 @@ pub(crate) struct HeadJob<'a> {
     pub value_weights: Option<&'a [f32]>,
 }
 
-impl HeadJob<'_> {
-    fn visible(&self) -> usize {
-        self.values.len() / self.dim
+impl RowJob<'_> {
+    /// Key/value heads of the job.
+    fn heads(&self) -> usize {
+        self.queries.len() / (self.group * self.dim)
     }
 
-    fn group(&self) -> usize {
-        self.queries.len() / self.dim
+    /// Numbers of a block of one head.
+    fn block(&self) -> usize {
+        BLOCK * self.dim
     }
 }
 
-/// Writes the attention of `job` to `out` `[group][dim]`. `scratch` only grows.
-pub(crate) fn attend_head(
-    kernel: Kernel,
-    job: HeadJob<'_>,
-    scratch: &mut Vec<f32>,
-    out: &mut [f32],
-) {
-    assert!(job.dim > 0, "a head has a width");
-    let (group, visible) = (job.group(), job.visible());
-    assert!(job.queries.len() == group * job.dim && out.len() == job.queries.len());
-    assert!(job.values.len() == visible * job.dim);
-    let padded = visible.next_multiple_of(KEY_BLOCK);
-    assert!(job.keys.len() == padded * job.dim);
-    if scratch.len() < group * padded {
-        scratch.resize(group * padded, 0.0);
+/// Writes the attention of `job` to `out`, which has the shape of the queries. `scratch` only grows.
+pub(crate) fn attend_row(kernel: Kernel, job: RowJob<'_>, scratch: &mut Vec<f32>, out: &mut [f32]) {
+    assert!(job.dim > 0 && job.group > 0 && job.visible > 0, "something is attended to");
+    let heads = job.heads();
+    assert!(job.queries.len() == heads * job.group * job.dim && out.len() == job.queries.len());
+    assert!(job.first_head + heads <= job.kv_heads, "no more heads than the cache has");
+    let padded = job.visible.next_multiple_of(BLOCK);
+    assert!(job.keys.len() == padded * job.kv_heads * job.dim);
+    assert!(job.values.len() == job.keys.len());
+    let count = heads * job.group * padded;
+    if scratch.len() < count {
+        scratch.resize(count, 0.0);
     }
-    let scores = &mut scratch[..group * padded];
-    kernel.run(AttendHead { job, scores, padded, out });
+    kernel.run(AttendRow { job, scores: &mut scratch[..count], padded, out });
 }
 
-struct AttendHead<'a> {
-    job: HeadJob<'a>,
-    /// `[group][padded]`.
+struct AttendRow<'a> {
+    job: RowJob<'a>,
+    /// `[heads][group][padded]`.
     scores: &'a mut [f32],
-    /// Positions of all key blocks.
+    /// Positions of all blocks.
     padded: usize,
     out: &'a mut [f32],
 }
 
-impl Task for AttendHead<'_> {
+impl Task for AttendRow<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -106,30 +111,30 @@ impl Task for AttendHead<'_> {
     }
 }
 
-impl AttendHead<'_> {
+impl AttendRow<'_> {
     #[inline(always)]
     unsafe fn attend<L: Lanes, S: Stored>(self, keys: &[S], values: &[S]) {
         let Self { job, scores, padded, out } = self;
-        let visible = job.visible();
-        let distances = Distances::of_this_machine(true);
-        // SAFETY: `attend_head` has checked the lengths of all slices; blocks end at `padded`, values
-        // at `visible`.
+        // Some heads of a block are no run of memory: the processor guesses what comes.
+        let all = job.heads() == job.kv_heads;
+        let distances = if all { Distances::OF_CACHES } else { Distances::NONE };
+        // SAFETY: `attend_row` has checked the lengths of all slices.
         unsafe {
             let mut ahead = Ahead::new::<L, S>(distances, keys, values, job.begun);
-            let heads = ScoreTiles { job: &job, padded, scores: scores.as_mut_ptr() };
-            heads.all::<L, S>(keys.as_ptr(), &mut ahead);
+            let tiles = ScoreTiles { job: &job, padded, scores: scores.as_mut_ptr() };
+            tiles.all::<L, S>(keys.as_ptr(), &mut ahead);
             // While the exponentials are computed, the first values come.
             let next = job.next.and_then(S::of).unwrap_or(&[]);
             let mut ahead = Ahead::new::<L, S>(distances, values, next, true);
-            for (scores, out) in scores.chunks_mut(padded).zip(out.chunks_mut(job.dim)) {
-                let scores = &mut scores[..visible];
+            for scores in scores.chunks_mut(padded) {
+                let scores = &mut scores[..job.visible];
                 multiply_image_part(scores, job.first_image, job.key_weights);
                 let factor = 1.0 / replace_by_exponentials::<L>(scores, &mut ahead);
                 scores.iter_mut().for_each(|score| *score *= factor);
                 multiply_image_part(scores, job.first_image, job.value_weights);
-                out.fill(0.0);
             }
-            let (scores, out) = (scores.as_ptr(), out.as_mut_ptr());
+            out.fill(0.0);
+            let (values, scores, out) = (values.as_ptr(), scores.as_ptr(), out.as_mut_ptr());
             // The usual widths are compiled in: addresses of a block are constants then.
             match job.dim {
                 48 => job.add_values::<L, S>(48, values, padded, scores, out, &mut ahead),
@@ -200,28 +205,32 @@ fn multiply_image_part(scores: &mut [f32], first_image: usize, weights: Option<&
     }
 }
 
-impl HeadJob<'_> {
+impl RowJob<'_> {
     /// Adds probabilities times values to the outputs of all heads; `dim` is the job's own.
     #[inline(always)]
     unsafe fn add_values<L: Lanes, S: Stored>(
         &self,
         dim: usize,
-        values: &[S],
+        values: *const S,
         padded: usize,
         probabilities: *const f32,
         out: *mut f32,
         ahead: &mut Ahead,
     ) {
-        let (group, visible) = (self.group(), self.visible());
-        // SAFETY: passed on; blocks end at `visible`.
+        let (group, heads) = (self.group, self.heads());
+        // SAFETY: blocks end at `visible`, heads at those of the job.
         unsafe {
-            for from in (0..visible).step_by(VALUE_BLOCK) {
-                let count = VALUE_BLOCK.min(visible - from);
-                ahead.allow(count * dim * size_of::<S>());
-                let values = values.as_ptr().add(from * dim);
+            for (block, from) in (0..self.visible).step_by(BLOCK).enumerate() {
+                let count = BLOCK.min(self.visible - from);
                 let lines = lines_to_ask::<L>(group, dim, count, size_of::<S>());
-                let block = ValueBlock { dim, group, values, count, padded, lines };
-                block.add_all::<L>(probabilities.add(from), out, ahead);
+                let values = values.add((block * self.kv_heads + self.first_head) * BLOCK * dim);
+                for head in 0..heads {
+                    ahead.allow(BLOCK * dim * size_of::<S>());
+                    let values = values.add(head * BLOCK * dim);
+                    let block = ValueBlock { dim, group, values, count, padded, lines };
+                    let probabilities = probabilities.add(head * group * padded + from);
+                    block.add_all::<L>(probabilities, out.add(head * group * dim), ahead);
+                }
             }
         }
     }
@@ -230,9 +239,9 @@ impl HeadJob<'_> {
 /// Scores of all heads, block by block, as many heads at once as sums fit the registers: a key is loaded
 /// once for several of them.
 struct ScoreTiles<'a> {
-    job: &'a HeadJob<'a>,
+    job: &'a RowJob<'a>,
     padded: usize,
-    /// `[group][padded]`.
+    /// `[heads][group][padded]`.
     scores: *mut f32,
 }
 
@@ -244,7 +253,7 @@ impl ScoreTiles<'_> {
     unsafe fn all<L: Lanes, S: Stored>(&self, keys: *const S, ahead: &mut Ahead) {
         // SAFETY: passed on.
         unsafe {
-            match self.job.group() {
+            match self.job.group {
                 1 => self.blocks::<L, S, 4>(keys, ahead),
                 2 | 3 => self.blocks::<L, S, 2>(keys, ahead),
                 _ => self.blocks::<L, S, 1>(keys, ahead),
@@ -252,38 +261,56 @@ impl ScoreTiles<'_> {
         }
     }
 
-    /// All blocks, with C sums for every score.
+    /// All heads of all blocks, with C sums for every score.
     #[inline(always)]
     unsafe fn blocks<L: Lanes, S: Stored, const C: usize>(
         &self,
         keys: *const S,
         ahead: &mut Ahead,
     ) {
-        let (dim, group) = (self.job.dim, self.job.group());
+        let (job, heads) = (self.job, self.job.heads());
+        // SAFETY: blocks end at `padded`, heads at those of the job.
+        unsafe {
+            for block in 0..self.padded / BLOCK {
+                let keys = keys.add((block * job.kv_heads + job.first_head) * job.block());
+                for head in 0..heads {
+                    ahead.allow(job.block() * size_of::<S>());
+                    self.head::<L, S, C>(keys.add(head * job.block()), head, block, ahead);
+                }
+            }
+        }
+    }
+
+    /// One block of a key/value head.
+    #[inline(always)]
+    unsafe fn head<L: Lanes, S: Stored, const C: usize>(
+        &self,
+        keys: *const S,
+        kv_head: usize,
+        block: usize,
+        ahead: &mut Ahead,
+    ) {
+        let RowJob { dim, group, .. } = *self.job;
         let most = (2 * L::WIDE_ROWS / C).clamp(1, 8);
         // Every tile of heads asks for its part of the lines of a block.
         let requests = group.div_ceil(most) * dim.div_ceil(STRIDE);
-        let bytes = KEY_BLOCK * dim * size_of::<S>();
-        let lines = bytes.div_ceil(LINE_BYTES * requests);
-        // SAFETY: blocks end at `padded`, heads stay below `group`; numbers of heads that never come
-        // are left out by the compiler.
+        let lines = (self.job.block() * size_of::<S>()).div_ceil(LINE_BYTES * requests);
+        // SAFETY: heads stay below `group`; numbers of heads that never come are left out by the
+        // compiler.
         unsafe {
-            for from in (0..self.padded).step_by(KEY_BLOCK) {
-                ahead.allow(bytes);
-                let keys = keys.add(from * dim);
-                for head in (0..group).step_by(most) {
-                    let scores = self.scores.add(head * self.padded + from);
-                    match most.min(group - head) {
-                        1 => self.add::<L, S, C, 1>(head, keys, scores, lines, ahead),
-                        2 if most >= 2 => self.add::<L, S, C, 2>(head, keys, scores, lines, ahead),
-                        3 if most >= 3 => self.add::<L, S, C, 3>(head, keys, scores, lines, ahead),
-                        4 if most >= 4 => self.add::<L, S, C, 4>(head, keys, scores, lines, ahead),
-                        5 if most >= 5 => self.add::<L, S, C, 5>(head, keys, scores, lines, ahead),
-                        6 if most >= 6 => self.add::<L, S, C, 6>(head, keys, scores, lines, ahead),
-                        7 if most >= 7 => self.add::<L, S, C, 7>(head, keys, scores, lines, ahead),
-                        8 if most >= 8 => self.add::<L, S, C, 8>(head, keys, scores, lines, ahead),
-                        _ => unreachable!("tiles of heads fit the registers"),
-                    }
+            for first in (0..group).step_by(most) {
+                let head = kv_head * group + first;
+                let scores = self.scores.add(head * self.padded + block * BLOCK);
+                match most.min(group - first) {
+                    1 => self.add::<L, S, C, 1>(head, keys, scores, lines, ahead),
+                    2 if most >= 2 => self.add::<L, S, C, 2>(head, keys, scores, lines, ahead),
+                    3 if most >= 3 => self.add::<L, S, C, 3>(head, keys, scores, lines, ahead),
+                    4 if most >= 4 => self.add::<L, S, C, 4>(head, keys, scores, lines, ahead),
+                    5 if most >= 5 => self.add::<L, S, C, 5>(head, keys, scores, lines, ahead),
+                    6 if most >= 6 => self.add::<L, S, C, 6>(head, keys, scores, lines, ahead),
+                    7 if most >= 7 => self.add::<L, S, C, 7>(head, keys, scores, lines, ahead),
+                    8 if most >= 8 => self.add::<L, S, C, 8>(head, keys, scores, lines, ahead),
+                    _ => unreachable!("tiles of heads fit the registers"),
                 }
             }
         }
@@ -308,7 +335,7 @@ impl ScoreTiles<'_> {
             for from in (0..whole).step_by(STRIDE) {
                 for i in 0..STRIDE {
                     let channel = from + i;
-                    let key = S::load::<L>(keys.add(channel * KEY_BLOCK));
+                    let key = S::load::<L>(keys.add(channel * BLOCK));
                     for (head, sums) in sums.iter_mut().enumerate() {
                         let query = L::splat(*query.add(head * dim + channel));
                         sums[i % C] = query.mul_add(key, sums[i % C]);
@@ -317,7 +344,7 @@ impl ScoreTiles<'_> {
                 ahead.ask::<L>(lines);
             }
             for channel in whole..dim {
-                let key = S::load::<L>(keys.add(channel * KEY_BLOCK));
+                let key = S::load::<L>(keys.add(channel * BLOCK));
                 for (head, sums) in sums.iter_mut().enumerate() {
                     let query = L::splat(*query.add(head * dim + channel));
                     sums[0] = query.mul_add(key, sums[0]);
