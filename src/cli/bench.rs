@@ -40,9 +40,9 @@ measured between the steps with the same threads. 100% is the speed of memory an
 
 Rows and products are compared at token 16, where a step reads little but weights, which all rows \
 share. Keys and values are every row's own and grow with the image: lines and ratios with \
-half_image stand at token 128, the average step. With bf16 and 8-bit weights of AliTok-B's size \
-keys and values are bf16, as in a model opened so; with SimpleAR's they are f32, as its file's bf16 \
-weights are exact.
+half_image stand at token 128, the average step. With bf16 weights of AliTok-B's size keys, values \
+and the inputs of products are bf16 as well, as in an f32 model opened so; with 8-bit weights inputs \
+are 16-bit integers. With SimpleAR's size all of them are f32, as its file's bf16 weights are exact.
 
 Ratios with their bars stand below; ratio_busy_to_alone is the time while another process keeps one \
 core busy against the time alone. paired_builtin_run_s is the time of one run of CFG and SoftCFG on \
@@ -59,8 +59,8 @@ and model_ratio_5_rows_to_2 are ratios of them; model_bandwidth_share_2_rows is 
 stands; model_paired_image_s is the seconds that all tokens of an image take in both lanes, at that \
 pace and without pictures; threads and read_gigabytes_per_second are those of this run.
 
-The instruction set is found at run time; the environment variable SOFTCFG_KERNEL forces avx512, \
-avx2, neon or portable.";
+The instruction set is found at run time; the environment variable SOFTCFG_KERNEL forces \
+avx512-bf16 (with instructions for pairs), avx512, avx2, neon or portable.";
 
 /// What can be said to `bench`.
 #[derive(Args)]
