@@ -7,7 +7,7 @@
 
 use super::ahead::{Ahead, Distances, LINE_BYTES};
 use super::lanes::{LANES, Lanes};
-use super::rows::exp;
+use super::rows::exp_below_88;
 use super::storage::Numbers;
 use super::value_block::{ValueBlock, lines_to_ask};
 use super::{Kernel, Task};
@@ -377,14 +377,14 @@ unsafe fn replace_by_exponentials<L: Lanes>(scores: &mut [f32], ahead: &mut Ahea
         let offset = L::splat(largest);
         let mut sum = L::splat(0.0);
         for chunk in chunks.iter_mut() {
-            let power = exp(L::load(chunk.as_ptr()).sub(offset));
+            let power = exp_below_88(L::load(chunk.as_ptr()).sub(offset));
             power.store(chunk.as_mut_ptr());
             sum = sum.add(power);
             ahead.ask_further::<L>(LINES_AN_EXPONENTIAL);
         }
         let mut rest = [0.0; LANES];
         rest[..tail.len()].copy_from_slice(tail);
-        exp(L::load(rest.as_ptr()).sub(offset)).store(rest.as_mut_ptr());
+        exp_below_88(L::load(rest.as_ptr()).sub(offset)).store(rest.as_mut_ptr());
         tail.copy_from_slice(&rest[..tail.len()]);
         tail.iter().fold(sum.sum(), |sum, power| sum + power)
     }

@@ -11,6 +11,19 @@ use super::{Kernel, Task};
 /// The machine has the instruction set of `L`.
 #[inline(always)]
 pub(super) unsafe fn exp<L: Lanes>(x: L) -> L {
+    // SAFETY: as the caller.
+    unsafe {
+        let zero = L::splat(0.0);
+        exp_below_88(zero.sub(L::splat(-88.0).max(zero.sub(x))))
+    }
+}
+
+/// [`exp`] of what is below 88 or NaN.
+///
+/// # Safety
+/// The machine has the instruction set of `L`.
+#[inline(always)]
+pub(super) unsafe fn exp_below_88<L: Lanes>(x: L) -> L {
     // 1.5 · 2²³: adding it rounds to an integer, which then stands in the low bits.
     const ROUND: f32 = 12_582_912.0;
     // ln 2 in two parts, the first with few enough bits that its products with n are exact.
@@ -19,7 +32,6 @@ pub(super) unsafe fn exp<L: Lanes>(x: L) -> L {
     // SAFETY: as the caller.
     unsafe {
         let x = L::splat(-87.0).max(x);
-        let x = L::splat(0.0).sub(L::splat(-88.0).max(L::splat(0.0).sub(x)));
         let shifted = x.mul_add(L::splat(std::f32::consts::LOG2_E), L::splat(ROUND));
         let n = shifted.sub(L::splat(ROUND));
         let r = n.mul_add(L::splat(-LN_2_HIGH), x);
