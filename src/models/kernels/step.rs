@@ -56,20 +56,34 @@ pub(super) struct RoundedBf16;
 /// Pairs of i8 weights, and i16 inputs, two to a word.
 pub(super) struct Int8;
 
+/// Sums that go on in f32 from block to block.
+macro_rules! sums_in_f32 {
+    () => {
+        type Sum<L: Lanes> = L;
+
+        #[inline(always)]
+        unsafe fn start<L: Lanes>(sums: *const f32) -> L {
+            // SAFETY: as the trait says.
+            unsafe { L::load(sums) }
+        }
+
+        #[inline(always)]
+        unsafe fn finish<L: Lanes>(sum: L, _: f32, sums: *mut f32) {
+            // SAFETY: as the trait says.
+            unsafe { sum.store(sums) }
+        }
+    };
+}
+
 // SAFETY of the bodies: as the trait says.
 impl Weight for F32 {
     type Item = f32;
     type Input = f32;
-    type Sum<L: Lanes> = L;
+    sums_in_f32!();
 
     #[inline(always)]
     fn products<L: Lanes>() -> usize {
         1
-    }
-
-    #[inline(always)]
-    unsafe fn start<L: Lanes>(sums: *const f32) -> L {
-        unsafe { L::load(sums) }
     }
 
     #[inline(always)]
@@ -86,27 +100,17 @@ impl Weight for F32 {
             }
         }
     }
-
-    #[inline(always)]
-    unsafe fn finish<L: Lanes>(sum: L, _: f32, sums: *mut f32) {
-        unsafe { sum.store(sums) }
-    }
 }
 
 // SAFETY of the bodies: as the trait says.
 impl Weight for Bf16 {
     type Item = u32;
     type Input = [f32; 2];
-    type Sum<L: Lanes> = L;
+    sums_in_f32!();
 
     #[inline(always)]
     fn products<L: Lanes>() -> usize {
         2
-    }
-
-    #[inline(always)]
-    unsafe fn start<L: Lanes>(sums: *const f32) -> L {
-        unsafe { L::load(sums) }
     }
 
     #[inline(always)]
@@ -126,27 +130,17 @@ impl Weight for Bf16 {
             }
         }
     }
-
-    #[inline(always)]
-    unsafe fn finish<L: Lanes>(sum: L, _: f32, sums: *mut f32) {
-        unsafe { sum.store(sums) }
-    }
 }
 
 // SAFETY of the bodies: as the trait says.
 impl Weight for RoundedBf16 {
     type Item = u32;
     type Input = u32;
-    type Sum<L: Lanes> = L;
+    sums_in_f32!();
 
     #[inline(always)]
     fn products<L: Lanes>() -> usize {
         1
-    }
-
-    #[inline(always)]
-    unsafe fn start<L: Lanes>(sums: *const f32) -> L {
-        unsafe { L::load(sums) }
     }
 
     #[inline(always)]
@@ -162,11 +156,6 @@ impl Weight for RoundedBf16 {
                 *sum = sum.dot_bf16(words, *x.add(row * stride));
             }
         }
-    }
-
-    #[inline(always)]
-    unsafe fn finish<L: Lanes>(sum: L, _: f32, sums: *mut f32) {
-        unsafe { sum.store(sums) }
     }
 }
 

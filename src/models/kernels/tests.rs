@@ -1,12 +1,13 @@
 //! Each kernel of this machine against plain f64 loops, and bit for bit against itself with other
 //! rows, threads and instruction sets.
 
+mod attention;
+
 use super::Kernel;
 use super::activation::{Activation, activate};
-use super::attention::{BLOCK, RowJob, attend_row};
 use super::packed::{PackedMatrix, Source};
 use super::rows::normalize;
-use super::storage::{ActivationNumber, CacheMemory};
+use super::storage::ActivationNumber;
 use crate::models::linear::Precision;
 use half::bf16;
 use proptest::prelude::*;
@@ -188,8 +189,10 @@ fn fused_kernels_agree_to_the_bit() {
             fused.iter().map(|&kernel| product(&packed, kernel, &x, None)).collect();
         assert!(results.iter().all(|result| *result == results[0]), "{kind:?}");
     }
-    let attention: Vec<Vec<f32>> =
-        fused.iter().map(|&kernel| attention(kernel, 45, 3, 2, ActivationNumber::Bf16)).collect();
+    let attention: Vec<Vec<f32>> = fused
+        .iter()
+        .map(|&kernel| attention::attention(kernel, 45, 3, 2, ActivationNumber::Bf16))
+        .collect();
     assert!(attention.iter().all(|result| *result == attention[0]));
 }
 
@@ -289,94 +292,6 @@ fn lengths_that_do_not_fit_are_errors() {
     assert!(packed.multiply(kernel, &[0.0; 4], None, &mut [0.0; 2]).is_err());
     assert!(packed.multiply(kernel, &[0.0; 3], None, &mut [0.0; 3]).is_err());
     assert!(packed.multiply(kernel, &[0.0; 3], Some(&[0.0]), &mut [0.0; 2]).is_err());
-}
-
-/// Attention of the last `heads` of three key/value heads, compared with a plain loop in f64.
-fn attention(
-    kernel: Kernel,
-    visible: usize,
-    group: usize,
-    heads: usize,
-    number: ActivationNumber,
-) -> Vec<f32> {
-    let (dim, kv_heads) = (40, 3);
-    let first_head = kv_heads - heads;
-    let count = visible.next_multiple_of(BLOCK) * kv_heads * dim;
-    let queries = numbers(20, heads * group * dim);
-    let (given_keys, given_values) =
-        (numbers(21, visible * kv_heads * dim), numbers(22, visible * kv_heads * dim));
-    let mut keys = CacheMemory::zeroed(count, number).unwrap();
-    let mut values = CacheMemory::zeroed(count, number).unwrap();
-    // What stands beyond the visible positions is not looked at.
-    keys.write(0, &vec![f32::NAN; count]).unwrap();
-    values.write(0, &vec![f32::NAN; count]).unwrap();
-    for position in 0..visible {
-        for head in 0..kv_heads {
-            let block = (position / BLOCK * kv_heads + head) * BLOCK * dim;
-            let given = (position * kv_heads + head) * dim;
-            let (key, value) = (&given_keys[given..][..dim], &given_values[given..][..dim]);
-            keys.write_apart(block + position % BLOCK, BLOCK, key).unwrap();
-            values.write(block + position % BLOCK * dim, value).unwrap();
-        }
-    }
-    let weights: Vec<f32> = numbers(23, visible - 3).iter().map(|w| w.abs()).collect();
-    let job = RowJob {
-        queries: &queries,
-        keys: keys.get(0, count).unwrap(),
-        values: values.get(0, count).unwrap(),
-        visible,
-        kv_heads,
-        first_head,
-        next: keys.get(0, count),
-        begun: false,
-        group,
-        dim,
-        scale: 0.7,
-        first_image: 3,
-        key_weights: Some(&weights),
-        value_weights: Some(&weights),
-    };
-    let mut out = vec![f32::NAN; heads * group * dim];
-    attend_row(kernel, job, &mut Vec::new(), &mut out);
-    let rounded = |x: f32| match number {
-        ActivationNumber::F32 => f64::from(x),
-        ActivationNumber::Bf16 => bf16::from_f32(x).to_f64(),
-    };
-    for head in 0..heads * group {
-        let query = &queries[head * dim..][..dim];
-        let given = |position: usize| (position * kv_heads + first_head + head / group) * dim;
-        let factor = |position: usize| position.checked_sub(3).map_or(1.0, |i| weights[i] as f64);
-        let scores: Vec<f64> = (0..visible)
-            .map(|position| {
-                let key = &given_keys[given(position)..][..dim];
-                let product: f64 =
-                    query.iter().zip(key).map(|(&q, &k)| f64::from(q) * rounded(k)).sum();
-                (product * f64::from(0.7f32) * factor(position)).exp()
-            })
-            .collect();
-        let sum: f64 = scores.iter().sum();
-        for channel in 0..dim {
-            let value = |position: usize| rounded(given_values[given(position) + channel]);
-            let expected: f64 = (0..visible).map(|p| scores[p] / sum * factor(p) * value(p)).sum();
-            let error = (f64::from(out[head * dim + channel]) - expected).abs();
-            assert!(error < 2e-6, "{} head {head} channel {channel}", kernel.name());
-        }
-    }
-    out
-}
-
-#[test]
-fn attention_equals_a_plain_loop() {
-    for kernel in Kernel::available() {
-        for visible in [4, 16, 33, 100] {
-            for group in 1..=9 {
-                for number in [ActivationNumber::F32, ActivationNumber::Bf16] {
-                    attention(kernel, visible, group, 3, number);
-                    attention(kernel, visible, group, 1, number);
-                }
-            }
-        }
-    }
 }
 
 #[test]
