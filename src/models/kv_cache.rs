@@ -131,9 +131,10 @@ impl KvCache {
         self.shape.layers
     }
 
-    /// Bytes the keys and values take.
-    pub fn bytes(&self) -> u64 {
-        self.numbers.byte_count() as u64
+    /// Bytes of the keys and values of the positions filled so far.
+    pub fn filled_bytes(&self) -> u64 {
+        let CacheShape { layers, kv_heads, head_dim, number } = self.shape;
+        (2 * layers * kv_heads * head_dim * self.length * number.bytes()) as u64
     }
 
     /// Keys of `layer` and kv head `head`, `[length, head_dim]`; for tests,

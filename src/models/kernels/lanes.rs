@@ -3,6 +3,7 @@
 //! All instruction sets have the same logical width, so a sum that is split over lanes is split in
 //! the same way everywhere: AVX-512, AVX2 and NEON give the same bits. Portable Rust rounds twice in
 //! `mul_add` (a fused one is a library call without the instruction) and may differ in the last bit.
+//! The one exception: where an instruction multiplies pairs of bf16, denormal numbers count as 0.
 
 /// Lanes of a vector.
 pub(super) const LANES: usize = 16;

@@ -197,11 +197,6 @@ impl CacheMemory {
         Ok(Self { bytes, number })
     }
 
-    /// Bytes of all numbers.
-    pub(crate) fn byte_count(&self) -> usize {
-        self.bytes.length
-    }
-
     /// `count` numbers from `start` on, if there are as many.
     pub(crate) fn get(&self, start: usize, count: usize) -> Option<Numbers<'_>> {
         let size = self.number.bytes();

@@ -117,10 +117,7 @@ impl Steps for ModelSteps<'_> {
     }
 
     fn cache_bytes(&self) -> u64 {
-        let filled = |cache: &KvCache| {
-            cache.bytes() * cache.length() as u64 / cache.capacity().max(1) as u64
-        };
-        self.caches.iter().map(filled).sum()
+        self.caches.iter().map(KvCache::filled_bytes).sum()
     }
 
     fn prepare(&mut self) {
