@@ -29,6 +29,7 @@ impl Distances {
 
     /// Of keys and values, whose arithmetic takes about as long as memory.
     pub(super) const OF_CACHES: Self = Self { near: 3 << 10, far: 12 << 10 };
+
     /// No request that means anything.
     pub(super) const NONE: Self = Self { near: 0, far: 0 };
 

@@ -125,11 +125,12 @@ impl PackedMatrix {
         {
             return Err(ModelError::Internal("a linear layer got a row of another width"));
         }
-        INPUTS.with_borrow_mut(|buffer| {
-            let (precision, activations) = (self.precision, self.activations);
-            let x = Inputs::prepare(kernel, x, self.inputs, precision, activations, buffer);
-            self.multiply_prepared(kernel, x, rows, bias, out);
-        });
+        // Taken, not borrowed: while it waits for others, this thread may be given another product.
+        let mut buffer = INPUTS.take();
+        let (precision, activations) = (self.precision, self.activations);
+        let x = Inputs::prepare(kernel, x, self.inputs, precision, activations, &mut buffer);
+        self.multiply_prepared(kernel, x, rows, bias, out);
+        INPUTS.set(buffer);
         Ok(())
     }
 

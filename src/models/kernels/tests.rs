@@ -176,6 +176,26 @@ fn the_result_is_the_same_for_every_thread_count() {
     }
 }
 
+/// A thread that waits for its own product may be given another one of the same pool meanwhile.
+#[test]
+fn products_of_several_threads_share_a_pool() {
+    let (outputs, inputs) = (1000, 640);
+    let packed = pack(&numbers(3, outputs * inputs), outputs, inputs, KINDS[2]);
+    let x = numbers(4, 5 * inputs);
+    let expected = product(&packed, Kernel::detect(), &x, None);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    let found = pool.install(|| product(&packed, Kernel::detect(), &x, None));
+                    assert_eq!(found, expected);
+                }
+            });
+        }
+    });
+}
+
 #[test]
 fn fused_kernels_agree_to_the_bit() {
     let fused: Vec<Kernel> =
