@@ -51,8 +51,8 @@ fn is_amd() -> bool {
     false
 }
 
-/// Most lines asked for beyond the usual distance: 128 KiB, half of a small second-level cache.
-const MOST_LEAD: usize = 2048;
+/// Most lines asked for beyond the usual distance: 256 KiB, half of a small second-level cache.
+const MOST_LEAD: usize = 4096;
 
 /// A run of memory that is read from its start to its end, and then another.
 pub(super) struct Ahead {

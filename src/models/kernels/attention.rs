@@ -7,10 +7,11 @@
 
 use super::ahead::{Ahead, Distances, LINE_BYTES};
 use super::lanes::{LANES, Lanes};
-use super::rows::exp_below_88;
+use super::rows::exp2;
 use super::storage::Numbers;
 use super::value_block::{ValueBlock, lines_to_ask};
 use super::{Kernel, Task};
+use std::f32::consts::LOG2_E;
 
 /// Positions of a block. Its keys stand channel by channel: scores of a block are one vector, and need
 /// no sums over lanes, which would take twice the time of the products. Its values stand position by
@@ -20,8 +21,8 @@ pub(crate) const BLOCK: usize = LANES;
 /// Channels between two requests for keys that come.
 const STRIDE: usize = 4;
 
-/// Cache lines that memory gives while 16 exponentials are computed.
-const LINES_AN_EXPONENTIAL: usize = 2;
+/// Cache lines that memory gives at least while 16 powers are computed.
+const LINES_A_POWER: usize = 1;
 
 /// What a row attends to, with all of its heads or with some.
 #[derive(Debug, Clone, Copy)]
@@ -77,17 +78,20 @@ pub(crate) fn attend_row(kernel: Kernel, job: RowJob<'_>, scratch: &mut Vec<f32>
     let padded = job.visible.next_multiple_of(BLOCK);
     assert!(job.keys.len() == padded * job.kv_heads * job.dim);
     assert!(job.values.len() == job.keys.len());
-    let count = heads * job.group * padded;
-    if scratch.len() < count {
-        scratch.resize(count, 0.0);
+    let (scores, sums) = (heads * job.group * padded, heads * job.group);
+    if scratch.len() < scores + sums {
+        scratch.resize(scores + sums, 0.0);
     }
-    kernel.run(AttendRow { job, scores: &mut scratch[..count], padded, out });
+    let (scores, sums) = scratch[..scores + sums].split_at_mut(scores);
+    kernel.run(AttendRow { job, scores, sums, padded, out });
 }
 
 struct AttendRow<'a> {
     job: RowJob<'a>,
-    /// `[heads][group][padded]`.
+    /// In units of ln 2, then 2^(score - largest); `[heads][group][padded]`.
     scores: &'a mut [f32],
+    /// Sums of these powers, `[heads][group]`.
+    sums: &'a mut [f32],
     /// Positions of all blocks.
     padded: usize,
     out: &'a mut [f32],
@@ -114,7 +118,7 @@ impl Task for AttendRow<'_> {
 impl AttendRow<'_> {
     #[inline(always)]
     unsafe fn attend<L: Lanes, S: Stored>(self, keys: &[S], values: &[S]) {
-        let Self { job, scores, padded, out } = self;
+        let Self { job, scores, sums, padded, out } = self;
         // Some heads of a block are no run of memory: the processor guesses what comes.
         let all = job.heads() == job.kv_heads;
         let distances = if all { Distances::OF_CACHES } else { Distances::NONE };
@@ -126,21 +130,26 @@ impl AttendRow<'_> {
             // While the exponentials are computed, the first values come.
             let next = job.next.and_then(S::of).unwrap_or(&[]);
             let mut ahead = Ahead::new::<L, S>(distances, values, next, true);
-            for scores in scores.chunks_mut(padded) {
-                let scores = &mut scores[..job.visible];
+            for (scores, sum) in scores.chunks_mut(padded).zip(sums.iter_mut()) {
+                // Positions of the last block that are not looked at count for nothing.
+                scores[job.visible..].fill(f32::NEG_INFINITY);
                 multiply_image_part(scores, job.first_image, job.key_weights);
-                let factor = 1.0 / replace_by_exponentials::<L>(scores, &mut ahead);
-                scores.iter_mut().for_each(|score| *score *= factor);
+                *sum = replace_by_powers::<L>(scores, &mut ahead);
                 multiply_image_part(scores, job.first_image, job.value_weights);
             }
             out.fill(0.0);
-            let (values, scores, out) = (values.as_ptr(), scores.as_ptr(), out.as_mut_ptr());
+            let (values, scores) = (values.as_ptr(), scores.as_ptr());
+            let out_ptr = out.as_mut_ptr();
             // The usual widths are compiled in: addresses of a block are constants then.
             match job.dim {
-                48 => job.add_values::<L, S>(48, values, padded, scores, out, &mut ahead),
-                64 => job.add_values::<L, S>(64, values, padded, scores, out, &mut ahead),
-                128 => job.add_values::<L, S>(128, values, padded, scores, out, &mut ahead),
-                dim => job.add_values::<L, S>(dim, values, padded, scores, out, &mut ahead),
+                48 => job.add_values::<L, S>(48, values, padded, scores, out_ptr, &mut ahead),
+                64 => job.add_values::<L, S>(64, values, padded, scores, out_ptr, &mut ahead),
+                128 => job.add_values::<L, S>(128, values, padded, scores, out_ptr, &mut ahead),
+                dim => job.add_values::<L, S>(dim, values, padded, scores, out_ptr, &mut ahead),
+            }
+            for (out, sum) in out.chunks_exact_mut(job.dim).zip(sums) {
+                let factor = 1.0 / *sum;
+                out.iter_mut().for_each(|out| *out *= factor);
             }
         }
     }
@@ -350,42 +359,37 @@ impl ScoreTiles<'_> {
                     sums[0] = query.mul_add(key, sums[0]);
                 }
             }
+            let scale = L::splat(self.job.scale * LOG2_E);
             for (head, sums) in sums.iter().enumerate() {
                 let mut total = sums[0];
                 for sum in &sums[1..] {
                     total = total.add(*sum);
                 }
-                total.mul(L::splat(self.job.scale)).store(scores.add(head * self.padded));
+                total.mul(scale).store(scores.add(head * self.padded));
             }
         }
     }
 }
 
-/// Replaces scores by exp(score - largest) and returns their sum. Meanwhile memory would stand still.
+/// Replaces the scores of a head by 2^(score - largest) and returns their sum. Meanwhile memory would
+/// stand still.
 #[inline(always)]
-unsafe fn replace_by_exponentials<L: Lanes>(scores: &mut [f32], ahead: &mut Ahead) -> f32 {
-    let (chunks, tail) = scores.as_chunks_mut::<LANES>();
+unsafe fn replace_by_powers<L: Lanes>(scores: &mut [f32], ahead: &mut Ahead) -> f32 {
+    let vectors = scores.as_chunks_mut::<LANES>().0;
     // SAFETY: loads and stores are of arrays of 16.
     unsafe {
-        let mut largest = [f32::NEG_INFINITY; LANES];
-        let mut lanes = L::splat(f32::NEG_INFINITY);
-        for chunk in chunks.iter() {
-            lanes = L::load(chunk.as_ptr()).max(lanes);
+        let mut largest = L::splat(f32::NEG_INFINITY);
+        for vector in vectors.iter() {
+            largest = L::load(vector.as_ptr()).max(largest);
         }
-        lanes.store(largest.as_mut_ptr());
-        let largest = largest.iter().chain(tail.iter()).copied().fold(f32::NAN, f32::max);
-        let offset = L::splat(largest);
+        let largest = L::splat(largest.largest());
         let mut sum = L::splat(0.0);
-        for chunk in chunks.iter_mut() {
-            let power = exp_below_88(L::load(chunk.as_ptr()).sub(offset));
-            power.store(chunk.as_mut_ptr());
+        for vector in vectors.iter_mut() {
+            let power = exp2(L::load(vector.as_ptr()).sub(largest));
+            power.store(vector.as_mut_ptr());
             sum = sum.add(power);
-            ahead.ask_further::<L>(LINES_AN_EXPONENTIAL);
+            ahead.ask_further::<L>(LINES_A_POWER);
         }
-        let mut rest = [0.0; LANES];
-        rest[..tail.len()].copy_from_slice(tail);
-        exp_below_88(L::load(rest.as_ptr()).sub(offset)).store(rest.as_mut_ptr());
-        tail.copy_from_slice(&rest[..tail.len()]);
-        tail.iter().fold(sum.sum(), |sum, power| sum + power)
+        sum.sum()
     }
 }

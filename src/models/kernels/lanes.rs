@@ -75,4 +75,12 @@ pub(super) trait Lanes: Copy {
     unsafe fn power_of_two(self) -> Self;
     /// The sum of the lanes: i with i + 8, then + 4, + 2, + 1.
     unsafe fn sum(self) -> f32;
+    /// The largest lane, unless it is NaN.
+    #[inline(always)]
+    unsafe fn largest(self) -> f32 {
+        let mut lanes = [0.0; LANES];
+        // SAFETY: as the caller; the store is to an array of 16.
+        unsafe { self.store(lanes.as_mut_ptr()) }
+        lanes.into_iter().fold(f32::NEG_INFINITY, f32::max)
+    }
 }

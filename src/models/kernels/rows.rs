@@ -3,44 +3,63 @@
 use super::lanes::{LANES, Lanes};
 use super::{Kernel, Task};
 
+/// 1.5 · 2²³: adding it rounds to an integer, which then stands in the low bits.
+const ROUND: f32 = 12_582_912.0;
+
 /// `e^x` within 2 units of the last place between -87 and 88; beyond, the value at the limit. NaN
-/// stays NaN. `x = n ln 2 + r` with `|r| <= ln 2 / 2`, and e^r by its series up to r⁷ / 7!, whose next
-/// term is below 6e-9.
+/// stays NaN. `x = n ln 2 + r` with `|r| <= ln 2 / 2`.
 ///
 /// # Safety
 /// The machine has the instruction set of `L`.
 #[inline(always)]
 pub(super) unsafe fn exp<L: Lanes>(x: L) -> L {
-    // SAFETY: as the caller.
-    unsafe {
-        let zero = L::splat(0.0);
-        exp_below_88(zero.sub(L::splat(-88.0).max(zero.sub(x))))
-    }
-}
-
-/// [`exp`] of what is below 88 or NaN.
-///
-/// # Safety
-/// The machine has the instruction set of `L`.
-#[inline(always)]
-pub(super) unsafe fn exp_below_88<L: Lanes>(x: L) -> L {
-    // 1.5 · 2²³: adding it rounds to an integer, which then stands in the low bits.
-    const ROUND: f32 = 12_582_912.0;
     // ln 2 in two parts, the first with few enough bits that its products with n are exact.
     const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
     // SAFETY: as the caller.
     unsafe {
+        let zero = L::splat(0.0);
+        let x = zero.sub(L::splat(-88.0).max(zero.sub(x)));
         let x = L::splat(-87.0).max(x);
-        let shifted = x.mul_add(L::splat(std::f32::consts::LOG2_E), L::splat(ROUND));
+        let log2_e = L::splat(std::f32::consts::LOG2_E);
+        let shifted = x.mul_add(log2_e, L::splat(ROUND));
         let n = shifted.sub(L::splat(ROUND));
         let r = n.mul_add(L::splat(-LN_2_HIGH), x);
         let r = n.mul_add(L::splat(-LN_2_LOW), r);
-        let mut series = L::splat(1.0 / 5040.0);
-        for factor in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
-            series = series.mul_add(r, L::splat(factor));
+        exp2_of_parts(shifted, r.mul(log2_e))
+    }
+}
+
+/// `2^x` within 2 units of the last place up to 127; below -126 the value there. NaN stays NaN.
+///
+/// # Safety
+/// The machine has the instruction set of `L`.
+#[inline(always)]
+pub(super) unsafe fn exp2<L: Lanes>(x: L) -> L {
+    // SAFETY: as the caller.
+    unsafe {
+        let x = L::splat(-126.0).max(x);
+        let shifted = x.add(L::splat(ROUND));
+        exp2_of_parts(shifted, x.sub(shifted.sub(L::splat(ROUND))))
+    }
+}
+
+/// `2^(n + f)` of `n + ROUND` and `|f| <= 1/2`. The polynomial of degree 6 that is 1 at 0 and whose
+/// largest relative error there is least, 2.6e-9 (found by Remez' algorithm).
+///
+/// # Safety
+/// The machine has the instruction set of `L`.
+#[inline(always)]
+unsafe fn exp2_of_parts<L: Lanes>(shifted: L, f: L) -> L {
+    const FACTORS: [f32; 6] =
+        [1.340_664_4e-3, 9.617_693e-3, 5.550_310_6e-2, 2.402_265_3e-1, 6.931_472e-1, 1.0];
+    // SAFETY: as the caller.
+    unsafe {
+        let mut power = L::splat(1.559_467_8e-4);
+        for factor in FACTORS {
+            power = power.mul_add(f, L::splat(factor));
         }
-        series.mul(shifted.power_of_two())
+        power.mul(shifted.power_of_two())
     }
 }
 

@@ -10,7 +10,7 @@ use super::lanes::{LANES, Lanes};
 const TOGETHER: usize = 4;
 
 /// Positions between two requests for values that come.
-const STRIDE: usize = 8;
+const STRIDE: usize = 4;
 
 /// Heads whose outputs are kept in registers together.
 #[inline(always)]
@@ -29,7 +29,7 @@ pub(super) fn lines_to_ask<L: Lanes>(
 ) -> usize {
     let requests = group.div_ceil(heads_together::<L>())
         * dim.div_ceil(LANES * TOGETHER)
-        * count.div_ceil(STRIDE);
+        * (count / STRIDE).max(1);
     (count * dim * number_bytes).div_ceil(LINE_BYTES * requests)
 }
 
@@ -132,25 +132,44 @@ impl<S: Stored> ValueBlock<S> {
                     *sum = L::load(out.add(head * dim + c * LANES));
                 }
             }
-            for from in (0..self.count).step_by(STRIDE) {
-                for position in from..self.count.min(from + STRIDE) {
-                    let mut value = [L::splat(0.0); C];
-                    for (c, value) in value.iter_mut().enumerate() {
-                        *value = S::load::<L>(values.add(position * dim + c * LANES));
-                    }
-                    for (head, sums) in sums.iter_mut().enumerate() {
-                        let probability =
-                            L::splat(*probabilities.add(head * self.padded + position));
-                        for (sum, value) in sums.iter_mut().zip(&value) {
-                            *sum = probability.mul_add(*value, *sum);
-                        }
-                    }
+            let whole = self.count - self.count % STRIDE;
+            for from in (0..whole).step_by(STRIDE) {
+                // A constant number of positions, so that the compiler writes them out.
+                for i in 0..STRIDE {
+                    self.add_position::<L, C, H>(probabilities, values, from + i, &mut sums);
                 }
                 ahead.ask::<L>(self.lines);
+            }
+            for position in whole..self.count {
+                self.add_position::<L, C, H>(probabilities, values, position, &mut sums);
             }
             for (head, sums) in sums.iter().enumerate() {
                 for (c, sum) in sums.iter().enumerate() {
                     sum.store(out.add(head * dim + c * LANES));
+                }
+            }
+        }
+    }
+
+    /// Adds one position to the sums of H heads.
+    #[inline(always)]
+    unsafe fn add_position<L: Lanes, const C: usize, const H: usize>(
+        &self,
+        probabilities: *const f32,
+        values: *const S,
+        position: usize,
+        sums: &mut [[L; C]; H],
+    ) {
+        // SAFETY: as the caller; `position` is below `count`.
+        unsafe {
+            let mut value = [L::splat(0.0); C];
+            for (c, value) in value.iter_mut().enumerate() {
+                *value = S::load::<L>(values.add(position * self.dim + c * LANES));
+            }
+            for (head, sums) in sums.iter_mut().enumerate() {
+                let probability = L::splat(*probabilities.add(head * self.padded + position));
+                for (sum, value) in sums.iter_mut().zip(&value) {
+                    *sum = probability.mul_add(*value, *sum);
                 }
             }
         }
