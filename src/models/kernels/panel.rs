@@ -17,8 +17,11 @@ pub const PANEL_ROWS: usize = 8;
 /// Products of vectors for a cache line of weights from which on the arithmetic takes as long as memory.
 const HEAVY: usize = 6;
 
-/// Sums of one panel.
-type Sums = [[f32; PANEL]; PANEL_ROWS];
+/// Sums of one panel. Written as whole cache lines, they are read back at once; a line that was
+/// written in two parts is only there when everything before has reached the cache, and the next
+/// panel would wait for that.
+#[repr(align(64))]
+struct Sums([[f32; PANEL]; PANEL_ROWS]);
 
 /// Panels of packed weights one after the other, in storage order.
 #[derive(Clone, Copy)]
@@ -110,35 +113,58 @@ impl Products<'_, '_> {
         blocks: usize,
     ) {
         let (width, steps) = (self.out.first().map_or(0, |row| row.len()), stride);
+        let mut sums = Sums([[0.0; PANEL]; PANEL_ROWS]);
         for panel in 0..width.div_ceil(PANEL) {
             let from = panel * PANEL;
             for (group, rows) in self.out.chunks_mut(PANEL_ROWS).enumerate() {
                 let first = group * PANEL_ROWS;
-                let mut sums: Sums = [[0.0; PANEL]; PANEL_ROWS];
-                let stream = Stream { rows: rows.len(), steps, sums: sums.as_mut_ptr().cast() };
+                let stream = Stream { rows: rows.len(), steps, sums: sums.0.as_mut_ptr().cast() };
                 // SAFETY: `panel` and `first` are below the numbers that `write` has checked, and
                 // `sums` has room for eight rows.
                 unsafe {
                     let (panel, x) = (panels.add(panel * steps * PANEL), x.add(first * stride));
-                    let scales = if W::SCALED { &scales[first * blocks..] } else { &[] };
-                    stream.run::<L, W>(panel, x, stride, scales, blocks);
-                }
-                for (row, sums) in rows.iter_mut().zip(&mut sums) {
-                    if !self.scales.is_empty() {
-                        sums.iter_mut()
-                            .zip(&self.scales[from..])
-                            .for_each(|(y, scale)| *y *= scale);
-                    }
-                    if !self.bias.is_empty() {
-                        sums.iter_mut().zip(&self.bias[from..]).for_each(|(y, bias)| *y += bias);
-                    }
-                    let row = &mut row[from..];
-                    match row.first_chunk_mut() {
-                        Some(row) => *row = *sums,
-                        None => row.copy_from_slice(&sums[..row.len()]),
+                    let input_scales = if W::SCALED { &scales[first * blocks..] } else { &[] };
+                    stream.run::<L, W>(panel, x, stride, input_scales, blocks);
+                    for (row, sums) in rows.iter_mut().zip(&sums.0) {
+                        finish_row::<L>(sums, self.scales, self.bias, from, row);
                     }
                 }
             }
+        }
+    }
+}
+
+/// Writes the outputs of one panel, from `from` on, to their row: sums times `scales` plus `bias`.
+///
+/// # Safety
+/// The machine has the instruction set of `L`.
+#[inline(always)]
+unsafe fn finish_row<L: Lanes>(
+    sums: &[f32; PANEL],
+    scales: &[f32],
+    bias: &[f32],
+    from: usize,
+    row: &mut [f32],
+) {
+    let (scales, bias) = (scales.get(from..).unwrap_or(&[]), bias.get(from..).unwrap_or(&[]));
+    let row = &mut row[from..];
+    let Some(row) = row.first_chunk_mut::<PANEL>() else {
+        row.copy_from_slice(&sums[..row.len()]);
+        row.iter_mut().zip(scales).for_each(|(y, scale)| *y *= scale);
+        row.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
+        return;
+    };
+    for half in [0, LANES] {
+        // SAFETY: loads and stores are of halves of arrays of 32 numbers.
+        unsafe {
+            let mut outputs = L::load(sums.as_ptr().add(half));
+            if let Some(scales) = scales.first_chunk::<PANEL>() {
+                outputs = outputs.mul(L::load(scales.as_ptr().add(half)));
+            }
+            if let Some(bias) = bias.first_chunk::<PANEL>() {
+                outputs = outputs.add(L::load(bias.as_ptr().add(half)));
+            }
+            outputs.store(row.as_mut_ptr().add(half));
         }
     }
 }
@@ -250,11 +276,14 @@ impl<W: Weight> Block<W> {
         // SAFETY: `sums` has R rows of 32, the panel `to` steps of `W::STRIDE` items, and x R rows
         // of `stride >= to` inputs. Prefetches may point anywhere.
         unsafe {
-            let mut low = [W::start::<L>(sums); R];
-            let mut high = [W::start::<L>(sums.add(LANES)); R];
-            for (row, (low, high)) in low.iter_mut().zip(&mut high).enumerate() {
-                *low = W::start::<L>(sums.add(row * PANEL));
-                *high = W::start::<L>(sums.add(row * PANEL + LANES));
+            let first = self.from == 0;
+            let mut low = [W::start::<L>(sums, first); R];
+            let mut high = [W::start::<L>(sums.add(LANES), first); R];
+            let mut x = [self.x; R];
+            for row in 1..R {
+                low[row] = W::start::<L>(sums.add(row * PANEL), first);
+                high[row] = W::start::<L>(sums.add(row * PANEL + LANES), first);
+                x[row] = self.x.add(row * self.stride);
             }
             let Distances { near, far } = self.distances;
             for k in self.from..self.to {
@@ -267,21 +296,20 @@ impl<W: Weight> Block<W> {
                         L::prefetch(line.wrapping_add(near));
                     }
                 }
-                let x = self.x.add(k);
                 if LOW {
-                    W::step::<L, R>(weights, x, self.stride, &mut low);
+                    W::step::<L, R>(weights, &x, k, &mut low);
                 }
                 if HIGH {
-                    W::step::<L, R>(weights.add(W::HALF), x, self.stride, &mut high);
+                    W::step::<L, R>(weights.add(W::HALF), &x, k, &mut high);
                 }
             }
             for (row, (low, high)) in low.into_iter().zip(high).enumerate() {
                 let scale = if W::SCALED { *self.scales.add(row * self.blocks) } else { 1.0 };
                 if LOW {
-                    W::finish::<L>(low, scale, sums.add(row * PANEL));
+                    W::finish::<L>(low, scale, sums.add(row * PANEL), first);
                 }
                 if HIGH {
-                    W::finish::<L>(high, scale, sums.add(row * PANEL + LANES));
+                    W::finish::<L>(high, scale, sums.add(row * PANEL + LANES), first);
                 }
             }
         }

@@ -25,23 +25,23 @@ pub(super) trait Weight {
     /// Products of vectors that a row takes for a cache line of weights.
     fn products<L: Lanes>() -> usize;
 
-    /// Sums that go on from those at `sums`.
+    /// Sums that go on from those at `sums`, or from 0 if nothing was summed yet.
     ///
     /// # Safety
     /// Here and below: the machine has the instruction set of `L`, `sums` points at 16 numbers, `from`
-    /// at the weights of 16 outputs, `x` at the first of R rows that stand `stride` apart.
-    unsafe fn start<L: Lanes>(sums: *const f32) -> Self::Sum<L>;
+    /// at the weights of 16 outputs, `x` at R rows that have the step `k`.
+    unsafe fn start<L: Lanes>(sums: *const f32, nothing_yet: bool) -> Self::Sum<L>;
 
-    /// Adds the products of one step to the sums of R rows.
+    /// Adds the products of step `k` to the sums of R rows.
     unsafe fn step<L: Lanes, const R: usize>(
         from: *const Self::Item,
-        x: *const Self::Input,
-        stride: usize,
+        x: &[*const Self::Input; R],
+        k: usize,
         sums: &mut [Self::Sum<L>; R],
     );
 
     /// Writes sums to `sums`.
-    unsafe fn finish<L: Lanes>(sum: Self::Sum<L>, scale: f32, sums: *mut f32);
+    unsafe fn finish<L: Lanes>(sum: Self::Sum<L>, scale: f32, sums: *mut f32, nothing_yet: bool);
 }
 
 /// f32 weights, f32 inputs.
@@ -62,13 +62,13 @@ macro_rules! sums_in_f32 {
         type Sum<L: Lanes> = L;
 
         #[inline(always)]
-        unsafe fn start<L: Lanes>(sums: *const f32) -> L {
+        unsafe fn start<L: Lanes>(sums: *const f32, nothing_yet: bool) -> L {
             // SAFETY: as the trait says.
-            unsafe { L::load(sums) }
+            unsafe { if nothing_yet { L::splat(0.0) } else { L::load(sums) } }
         }
 
         #[inline(always)]
-        unsafe fn finish<L: Lanes>(sum: L, _: f32, sums: *mut f32) {
+        unsafe fn finish<L: Lanes>(sum: L, _: f32, sums: *mut f32, _: bool) {
             // SAFETY: as the trait says.
             unsafe { sum.store(sums) }
         }
@@ -89,14 +89,14 @@ impl Weight for F32 {
     #[inline(always)]
     unsafe fn step<L: Lanes, const R: usize>(
         from: *const f32,
-        x: *const f32,
-        stride: usize,
+        x: &[*const f32; R],
+        k: usize,
         sums: &mut [L; R],
     ) {
         unsafe {
             let weights = L::load(from);
-            for (row, sum) in sums.iter_mut().enumerate() {
-                *sum = L::splat(*x.add(row * stride)).mul_add(weights, *sum);
+            for (x, sum) in x.iter().zip(sums) {
+                *sum = L::splat(*x.add(k)).mul_add(weights, *sum);
             }
         }
     }
@@ -116,17 +116,17 @@ impl Weight for Bf16 {
     #[inline(always)]
     unsafe fn step<L: Lanes, const R: usize>(
         from: *const u32,
-        x: *const [f32; 2],
-        stride: usize,
+        x: &[*const [f32; 2]; R],
+        k: usize,
         sums: &mut [L; R],
     ) {
         unsafe {
             let words = L::load_words(from);
             let (first, second) = (L::high_bf16(words), L::low_bf16(words));
-            for (row, sum) in sums.iter_mut().enumerate() {
-                let x = x.add(row * stride).cast::<f32>();
-                *sum = L::splat(*x).mul_add(first, *sum);
-                *sum = L::splat(*x.add(1)).mul_add(second, *sum);
+            for (x, sum) in x.iter().zip(sums) {
+                let x = &*x.add(k);
+                *sum = L::splat(x[0]).mul_add(first, *sum);
+                *sum = L::splat(x[1]).mul_add(second, *sum);
             }
         }
     }
@@ -146,14 +146,14 @@ impl Weight for RoundedBf16 {
     #[inline(always)]
     unsafe fn step<L: Lanes, const R: usize>(
         from: *const u32,
-        x: *const u32,
-        stride: usize,
+        x: &[*const u32; R],
+        k: usize,
         sums: &mut [L; R],
     ) {
         unsafe {
             let words = L::load_words(from);
-            for (row, sum) in sums.iter_mut().enumerate() {
-                *sum = sum.dot_bf16(words, *x.add(row * stride));
+            for (x, sum) in x.iter().zip(sums) {
+                *sum = sum.dot_bf16(words, *x.add(k));
             }
         }
     }
@@ -174,27 +174,30 @@ impl Weight for Int8 {
     }
 
     #[inline(always)]
-    unsafe fn start<L: Lanes>(_: *const f32) -> L::Words {
+    unsafe fn start<L: Lanes>(_: *const f32, _: bool) -> L::Words {
         unsafe { L::zero_words() }
     }
 
     #[inline(always)]
     unsafe fn step<L: Lanes, const R: usize>(
         from: *const [i8; 2],
-        x: *const u32,
-        stride: usize,
+        x: &[*const u32; R],
+        k: usize,
         sums: &mut [L::Words; R],
     ) {
         unsafe {
             let words = L::load_int8_pairs(from);
-            for (row, sum) in sums.iter_mut().enumerate() {
-                *sum = L::dot_int16(*sum, words, *x.add(row * stride));
+            for (x, sum) in x.iter().zip(sums) {
+                *sum = L::dot_int16(*sum, words, *x.add(k));
             }
         }
     }
 
     #[inline(always)]
-    unsafe fn finish<L: Lanes>(sum: L::Words, scale: f32, sums: *mut f32) {
-        unsafe { L::from_int32(sum).mul_add(L::splat(scale), L::load(sums)).store(sums) }
+    unsafe fn finish<L: Lanes>(sum: L::Words, scale: f32, sums: *mut f32, nothing_yet: bool) {
+        unsafe {
+            let before = if nothing_yet { L::splat(0.0) } else { L::load(sums) };
+            L::from_int32(sum).mul_add(L::splat(scale), before).store(sums);
+        }
     }
 }
