@@ -10,6 +10,7 @@ use super::lanes::{LANES, Lanes};
 use super::packed::PANEL;
 use super::step::{Bf16, F32, Int8, RoundedBf16, Weight};
 use super::{Kernel, Task};
+use std::hint::black_box;
 
 /// Most rows that weights pass through once for.
 pub const PANEL_ROWS: usize = 8;
@@ -283,7 +284,9 @@ impl<W: Weight> Block<W> {
             for row in 1..R {
                 low[row] = W::start::<L>(sums.add(row * PANEL), first);
                 high[row] = W::start::<L>(sums.add(row * PANEL + LANES), first);
-                x[row] = self.x.add(row * self.stride);
+                // An address of its own for every row, kept in a register: derived from one another
+                // they would cost an instruction each at every step.
+                x[row] = black_box(self.x.add(row * self.stride));
             }
             let Distances { near, far } = self.distances;
             for k in self.from..self.to {
