@@ -16,7 +16,7 @@ use std::hint::black_box;
 pub const PANEL_ROWS: usize = 8;
 
 /// Products of vectors for a cache line of weights from which on the arithmetic takes as long as memory.
-const HEAVY: usize = 6;
+const HEAVY: usize = 7;
 
 /// Sums of one panel. Written as whole cache lines, they are read back at once; a line that was
 /// written in two parts is only there when everything before has reached the cache, and the next
