@@ -15,17 +15,18 @@ pub(super) const LINE_BYTES: usize = 64;
 pub(super) struct Distances {
     /// In the first-level cache.
     pub(super) near: usize,
-    /// In the second-level cache, which waits for more lines at once.
+    /// In the second-level cache, which waits for more lines at once; 0 for not at all.
     pub(super) far: usize,
 }
 
 impl Distances {
-    /// Found by trying on a Xeon and an EPYC. AMD's processors fetch streams into the second level by
-    /// themselves, and slower when they are asked to as well, unless the arithmetic takes as long as
-    /// memory does. There the farther request names a line that is already on its way, and costs
-    /// nothing.
-    const FETCHED_BY_ITSELF: Self = Self { near: 4 << 10, far: 2 << 10 };
+    /// Of weights: found by trying on a Xeon and an EPYC. AMD's processors fetch streams into the second
+    /// level by themselves, and slower when they are asked to as well, unless the arithmetic takes as
+    /// long as memory does. There the farther request names a line that is already on its way, which
+    /// helps a little, or is left out.
     const ASKED_FOR: Self = Self { near: 4 << 10, far: 10 << 10 };
+    const FETCHED_BY_ITSELF: Self = Self { near: 4 << 10, far: 2 << 10 };
+    const NEAR_ONLY: Self = Self { near: 4 << 10, far: 0 };
 
     /// Of keys and values, whose arithmetic takes about as long as memory.
     pub(super) const OF_CACHES: Self = Self { near: 3 << 10, far: 12 << 10 };
@@ -33,11 +34,27 @@ impl Distances {
     /// No request that means anything.
     pub(super) const NONE: Self = Self { near: 0, far: 0 };
 
-    /// Those of this machine's processor; `heavy` if the arithmetic takes as long as memory does.
-    pub(super) fn of_this_machine(heavy: bool) -> Self {
+    /// Those of weights on this machine's processor.
+    pub(super) fn of_weights(arithmetic: Arithmetic) -> Self {
         static AMD: OnceLock<bool> = OnceLock::new();
-        if !heavy && *AMD.get_or_init(is_amd) { Self::FETCHED_BY_ITSELF } else { Self::ASKED_FOR }
+        match arithmetic {
+            Arithmetic::Much => Self::ASKED_FOR,
+            _ if !*AMD.get_or_init(is_amd) => Self::ASKED_FOR,
+            Arithmetic::Some => Self::NEAR_ONLY,
+            Arithmetic::Little => Self::FETCHED_BY_ITSELF,
+        }
     }
+}
+
+/// How much is computed with a cache line of weights.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Arithmetic {
+    /// Memory takes much longer.
+    Little,
+    /// So much that requests for lines which come anyway take time that is missing.
+    Some,
+    /// As long as memory takes.
+    Much,
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -4,7 +4,7 @@
 //! is computed beside it. Weights pass through once for up to 8 rows: where the sums of all rows do not
 //! fit the registers, blocks of 4 KiB stay in the first-level cache between the passes.
 
-use super::ahead::{Distances, LINE_BYTES};
+use super::ahead::{Arithmetic, Distances, LINE_BYTES};
 use super::inputs::{Inputs, SCALE_BLOCK};
 use super::lanes::{LANES, Lanes};
 use super::packed::PANEL;
@@ -14,9 +14,6 @@ use std::hint::black_box;
 
 /// Most rows that weights pass through once for.
 pub const PANEL_ROWS: usize = 8;
-
-/// Products of vectors for a cache line of weights from which on the arithmetic takes as long as memory.
-const HEAVY: usize = 7;
 
 /// Sums of one panel. Written as whole cache lines, they are read back at once; a line that was
 /// written in two parts is only there when everything before has reached the cache, and the next
@@ -196,8 +193,8 @@ impl Stream {
         let Self { rows, steps, sums } = self;
         let wide = L::WIDE_ROWS >= PANEL_ROWS || rows <= L::WIDE_ROWS;
         let length = if W::SCALED || !wide { W::BLOCK } else { steps };
-        let heavy = !wide || rows * W::products::<L>() >= HEAVY;
-        let distances = Distances::of_this_machine(heavy);
+        let arithmetic = if wide { W::arithmetic(rows) } else { Arithmetic::Much };
+        let distances = Distances::of_weights(arithmetic);
         let groups = rows.div_ceil(L::NARROW_ROWS);
         let group = if wide { rows } else { rows.div_ceil(groups) };
         // SAFETY: rows, steps and lengths as the caller's; the groups cover `rows` exactly.
@@ -219,11 +216,13 @@ impl Stream {
                     };
                     let sums = sums.add(first * PANEL);
                     let rows = group.min(rows - first);
-                    if wide {
-                        job.rows::<L, true, true>(rows, sums);
+                    if wide && distances.far == 0 {
+                        job.rows::<L, true, true, false>(rows, sums);
+                    } else if wide {
+                        job.rows::<L, true, true, true>(rows, sums);
                     } else {
-                        job.rows::<L, true, false>(rows, sums);
-                        job.rows::<L, false, true>(rows, sums);
+                        job.rows::<L, true, false, true>(rows, sums);
+                        job.rows::<L, false, true, true>(rows, sums);
                     }
                 }
             }
@@ -246,7 +245,7 @@ struct Block<W: Weight> {
 
 impl<W: Weight> Block<W> {
     #[inline(always)]
-    unsafe fn rows<L: Lanes, const LOW: bool, const HIGH: bool>(
+    unsafe fn rows<L: Lanes, const LOW: bool, const HIGH: bool, const FAR: bool>(
         &self,
         rows: usize,
         sums: *mut f32,
@@ -255,22 +254,23 @@ impl<W: Weight> Block<W> {
         // SAFETY: passed on. Numbers of rows that never come are left out by the compiler.
         unsafe {
             match rows {
-                1 => self.add::<L, 1, LOW, HIGH>(sums),
-                2 if most >= 2 => self.add::<L, 2, LOW, HIGH>(sums),
-                3 if most >= 3 => self.add::<L, 3, LOW, HIGH>(sums),
-                4 if most >= 4 => self.add::<L, 4, LOW, HIGH>(sums),
-                5 if most >= 5 => self.add::<L, 5, LOW, HIGH>(sums),
-                6 if most >= 6 => self.add::<L, 6, LOW, HIGH>(sums),
-                7 if most >= 7 => self.add::<L, 7, LOW, HIGH>(sums),
-                8 if most >= 8 => self.add::<L, 8, LOW, HIGH>(sums),
+                1 => self.add::<L, 1, LOW, HIGH, FAR>(sums),
+                2 if most >= 2 => self.add::<L, 2, LOW, HIGH, FAR>(sums),
+                3 if most >= 3 => self.add::<L, 3, LOW, HIGH, FAR>(sums),
+                4 if most >= 4 => self.add::<L, 4, LOW, HIGH, FAR>(sums),
+                5 if most >= 5 => self.add::<L, 5, LOW, HIGH, FAR>(sums),
+                6 if most >= 6 => self.add::<L, 6, LOW, HIGH, FAR>(sums),
+                7 if most >= 7 => self.add::<L, 7, LOW, HIGH, FAR>(sums),
+                8 if most >= 8 => self.add::<L, 8, LOW, HIGH, FAR>(sums),
                 _ => unreachable!("groups of rows fit the registers"),
             }
         }
     }
 
-    /// Adds the block's products to the sums of R rows: outputs 0 to 15 (`LOW`), 16 to 31 (`HIGH`).
+    /// Adds the block's products to the sums of R rows: outputs 0 to 15 (`LOW`), 16 to 31 (`HIGH`). Asks
+    /// for lines in the second-level cache too if `FAR`.
     #[inline(always)]
-    unsafe fn add<L: Lanes, const R: usize, const LOW: bool, const HIGH: bool>(
+    unsafe fn add<L: Lanes, const R: usize, const LOW: bool, const HIGH: bool, const FAR: bool>(
         &self,
         sums: *mut f32,
     ) {
@@ -295,7 +295,9 @@ impl<W: Weight> Block<W> {
                     let lines = (W::STRIDE * size_of::<W::Item>()).div_ceil(LINE_BYTES);
                     for line in 0..lines {
                         let line = weights.cast::<u8>().wrapping_add(line * LINE_BYTES);
-                        L::prefetch_far(line.wrapping_add(far));
+                        if FAR {
+                            L::prefetch_far(line.wrapping_add(far));
+                        }
                         L::prefetch(line.wrapping_add(near));
                     }
                 }

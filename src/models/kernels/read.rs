@@ -1,6 +1,6 @@
 //! Reading memory as fast as it goes: the roof that decoding is measured against.
 
-use super::ahead::Distances;
+use super::ahead::{Arithmetic, Distances};
 use super::lanes::{LANES, Lanes};
 use super::storage::AlignedBytes;
 use super::{Kernel, Task};
@@ -63,7 +63,7 @@ impl Task for ReadAll<'_> {
     unsafe fn run<L: Lanes>(self) -> f32 {
         // As many lines a turn as the kernels take: bursts of requests wait for one another.
         const STREAMS: usize = 2;
-        let Distances { near, far } = Distances::of_this_machine(false);
+        let Distances { near, far } = Distances::of_weights(Arithmetic::Little);
         let (chunks, _) = self.numbers.as_chunks::<{ LANES * STREAMS }>();
         // SAFETY: loads are within arrays of STREAMS times 16; prefetches may point anywhere.
         unsafe {

@@ -1,6 +1,7 @@
 //! One step of a product: how the weights of 16 outputs are stored, and what they add to the sums of
 //! some rows.
 
+use super::ahead::Arithmetic;
 use super::inputs::SCALE_BLOCK;
 use super::lanes::{LANES, Lanes};
 use super::packed::PANEL;
@@ -22,8 +23,8 @@ pub(super) trait Weight {
     /// Whether the inputs of each block have a scale.
     const SCALED: bool = false;
 
-    /// Products of vectors that a row takes for a cache line of weights.
-    fn products<L: Lanes>() -> usize;
+    /// What so many rows compute with a cache line of weights.
+    fn arithmetic(rows: usize) -> Arithmetic;
 
     /// Sums that go on from those at `sums`, or from 0 if nothing was summed yet.
     ///
@@ -82,8 +83,8 @@ impl Weight for F32 {
     sums_in_f32!();
 
     #[inline(always)]
-    fn products<L: Lanes>() -> usize {
-        1
+    fn arithmetic(rows: usize) -> Arithmetic {
+        if rows < 7 { Arithmetic::Little } else { Arithmetic::Much }
     }
 
     #[inline(always)]
@@ -109,8 +110,8 @@ impl Weight for Bf16 {
     sums_in_f32!();
 
     #[inline(always)]
-    fn products<L: Lanes>() -> usize {
-        2
+    fn arithmetic(rows: usize) -> Arithmetic {
+        if rows < 4 { Arithmetic::Little } else { Arithmetic::Much }
     }
 
     #[inline(always)]
@@ -139,8 +140,12 @@ impl Weight for RoundedBf16 {
     sums_in_f32!();
 
     #[inline(always)]
-    fn products<L: Lanes>() -> usize {
-        1
+    fn arithmetic(rows: usize) -> Arithmetic {
+        match rows {
+            0..=3 => Arithmetic::Little,
+            4..=6 => Arithmetic::Some,
+            _ => Arithmetic::Much,
+        }
     }
 
     #[inline(always)]
@@ -169,8 +174,8 @@ impl Weight for Int8 {
     const SCALED: bool = true;
 
     #[inline(always)]
-    fn products<L: Lanes>() -> usize {
-        2
+    fn arithmetic(rows: usize) -> Arithmetic {
+        if rows < 4 { Arithmetic::Little } else { Arithmetic::Much }
     }
 
     #[inline(always)]
