@@ -12,9 +12,7 @@ use crate::models::error::ModelError;
 use crate::models::host::{matrix, with_numbers};
 use crate::models::kernels::Kernel;
 use crate::models::kernels::attention::{RowJob, attend_row};
-use crate::models::kv_cache::{
-    ActivationNumber, BatchPlan, CacheShape, KvCache, PlannedRow, Visible,
-};
+use crate::models::kv_cache::{ActivationNumber, BatchPlan, CacheShape, KvCache, PlannedRow};
 use candle_core::Tensor;
 use rayon::prelude::*;
 use std::cell::RefCell;
@@ -204,7 +202,7 @@ fn row_job<'a>(
 ) -> Result<RowJob<'a>, ModelError> {
     let row = plan.rows.get(index).ok_or(ModelError::Internal("no such row"))?;
     let cache = caches.get(row.cache).ok_or(ModelError::Internal("no such cache"))?;
-    let Visible { keys, values, open } = cache
+    let (keys, values) = cache
         .visible(layer, row.visible())
         .ok_or(ModelError::Internal("a row lies beyond its cache"))?;
     let (key_weights, value_weights) = factors(row.perturbation);
@@ -213,7 +211,6 @@ fn row_job<'a>(
         keys,
         values,
         visible: row.visible(),
-        open,
         kv_heads: shape.kv_heads,
         first_head: 0,
         next: None,

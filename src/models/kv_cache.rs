@@ -30,12 +30,8 @@ pub struct CacheShape {
 #[derive(Debug)]
 pub struct KvCache {
     /// `[layers][keys, values][blocks][kv_heads]` blocks: of a layer, all that a row reads stands in two
-    /// runs. A head's block of values is `[BLOCK][head_dim]`. One of keys is `[head_dim][BLOCK]` when it
-    /// is full, and until then as one of values: else every key would be written to as many cache lines
-    /// as a head has channels.
+    /// runs. A head's block of keys is `[head_dim][BLOCK]`, of values `[BLOCK][head_dim]`.
     numbers: CacheMemory,
-    /// Positions that each layer has: the block that the next one belongs to is open.
-    written: Vec<usize>,
     /// In place of the above, layer by layer, once a row on another device than the CPU was
     /// appended.
     pub(crate) device: Vec<Option<DeviceCache>>,
@@ -44,16 +40,6 @@ pub struct KvCache {
     length: usize,
     prefix: Prefix,
     prefix_len: usize,
-}
-
-/// What a row reads of a layer: all blocks that its positions stand in.
-pub(crate) struct Visible<'a> {
-    /// `[blocks][kv_heads]` blocks.
-    pub(crate) keys: Numbers<'a>,
-    /// The same.
-    pub(crate) values: Numbers<'a>,
-    /// Whether keys of the last block stand position by position.
-    pub(crate) open: bool,
 }
 
 /// Keys or values, the place of a run in its layer.
@@ -80,7 +66,6 @@ impl KvCache {
         let count = sizes.into_iter().fold(rounded, usize::saturating_mul);
         Ok(Self {
             numbers: CacheMemory::zeroed(count, shape.number)?,
-            written: vec![0; shape.layers],
             device: (0..shape.layers).map(|_| None).collect(),
             shape,
             capacity,
@@ -98,15 +83,11 @@ impl KvCache {
         let CacheShape { layers, kv_heads, head_dim, .. } = self.shape;
         let image_tokens = self.capacity - self.prefix_len;
         let mut copy = Self::new(self.shape, self.prefix.clone(), self.prefix_len, image_tokens)?;
-        let positions = self.length.next_multiple_of(BLOCK);
-        let filled = positions * kv_heads * head_dim;
+        let filled = self.length.next_multiple_of(BLOCK) * kv_heads * head_dim;
         for run in 0..layers * 2 {
             copy.numbers
                 .copy_from(&self.numbers, run * self.run_length(), filled)
                 .ok_or(ModelError::Internal("a copy of a cache is smaller than the cache"))?;
-        }
-        for (to, from) in copy.written.iter_mut().zip(&self.written) {
-            *to = positions.min(*from);
         }
         for (to, from) in copy.device.iter_mut().zip(&self.device) {
             *to = from.as_ref().map(DeviceCache::copy).transpose()?;
@@ -159,14 +140,7 @@ impl KvCache {
     /// Keys of `layer` and kv head `head`, `[length, head_dim]`; for tests,
     /// zeros where the cache lies on another device.
     pub fn keys(&self, layer: usize, head: usize) -> Vec<f32> {
-        let at = |position, channel| {
-            let place = position % BLOCK;
-            if self.is_open(layer, position / BLOCK) {
-                place * self.shape.head_dim + channel
-            } else {
-                channel * BLOCK + place
-            }
-        };
+        let at = |position, channel| channel * BLOCK + position % BLOCK;
         self.of_head(Part::Keys, layer, head, at)
     }
 
@@ -196,19 +170,16 @@ impl KvCache {
 
     /// Keys and values of `layer` in all blocks that the first positions stand in, as attention reads
     /// them; none where there is no such layer or position.
-    pub(crate) fn visible(&self, layer: usize, positions: usize) -> Option<Visible<'_>> {
+    pub(crate) fn visible(
+        &self,
+        layer: usize,
+        positions: usize,
+    ) -> Option<(Numbers<'_>, Numbers<'_>)> {
         let run = |part| self.run(part, layer, positions);
-        let open = !positions.is_multiple_of(BLOCK) && self.is_open(layer, positions / BLOCK);
-        Some(Visible { keys: run(Part::Keys)?, values: run(Part::Values)?, open })
+        run(Part::Keys).zip(run(Part::Values))
     }
 
-    /// Whether the keys of a block stand position by position.
-    fn is_open(&self, layer: usize, block: usize) -> bool {
-        self.written.get(layer).is_none_or(|written| written / BLOCK <= block)
-    }
-
-    /// Writes the keys and values of all kv heads, `[kv_heads * head_dim]` each, at `position`. The layer
-    /// has then all positions up to this one, and forgets those behind it.
+    /// Writes the keys and values of all kv heads, `[kv_heads * head_dim]` each, at `position`.
     ///
     /// # Errors
     /// No such layer or position, or rows of another width.
@@ -222,28 +193,14 @@ impl KvCache {
         let (dim, place) = (self.shape.head_dim, position % BLOCK);
         let beyond = ModelError::Internal("a row lies beyond its cache");
         let heads = keys.chunks_exact(dim).zip(values.chunks_exact(dim)).enumerate();
-        let reopened = place > 0 && !self.is_open(layer, position / BLOCK);
-        let fills = place + 1 == BLOCK;
         let mut written = heads.map(|(head, (keys, values))| {
             let block = self.block(position, head);
-            let start = self.start(Part::Keys, layer, position + 1)? + block;
-            if reopened {
-                self.numbers.transpose(start, dim, BLOCK)?;
-            }
-            self.numbers.write(start + place * dim, keys)?;
-            if fills {
-                self.numbers.transpose(start, BLOCK, dim)?;
-            }
-            let start = self.start(Part::Values, layer, position + 1)? + block;
-            self.numbers.write(start + place * dim, values)
+            let start = self.start(Part::Keys, layer, position + 1)?;
+            self.numbers.write_apart(start + block + place, BLOCK, keys)?;
+            let start = self.start(Part::Values, layer, position + 1)?;
+            self.numbers.write(start + block + place * dim, values)
         });
-        if !written.all(|written| written.is_some()) {
-            return Err(beyond);
-        }
-        if let Some(written) = self.written.get_mut(layer) {
-            *written = position + 1;
-        }
-        Ok(())
+        written.all(|written| written.is_some()).then_some(()).ok_or(beyond)
     }
 
     /// Numbers of a run.
@@ -364,75 +321,5 @@ impl<'a> BatchPlan<'a> {
     /// Positions of the rows, for rotary and positional tables.
     pub fn positions(&self) -> Vec<usize> {
         self.rows.iter().map(|row| row.position).collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SHAPE: CacheShape =
-        CacheShape { layers: 2, kv_heads: 3, head_dim: 5, number: ActivationNumber::F32 };
-
-    /// A key and a value of all heads that no other position and layer has.
-    fn written(layer: usize, position: usize, round: usize) -> (Vec<f32>, Vec<f32>) {
-        let first = (layer * 100 + position * 1000 + round * 100_000) as f32;
-        let keys: Vec<f32> = (0..15).map(|i| first + i as f32).collect();
-        let values = keys.iter().map(|key| -key).collect();
-        (keys, values)
-    }
-
-    fn write(cache: &mut KvCache, positions: std::ops::Range<usize>, round: usize) {
-        for position in positions {
-            for layer in 0..2 {
-                let (keys, values) = written(layer, position, round);
-                cache.write(layer, position, &keys, &values).unwrap();
-            }
-            cache.set_length(position + 1);
-        }
-    }
-
-    /// `rounds` has the round in which each position was written last.
-    fn check(cache: &KvCache, rounds: &[usize]) {
-        assert_eq!(cache.length(), rounds.len());
-        for (layer, head) in [(0, 0), (0, 2), (1, 1)] {
-            let rows = |of_values: bool| -> Vec<f32> {
-                let positions = rounds.iter().enumerate().map(|(i, &round)| (i, round));
-                let row = |(i, round)| {
-                    let (keys, values) = written(layer, i, round);
-                    if of_values { values } else { keys }
-                };
-                positions.map(row).flat_map(|row| row[head * 5..][..5].to_vec()).collect()
-            };
-            assert_eq!(cache.keys(layer, head), rows(false));
-            assert_eq!(cache.values(layer, head), rows(true));
-        }
-    }
-
-    #[test]
-    fn keys_are_found_again_in_full_and_in_open_blocks_and_after_a_rewind() {
-        let mut cache = KvCache::new(SHAPE, Prefix::Class(0), 21, 30).unwrap();
-        for end in [1, 15, 16, 17, 40, 48, 51] {
-            let begin = cache.length();
-            write(&mut cache, begin..end, 0);
-            check(&cache, &vec![0; end]);
-            assert_eq!(cache.visible(0, end).unwrap().open, end % BLOCK > 0);
-            // A full block stays full for rows that see a part of it.
-            assert!(end < 16 || !cache.visible(0, 7).unwrap().open);
-            check(&cache.copy().unwrap(), &vec![0; end]);
-        }
-        cache.rewind();
-        check(&cache, &[0; 21]);
-        let mut copy = cache.copy().unwrap();
-        check(&copy, &[0; 21]);
-        for cache in [&mut cache, &mut copy] {
-            write(cache, 21..34, 1);
-            check(cache, &[vec![0; 21], vec![1; 13]].concat());
-        }
-        cache.rewind();
-        write(&mut cache, 21..32, 2);
-        check(&cache, &[vec![0; 21], vec![2; 11]].concat());
-        assert!(cache.write(0, 51, &[0.0; 15], &[0.0; 15]).is_err(), "beyond the capacity");
-        assert!(cache.write(2, 32, &[0.0; 15], &[0.0; 15]).is_err(), "no such layer");
     }
 }

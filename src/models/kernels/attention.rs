@@ -29,15 +29,12 @@ const LINES_A_POWER: usize = 1;
 pub(crate) struct RowJob<'a> {
     /// `[heads][group][dim]`.
     pub queries: &'a [f32],
-    /// `[blocks][kv_heads][dim][16]`, but an open last block is `[kv_heads][16][dim]`; the last block is
-    /// filled up with anything.
+    /// `[blocks][kv_heads][dim][16]`, the last block filled up with anything.
     pub keys: Numbers<'a>,
     /// `[blocks][kv_heads][16][dim]`, stored as the keys are, the last block filled up likewise.
     pub values: Numbers<'a>,
     /// Positions that are attended to.
     pub visible: usize,
-    /// Whether the last block is open: its keys stand position by position.
-    pub open: bool,
     /// Key/value heads of the cache.
     pub kv_heads: usize,
     /// The first of them that the queries belong to.
@@ -70,11 +67,6 @@ impl RowJob<'_> {
     fn block(&self) -> usize {
         BLOCK * self.dim
     }
-
-    /// Positions of the last block, if it is not whole.
-    fn rest(&self) -> usize {
-        self.visible % BLOCK
-    }
 }
 
 /// Writes the attention of `job` to `out`, which has the shape of the queries. `scratch` only grows.
@@ -83,7 +75,6 @@ pub(crate) fn attend_row(kernel: Kernel, job: RowJob<'_>, scratch: &mut Vec<f32>
     let heads = job.heads();
     assert!(job.queries.len() == heads * job.group * job.dim && out.len() == job.queries.len());
     assert!(job.first_head + heads <= job.kv_heads, "no more heads than the cache has");
-    assert!(!job.open || job.rest() > 0, "a whole block is not open");
     let padded = job.visible.next_multiple_of(BLOCK);
     assert!(job.keys.len() == padded * job.kv_heads * job.dim);
     assert!(job.values.len() == job.keys.len());
@@ -289,42 +280,14 @@ impl ScoreTiles<'_> {
         let (job, heads) = (self.job, self.job.heads());
         // SAFETY: blocks end at `padded`, heads at those of the job.
         unsafe {
-            let blocks = self.padded / BLOCK - usize::from(job.open);
-            for block in 0..blocks {
+            for block in 0..self.padded / BLOCK {
                 let keys = keys.add((block * job.kv_heads + job.first_head) * job.block());
                 for head in 0..heads {
                     ahead.allow(job.block() * size_of::<S>());
                     self.head::<L, S, C>(keys.add(head * job.block()), head, block, ahead);
                 }
             }
-            if job.open {
-                self.open_block::<L, S>(keys, blocks);
-            }
         }
-    }
-
-    /// All heads of the open block.
-    #[inline(always)]
-    unsafe fn open_block<L: Lanes, S: Stored>(&self, keys: *const S, block: usize) {
-        let RowJob { dim, group, .. } = *self.job;
-        // SAFETY: `block` is the last one, heads are those of the job.
-        unsafe {
-            let keys = keys.add((block * self.job.kv_heads + self.job.first_head) * BLOCK * dim);
-            for query_head in 0..self.job.heads() * group {
-                let query = self.job.queries.as_ptr().add(query_head * dim);
-                let scores = self.scores.add(query_head * self.padded + block * BLOCK);
-                for position in 0..self.job.rest() {
-                    let key = keys.add((query_head / group * BLOCK + position) * dim);
-                    *scores.add(position) = dot::<L, S>(query, key, dim) * self.factor();
-                }
-            }
-        }
-    }
-
-    /// What products of queries and keys are multiplied with: scores are in units of ln 2.
-    #[inline(always)]
-    fn factor(&self) -> f32 {
-        self.job.scale * LOG2_E
     }
 
     /// One block of a key/value head.
@@ -396,34 +359,15 @@ impl ScoreTiles<'_> {
                     sums[0] = query.mul_add(key, sums[0]);
                 }
             }
-            let factor = L::splat(self.factor());
+            let scale = L::splat(self.job.scale * LOG2_E);
             for (head, sums) in sums.iter().enumerate() {
                 let mut total = sums[0];
                 for sum in &sums[1..] {
                     total = total.add(*sum);
                 }
-                total.mul(factor).store(scores.add(head * self.padded));
+                total.mul(scale).store(scores.add(head * self.padded));
             }
         }
-    }
-}
-
-/// The product of a query and a key that stands channel after channel.
-#[inline(always)]
-unsafe fn dot<L: Lanes, S: Stored>(query: *const f32, key: *const S, dim: usize) -> f32 {
-    let whole = dim - dim % LANES;
-    // SAFETY: both are valid for `dim` numbers.
-    unsafe {
-        let mut sum = L::splat(0.0);
-        for channel in (0..whole).step_by(LANES) {
-            sum = L::load(query.add(channel)).mul_add(S::load::<L>(key.add(channel)), sum);
-        }
-        let mut sum = sum.sum();
-        for channel in whole..dim {
-            let key = (*key.add(channel)).to_f32();
-            sum = L::scalar_mul_add(*query.add(channel), key, sum);
-        }
-        sum
     }
 }
 

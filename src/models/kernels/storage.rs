@@ -226,17 +226,25 @@ impl CacheMemory {
         Some(())
     }
 
-    /// Turns `[rows][columns]` numbers from `start` on into `[columns][rows]`, in their place; `None` if
-    /// there are not as many.
-    pub(crate) fn transpose(&mut self, start: usize, rows: usize, columns: usize) -> Option<()> {
-        let range = start..rows.checked_mul(columns)?.checked_add(start)?;
+    /// Writes numbers from `start` on, `stride` apart; `None` if there is no room for them.
+    pub(crate) fn write_apart(
+        &mut self,
+        start: usize,
+        stride: usize,
+        numbers: &[f32],
+    ) -> Option<()> {
+        let last = numbers.len().saturating_sub(1).checked_mul(stride)?.checked_add(start)?;
         let bytes = self.bytes.bytes_mut();
         match self.number {
             ActivationNumber::F32 => {
-                transpose::<f32>(bytemuck::cast_slice_mut(bytes).get_mut(range)?, columns);
+                let all: &mut [f32] = bytemuck::cast_slice_mut(bytes);
+                let places = all.get_mut(start..=last)?.iter_mut().step_by(stride);
+                places.zip(numbers).for_each(|(place, &number)| *place = number);
             }
             ActivationNumber::Bf16 => {
-                transpose::<u16>(bytemuck::cast_slice_mut(bytes).get_mut(range)?, columns);
+                let all: &mut [u16] = bytemuck::cast_slice_mut(bytes);
+                let places = all.get_mut(start..=last)?.iter_mut().step_by(stride);
+                places.zip(numbers).for_each(|(bits, &number)| *bits = bf16_bits(number));
             }
         }
         Some(())
@@ -250,16 +258,6 @@ impl CacheMemory {
         let source = from.bytes.bytes().get(range.clone())?;
         self.bytes.bytes_mut().get_mut(range)?.copy_from_slice(source);
         Some(())
-    }
-}
-
-/// Turns rows of `columns` numbers into columns.
-fn transpose<T: Copy>(numbers: &mut [T], columns: usize) {
-    let before = numbers.to_vec();
-    let rows = numbers.len() / columns.max(1);
-    for (column, numbers) in numbers.chunks_exact_mut(rows.max(1)).enumerate() {
-        let column = before.iter().skip(column).step_by(columns);
-        numbers.iter_mut().zip(column).for_each(|(number, &before)| *number = before);
     }
 }
 
