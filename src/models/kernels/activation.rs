@@ -1,7 +1,7 @@
 //! Activations, element by element.
 
 use super::lanes::{LANES, Lanes};
-use super::rows::exp;
+use super::rows::{exp, polynomial};
 use super::{Kernel, Task};
 
 /// What is done to each element.
@@ -118,11 +118,7 @@ impl Elementwise for GeluExact {
             let magnitude = negated.max(x);
             let z = magnitude.mul(L::splat(std::f32::consts::FRAC_1_SQRT_2));
             let t = L::splat(1.0).div(z.mul_add(L::splat(0.3), L::splat(1.0)));
-            let mut scaled = L::splat(SCALED_ERFC[0]);
-            for coefficient in &SCALED_ERFC[1..] {
-                scaled = scaled.mul_add(t, L::splat(*coefficient));
-            }
-            let erfc = scaled.mul(exp(zero.sub(z.mul(z))));
+            let erfc = polynomial(t, SCALED_ERFC).mul(exp(zero.sub(z.mul(z))));
             let half = magnitude.mul(L::splat(-0.5));
             half.mul_add(erfc, zero.max(x))
         }

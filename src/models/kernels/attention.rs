@@ -9,6 +9,7 @@ use super::ahead::{Ahead, Distances, LINE_BYTES};
 use super::lanes::{LANES, Lanes};
 use super::rows::exp2;
 use super::storage::Numbers;
+use super::stored::Stored;
 use super::value_block::{ValueBlock, lines_to_ask};
 use super::{Kernel, Task};
 use std::f32::consts::LOG2_E;
@@ -127,7 +128,7 @@ impl AttendRow<'_> {
             let mut ahead = Ahead::new::<L, S>(distances, keys, values, job.begun);
             let tiles = ScoreTiles { job: &job, padded, scores: scores.as_mut_ptr() };
             tiles.all::<L, S>(keys.as_ptr(), &mut ahead);
-            // While the exponentials are computed, the first values come.
+            // While the powers are computed, the first values come.
             let next = job.next.and_then(S::of).unwrap_or(&[]);
             let mut ahead = Ahead::new::<L, S>(distances, values, next, true);
             for (scores, sum) in scores.chunks_mut(padded).zip(sums.iter_mut()) {
@@ -155,58 +156,6 @@ impl AttendRow<'_> {
     }
 }
 
-/// How a number of a cache is stored.
-pub(super) trait Stored: Copy {
-    /// The numbers, if they are stored so.
-    fn of(numbers: Numbers<'_>) -> Option<&[Self]>;
-
-    /// Sixteen numbers as f32.
-    ///
-    /// # Safety
-    /// The machine has the instruction set of `L`; `from` is valid for 16 numbers.
-    unsafe fn load<L: Lanes>(from: *const Self) -> L;
-
-    /// As f32.
-    fn to_f32(self) -> f32;
-}
-
-impl Stored for f32 {
-    #[inline(always)]
-    fn of(numbers: Numbers<'_>) -> Option<&[f32]> {
-        if let Numbers::F32(numbers) = numbers { Some(numbers) } else { None }
-    }
-
-    #[inline(always)]
-    unsafe fn load<L: Lanes>(from: *const f32) -> L {
-        // SAFETY: as the caller.
-        unsafe { L::load(from) }
-    }
-
-    #[inline(always)]
-    fn to_f32(self) -> f32 {
-        self
-    }
-}
-
-/// The bits of bf16.
-impl Stored for u16 {
-    #[inline(always)]
-    fn of(numbers: Numbers<'_>) -> Option<&[u16]> {
-        if let Numbers::Bf16(numbers) = numbers { Some(numbers) } else { None }
-    }
-
-    #[inline(always)]
-    unsafe fn load<L: Lanes>(from: *const u16) -> L {
-        // SAFETY: as the caller.
-        unsafe { L::load_bf16(from) }
-    }
-
-    #[inline(always)]
-    fn to_f32(self) -> f32 {
-        f32::from_bits(u32::from(self) << 16)
-    }
-}
-
 #[inline(always)]
 fn multiply_image_part(scores: &mut [f32], first_image: usize, weights: Option<&[f32]>) {
     if let (Some(weights), Some(scores)) = (weights, scores.get_mut(first_image..)) {
@@ -215,7 +164,8 @@ fn multiply_image_part(scores: &mut [f32], first_image: usize, weights: Option<&
 }
 
 impl RowJob<'_> {
-    /// Adds probabilities times values to the outputs of all heads; `dim` is the job's own.
+    /// Adds probabilities, not yet divided by their sum, times values to the outputs of all heads; `dim` is
+    /// the job's own.
     #[inline(always)]
     unsafe fn add_values<L: Lanes, S: Stored>(
         &self,
@@ -343,21 +293,12 @@ impl ScoreTiles<'_> {
             let whole = dim - dim % STRIDE;
             for from in (0..whole).step_by(STRIDE) {
                 for i in 0..STRIDE {
-                    let channel = from + i;
-                    let key = S::load::<L>(keys.add(channel * BLOCK));
-                    for (head, sums) in sums.iter_mut().enumerate() {
-                        let query = L::splat(*query.add(head * dim + channel));
-                        sums[i % C] = query.mul_add(key, sums[i % C]);
-                    }
+                    self.add_channel::<L, S, C, H>(query, keys, from + i, i % C, &mut sums);
                 }
                 ahead.ask::<L>(lines);
             }
             for channel in whole..dim {
-                let key = S::load::<L>(keys.add(channel * BLOCK));
-                for (head, sums) in sums.iter_mut().enumerate() {
-                    let query = L::splat(*query.add(head * dim + channel));
-                    sums[0] = query.mul_add(key, sums[0]);
-                }
+                self.add_channel::<L, S, C, H>(query, keys, channel, 0, &mut sums);
             }
             let scale = L::splat(self.job.scale * LOG2_E);
             for (head, sums) in sums.iter().enumerate() {
@@ -366,6 +307,26 @@ impl ScoreTiles<'_> {
                     total = total.add(*sum);
                 }
                 total.mul(scale).store(scores.add(head * self.padded));
+            }
+        }
+    }
+
+    /// Adds the products of a channel to the sums numbered `c` of H heads.
+    #[inline(always)]
+    unsafe fn add_channel<L: Lanes, S: Stored, const C: usize, const H: usize>(
+        &self,
+        query: *const f32,
+        keys: *const S,
+        channel: usize,
+        c: usize,
+        sums: &mut [[L; C]; H],
+    ) {
+        // SAFETY: as the caller; `channel` is below `dim`.
+        unsafe {
+            let key = S::load::<L>(keys.add(channel * BLOCK));
+            for (head, sums) in sums.iter_mut().enumerate() {
+                let query = L::splat(*query.add(head * self.job.dim + channel));
+                sums[c] = query.mul_add(key, sums[c]);
             }
         }
     }

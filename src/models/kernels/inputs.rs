@@ -2,6 +2,7 @@
 //! and costs a thousandth of it.
 
 use super::lanes::Lanes;
+use super::rows::ROUND;
 use super::storage::{ActivationNumber, bf16_bits};
 use super::{Kernel, Task};
 use crate::models::linear::Precision;
@@ -164,8 +165,6 @@ impl Task for RoundToInt16<'_> {
 /// the outputs show it. A block whose largest input is below 1e-34 counts as 0.
 #[inline(always)]
 fn round_block(block: &[f32], pairs: &mut [u32]) -> f32 {
-    // 1.5 · 2²³: adding it rounds to an integer, which then stands in the low bits.
-    const ROUND: f32 = 12_582_912.0;
     // Magnitudes are ordered as their bits are, and integers are compared sixteen at once.
     let magnitude = |x: &f32| x.to_bits() & 0x7fff_ffff;
     let largest = f32::from_bits(block.iter().map(magnitude).max().unwrap_or(0));

@@ -20,7 +20,6 @@
 pub(crate) mod activation;
 mod ahead;
 pub(crate) mod attention;
-
 mod inputs;
 mod lanes;
 #[cfg(target_arch = "aarch64")]
@@ -33,6 +32,7 @@ pub(crate) mod read;
 pub(crate) mod rows;
 mod step;
 pub(crate) mod storage;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod value_block;

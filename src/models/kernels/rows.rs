@@ -4,7 +4,7 @@ use super::lanes::{LANES, Lanes};
 use super::{Kernel, Task};
 
 /// 1.5 · 2²³: adding it rounds to an integer, which then stands in the low bits.
-const ROUND: f32 = 12_582_912.0;
+pub(super) const ROUND: f32 = 12_582_912.0;
 
 /// `e^x` within 2 units of the last place between -87 and 88; beyond, the value at the limit. NaN
 /// stays NaN. `x = n ln 2 + r` with `|r| <= ln 2 / 2`.
@@ -51,15 +51,32 @@ pub(super) unsafe fn exp2<L: Lanes>(x: L) -> L {
 /// The machine has the instruction set of `L`.
 #[inline(always)]
 unsafe fn exp2_of_parts<L: Lanes>(shifted: L, f: L) -> L {
-    const FACTORS: [f32; 6] =
-        [1.340_664_4e-3, 9.617_693e-3, 5.550_310_6e-2, 2.402_265_3e-1, 6.931_472e-1, 1.0];
+    const FACTORS: [f32; 7] = [
+        1.559_467_8e-4,
+        1.340_664_4e-3,
+        9.617_693e-3,
+        5.550_310_6e-2,
+        2.402_265_3e-1,
+        6.931_472e-1,
+        1.0,
+    ];
+    // SAFETY: as the caller.
+    unsafe { polynomial(f, FACTORS).mul(shifted.power_of_two()) }
+}
+
+/// A polynomial of `x`, its factors from the highest power down.
+///
+/// # Safety
+/// The machine has the instruction set of `L`.
+#[inline(always)]
+pub(super) unsafe fn polynomial<L: Lanes, const N: usize>(x: L, factors: [f32; N]) -> L {
     // SAFETY: as the caller.
     unsafe {
-        let mut power = L::splat(1.559_467_8e-4);
-        for factor in FACTORS {
-            power = power.mul_add(f, L::splat(factor));
+        let mut sum = L::splat(factors[0]);
+        for factor in &factors[1..] {
+            sum = sum.mul_add(x, L::splat(*factor));
         }
-        power.mul(shifted.power_of_two())
+        sum
     }
 }
 

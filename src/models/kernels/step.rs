@@ -23,7 +23,7 @@ pub(super) trait Weight {
     /// Whether the inputs of each block have a scale.
     const SCALED: bool = false;
 
-    /// What so many rows compute with a cache line of weights.
+    /// What so many rows compute with a cache line of weights; the limits were found by trying.
     fn arithmetic(rows: usize) -> Arithmetic;
 
     /// Sums that go on from those at `sums`, or from 0 if nothing was summed yet.

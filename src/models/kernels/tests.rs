@@ -3,11 +3,12 @@
 
 mod attention;
 
-use super::Kernel;
 use super::activation::{Activation, activate};
+use super::lanes::{LANES, Lanes};
 use super::packed::{PackedMatrix, Source};
-use super::rows::normalize;
+use super::rows::{exp2, normalize};
 use super::storage::ActivationNumber;
+use super::{Kernel, Task};
 use crate::models::linear::Precision;
 use half::bf16;
 use proptest::prelude::*;
@@ -348,6 +349,40 @@ fn silu_equals_its_definition() {
             let error = (f64::from(*y) - expected).abs();
             assert!(error <= expected.abs() * 4e-7 + 1e-35, "{} {x}: {y}", kernel.name());
         }
+    }
+}
+
+struct Powers<'a> {
+    x: &'a mut [f32; LANES],
+}
+
+impl Task for Powers<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        // SAFETY: the load and the store are of an array of 16.
+        unsafe { exp2(L::load(self.x.as_ptr())).store(self.x.as_mut_ptr()) }
+    }
+}
+
+#[test]
+fn powers_of_two_equal_their_definition() {
+    let powers = |kernel: Kernel, x: f32| {
+        let mut lanes = [x; LANES];
+        kernel.run(Powers { x: &mut lanes });
+        lanes[7]
+    };
+    for kernel in Kernel::available() {
+        for x in (-12_600..12_700).map(|i| i as f32 * 0.01) {
+            let (found, expected) = (f64::from(powers(kernel, x)), f64::from(x).exp2());
+            // Two units of the last place of a number just above a power of two.
+            let bound = expected * 2.0 * f64::from(f32::EPSILON);
+            assert!((found - expected).abs() <= bound, "{} {x}: {found}", kernel.name());
+        }
+        assert_eq!(powers(kernel, 0.0), 1.0, "the largest score's power");
+        assert_eq!(powers(kernel, f32::NEG_INFINITY), f32::MIN_POSITIVE);
+        assert!(powers(kernel, f32::NAN).is_nan());
     }
 }
 

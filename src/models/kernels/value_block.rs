@@ -2,8 +2,8 @@
 //! group and several vectors of channels at once.
 
 use super::ahead::{Ahead, LINE_BYTES};
-use super::attention::Stored;
 use super::lanes::{LANES, Lanes};
+use super::stored::Stored;
 
 /// Vectors of an output that are kept in registers together: independent sums hide the delay of an
 /// addition.

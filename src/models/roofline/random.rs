@@ -8,10 +8,11 @@ use crate::models::linear::Precision;
 use crate::models::random_decoder::{ALITOK_B, Products, RandomDecoder, SIMPLEAR_HALF_B};
 use crate::models::roofline::report::{Measurement, Report};
 use crate::models::roofline::subject::{Roof, Steps, Subject, interleave, median, ratio};
-use crate::models::roofline::{ALITOK_TIME, BenchOptions, LENGTHS_TIME};
+use crate::models::roofline::{ALITOK_TIME, BUSY_TIME, BenchOptions, LENGTHS_TIME};
 use std::cell::RefCell;
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
+use std::slice;
 use std::time::Duration;
 
 /// The caches of all variants of one decoder: a variant with caches of its own would be faster or slower
@@ -154,24 +155,24 @@ pub(super) fn measure_alitok(
         figures.push(("ratio_avx2_to_avx512", ratio(find(OTHER_KERNEL, 2, "bf16")?, two)));
     }
     report.figures.extend(figures);
-    measure_busy(options, Subject::new(BUSY, "bf16", cfg(&bf16, 2)), report)
+    let subjects = [BUSY; 2].map(|name| Subject::new(name, "bf16", cfg(&bf16, 2)));
+    measure_busy(options, subjects, report)
 }
 
 const BUSY: &str = "AliTok-B, another busy process";
 
+/// Turns of steps alone and steps beside the process.
+const BUSY_TURNS: usize = 3;
+
 /// Steps with another process busy on one core, in turn with steps alone.
 fn measure_busy(
     options: &BenchOptions,
-    mut subject: Subject<'_>,
+    [mut alone, mut busy]: [Subject<'_>; 2],
     report: &mut Report,
 ) -> Result<(), ModelError> {
     let Some((program, arguments)) = &options.busy else { return Ok(()) };
-    let (mut alone, mut busy) = (Vec::new(), Vec::new());
-    subject.run()?;
-    for _ in 0..3 {
-        for _ in 0..options.rounds {
-            alone.push(subject.run()?);
-        }
+    for _ in 0..BUSY_TURNS {
+        interleave(options.rounds, BUSY_TIME, slice::from_mut(&mut alone), None)?;
         let child = Command::new(program)
             .args(arguments)
             .stdin(Stdio::piped())
@@ -180,13 +181,10 @@ fn measure_busy(
         let _busy = Busy(child);
         // The scheduler takes a moment to spread the load.
         std::thread::sleep(Duration::from_millis(100));
-        for _ in 0..options.rounds {
-            busy.push(subject.run()?);
-        }
+        interleave(options.rounds, BUSY_TIME, slice::from_mut(&mut busy), None)?;
     }
-    report.figures.insert("ratio_busy_to_alone", median(&busy) / median(&alone));
-    subject.times = busy;
-    report.measurements.push(subject.measurement(true));
+    report.figures.insert("ratio_busy_to_alone", median(&busy.times) / median(&alone.times));
+    report.measurements.push(busy.measurement(true));
     Ok(())
 }
 
