@@ -7,8 +7,9 @@
 //! Those of quick models may take more, but not a whole core ([`LIVE_SHARE`]): decoder, previews and
 //! window together would want more than two.
 //!
-//! While a run decodes, the products of a preview run on one thread. On the pool that candle takes
-//! otherwise they would run on every core, the decoder's included.
+//! While a run decodes, the products of a preview run on one thread. On the pool that they take
+//! otherwise they would run on every core, the decoder's included. Those of quick models always do: where
+//! a slider moves, the next run has begun before the last picture of this one is made.
 
 use crate::engine::events::{Event, Preview, Swatch};
 use crate::engine::trace::RunRecord;
@@ -23,7 +24,7 @@ use std::time::{Duration, Instant};
 pub const PREVIEW_SHARE: f64 = 0.15;
 
 /// The same of models that are quick enough to decode while a slider moves.
-pub const LIVE_SHARE: f64 = 0.5;
+pub const LIVE_SHARE: f64 = 0.25;
 
 /// What the preview thread has been asked for.
 #[derive(Default)]
@@ -35,6 +36,8 @@ struct Wanted {
     grids: Vec<GridRequest>,
     /// Codes, newest request only.
     codes: Vec<u32>,
+    /// Whether the thread waits for wishes, and not until previews have paid for themselves.
+    waiting: bool,
     shutdown: bool,
 }
 
@@ -72,14 +75,28 @@ impl PreviewDesk {
         wanted.model = model;
     }
 
-    /// The run has new tokens. Costs one lock that is held for a moment.
+    /// The run has new tokens. Costs one lock that is held for a moment, and wakes the thread only if it
+    /// waits for them.
     pub(crate) fn notice_step(&self, record: &Arc<RunRecord>) {
+        if self.follow(record) {
+            self.changed.notify_one();
+        }
+    }
+
+    /// The run is over: its last grid is wanted at once.
+    pub(crate) fn notice_end(&self, record: &Arc<RunRecord>) {
+        self.follow(record);
+        self.changed.notify_one();
+    }
+
+    /// Makes `record` the run that is followed; returns whether the thread waits for news of it.
+    fn follow(&self, record: &Arc<RunRecord>) -> bool {
         let mut wanted = self.wanted();
-        if wanted.live.as_ref().is_none_or(|live| live.id != record.id) {
+        let another = wanted.live.as_ref().is_none_or(|live| live.id != record.id);
+        if another {
             wanted.live = Some(record.clone());
         }
-        drop(wanted);
-        self.changed.notify_one();
+        another || wanted.waiting
     }
 
     pub(crate) fn request_grid(&self, record: Arc<RunRecord>, lane: usize, steps: usize) {
@@ -136,7 +153,9 @@ impl PreviewDesk {
                     }
                 }
             }
+            wanted.waiting = true;
             wanted = self.changed.wait(wanted).unwrap_or_else(PoisonError::into_inner);
+            wanted.waiting = false;
         }
     }
 }
@@ -192,7 +211,9 @@ pub(crate) fn serve(desk: &PreviewDesk, outbox: &Outbox) {
             progress.shown(record, record.steps_done(), Duration::ZERO);
         }
         let outcome = catch_unwind(AssertUnwindSafe(|| match &quiet {
-            Ok(quiet) if desk.is_decoding() => quiet.install(|| work(&model, &job, outbox)),
+            Ok(quiet) if model.card.live || desk.is_decoding() => {
+                quiet.install(|| work(&model, &job, outbox))
+            }
             _ => work(&model, &job, outbox),
         }));
         if let Job::Live { record } = &job {
@@ -214,16 +235,32 @@ fn work(model: &Model, job: &Job, outbox: &Outbox) -> Result<(), crate::models::
     match job {
         Job::Live { record } => {
             let steps = record.steps_done();
+            let mut drawn: Vec<Vec<Option<u32>>> = Vec::new();
+            let mut made: Vec<Preview> = Vec::new();
             for lane in 0..record.lanes().len() {
                 let tokens = record.tokens(lane, steps);
-                let image = Arc::new(model.tokenizer.decode(&tokens, &record.layout)?);
-                outbox.offer_preview(Preview { run: record.id, lane, steps, image });
+                // Until lanes part, one picture is the picture of both.
+                let same = drawn.iter().position(|drawn| *drawn == tokens);
+                let image = match same.and_then(|same| made.get(same)) {
+                    Some(same) => same.image.clone(),
+                    None => Arc::new(model.tokenizer.decode(&tokens, &record.layout)?),
+                };
+                drawn.push(tokens);
+                made.push(Preview { run: record.id, lane, steps, image });
+                // Nobody waits long for a picture that is ready; quick ones change side by side.
+                if !model.card.live {
+                    outbox.offer_previews(made.last().cloned());
+                }
+            }
+            if model.card.live {
+                outbox.offer_previews(made);
             }
         }
         Job::Grid(GridRequest { record, lane, steps }) => {
             let tokens = record.tokens(*lane, *steps);
             let image = Arc::new(model.tokenizer.decode(&tokens, &record.layout)?);
-            outbox.offer_preview(Preview { run: record.id, lane: *lane, steps: *steps, image });
+            let preview = Preview { run: record.id, lane: *lane, steps: *steps, image };
+            outbox.offer_previews([preview]);
         }
         Job::Codes(codes) => {
             let images = model.tokenizer.swatches(codes)?;

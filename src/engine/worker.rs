@@ -61,11 +61,13 @@ impl Outbox {
         (self.waker)();
     }
 
-    /// A preview; when nobody takes them, the oldest makes room.
-    pub(crate) fn offer_preview(&self, mut preview: Preview) {
-        while let Err(TrySendError::Full(back)) = self.previews.try_send(preview) {
-            let _ = self.previews_oldest.try_recv();
-            preview = back;
+    /// Previews that are to be seen at once; when nobody takes them, the oldest make room.
+    pub(crate) fn offer_previews(&self, previews: impl IntoIterator<Item = Preview>) {
+        for mut preview in previews {
+            while let Err(TrySendError::Full(back)) = self.previews.try_send(preview) {
+                let _ = self.previews_oldest.try_recv();
+                preview = back;
+            }
         }
         (self.waker)();
     }
@@ -320,7 +322,7 @@ fn serve_runs(shared: &Shared, mut pool: rayon::ThreadPool) {
         }
         shared.state().current = None;
         // The last grid may not have been seen: whatever ended the run, it is shown.
-        shared.desk.notice_step(&record);
+        shared.desk.notice_end(&record);
         shared.outbox.send(Event::RunEnded(record.id));
     }
 }

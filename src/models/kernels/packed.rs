@@ -97,6 +97,19 @@ impl PackedMatrix {
         Ok(Self { storage, precision, activations, scales, inputs, outputs })
     }
 
+    /// Packs f32 numbers, for products with f32 inputs.
+    ///
+    /// # Errors
+    /// Those of [`PackedMatrix::pack`].
+    pub(crate) fn pack_f32(
+        rows: &[f32],
+        outputs: usize,
+        inputs: usize,
+    ) -> Result<Self, ModelError> {
+        let (source, f32) = (Source::F32(rows), ActivationNumber::F32);
+        Self::pack(source, outputs, inputs, Precision::F32, f32)
+    }
+
     /// Outputs and inputs.
     pub(crate) fn shape(&self) -> (usize, usize) {
         (self.outputs, self.inputs)

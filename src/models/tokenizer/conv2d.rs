@@ -4,10 +4,13 @@
 //! times quicker on the CPU than the tensor library's own convolution.
 
 use crate::models::error::ModelError;
+use crate::models::kernels::Kernel;
+use crate::models::kernels::packed::PackedMatrix;
 use crate::models::tokenizer::feature_map::FeatureMap;
 use crate::models::tokenizer::winograd::Winograd;
 use crate::models::weights::Weights;
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
+use std::sync::Arc;
 
 /// Numbers gathered at once for a convolution: a piece this large stays in the cache of a core.
 const GATHER: usize = 1 << 18;
@@ -29,8 +32,8 @@ pub struct Conv2d {
 /// How the products are made.
 #[derive(Debug, Clone)]
 enum Kind {
-    /// Inputs gathered, then one product with `[kernel · kernel · inputs, outputs]`.
-    Gathered(Tensor),
+    /// Inputs gathered, then one product with `[outputs, kernel · kernel · inputs]`.
+    Gathered(Arc<PackedMatrix>),
     /// 3×3, stride 1, padding 1.
     Winograd(Winograd),
 }
@@ -53,8 +56,9 @@ impl Conv2d {
         let kind = if (kernel, stride, padding) == (3, 1, 1) && weight.elem_count() <= TRANSFORMED {
             Kind::Winograd(Winograd::new(weight)?)
         } else {
-            let weight = weight.permute((2, 3, 1, 0))?.contiguous()?;
-            Kind::Gathered(weight.reshape((kernel * kernel * inputs, outputs))?)
+            let rows = weight.permute((0, 2, 3, 1))?.contiguous()?.flatten_all()?.to_vec1()?;
+            let taps = kernel * kernel * inputs;
+            Kind::Gathered(Arc::new(PackedMatrix::pack_f32(&rows, outputs, taps)?))
         };
         Ok(Self { kind, bias, kernel, stride, padding, inputs, outputs })
     }
@@ -135,21 +139,20 @@ impl Conv2d {
         let (height, width) = (down / self.stride + 1, right / self.stride + 1);
         let taps = self.kernel * self.kernel * self.inputs;
         let rows_at_once = (GATHER / (taps * width).max(1)).max(1);
-        let mut data = Vec::with_capacity(height * width * self.outputs);
-        for first in (0..height).step_by(rows_at_once) {
+        let kernel = Kernel::current();
+        let mut data = vec![0.0; height * width * self.outputs];
+        let pieces = data.chunks_mut((rows_at_once * width * self.outputs).max(1));
+        for (piece, out) in pieces.enumerate() {
+            let first = piece * rows_at_once;
             let rows = first..(first + rows_at_once).min(height);
-            let positions = rows.len() * width;
-            let gathered = if self.kernel == 1 && self.stride == 1 && self.padding == 0 {
+            if self.kernel == 1 && self.stride == 1 && self.padding == 0 {
                 let numbers = rows.start * width * taps..rows.end * width * taps;
-                x.data.get(numbers).unwrap_or(&[]).to_vec()
+                let positions = x.data.get(numbers).unwrap_or(&[]);
+                weight.multiply(kernel, positions, Some(&self.bias), out)?;
             } else {
-                self.gather(x, rows, width)
-            };
-            let gathered = Tensor::from_vec(gathered, (positions, taps), &Device::Cpu)?;
-            data.extend(gathered.matmul(weight)?.flatten_all()?.to_vec1::<f32>()?);
-        }
-        for position in data.chunks_exact_mut(self.outputs) {
-            position.iter_mut().zip(&self.bias).for_each(|(x, b)| *x += b);
+                let gathered = self.gather(x, rows, width);
+                weight.multiply(kernel, &gathered, Some(&self.bias), out)?;
+            }
         }
         FeatureMap::new(height, width, self.outputs, data)
     }
@@ -199,7 +202,7 @@ fn load_kernel(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::IndexOp;
+    use candle_core::{Device, IndexOp};
     use proptest::prelude::*;
 
     fn numbers(count: usize, seed: usize) -> Vec<f32> {

@@ -2,6 +2,9 @@
 //! activation, norms, shuffles, nearest upsampling.
 
 use crate::models::error::ModelError;
+use crate::models::kernels::Kernel;
+use crate::models::kernels::activation::{Activation, activate};
+use crate::models::kernels::rows::normalize;
 
 /// Activations of one image, `[height][width][channels]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,16 +79,14 @@ impl FeatureMap {
 
     /// `x · sigmoid(x)` everywhere.
     pub fn silu(&mut self) {
-        self.data.iter_mut().for_each(|x| *x /= 1.0 + (-*x).exp());
+        activate(Kernel::current(), Activation::Silu, &mut self.data);
     }
 
     /// RMS norm over the channels of each position.
     pub fn rms_norm(&mut self, weight: &[f32], eps: f64) {
+        let kernel = Kernel::current();
         for position in self.data.chunks_exact_mut(self.channels) {
-            let squares: f32 = position.iter().map(|x| x * x).sum();
-            let mean = f64::from(squares) / weight.len() as f64;
-            let inverse = (1.0 / (mean + eps).sqrt()) as f32;
-            position.iter_mut().zip(weight).for_each(|(x, w)| *x *= inverse * w);
+            normalize(kernel, position, Some(weight), None, false, eps);
         }
     }
 

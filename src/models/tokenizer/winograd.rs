@@ -3,11 +3,31 @@
 //! multiplied by the transformed weights as 16 matrix products.
 
 use crate::models::error::ModelError;
+use crate::models::kernels::Kernel;
+use crate::models::kernels::packed::PackedMatrix;
 use crate::models::tokenizer::feature_map::FeatureMap;
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
+use std::cell::RefCell;
+use std::ops::Range;
+use std::sync::Arc;
 
 /// Numbers transformed at once: a piece this large stays near the core.
-const PIECE: usize = 1 << 19;
+const PIECE: usize = 1 << 17;
+
+thread_local! {
+    /// Kept between convolutions: fresh memory would be cleared page by page each time.
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// What lies between the transforms of a piece and its products.
+#[derive(Default)]
+struct Scratch {
+    /// `[16][tiles][inputs]`.
+    patches: Vec<f32>,
+    /// `[16][tiles][outputs]`.
+    products: Vec<f32>,
+}
+
 /// Positions of a patch.
 const PATCH: usize = 16;
 /// The input transform on one axis: each of four outputs is `first + sign · second`.
@@ -18,8 +38,8 @@ const WEIGHT: [[f64; 3]; 4] = [[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5
 /// Transformed weights of a convolution with stride 1 and padding 1.
 #[derive(Debug, Clone)]
 pub struct Winograd {
-    /// `[16, inputs, outputs]`.
-    weight: Tensor,
+    /// Of each position of a patch, `[outputs, inputs]`.
+    weights: Arc<[PackedMatrix]>,
     inputs: usize,
     outputs: usize,
 }
@@ -34,53 +54,62 @@ impl Winograd {
             return Err(ModelError::Internal("only 3×3 convolutions have this form"));
         };
         // Taps first, so that a transformed tap is a combination of whole planes.
-        let taps = weight.permute((2, 3, 1, 0))?.contiguous()?.flatten_all()?.to_vec1::<f32>()?;
+        let taps = weight.permute((2, 3, 0, 1))?.contiguous()?.flatten_all()?.to_vec1::<f32>()?;
         let plane = inputs * outputs;
-        let mut transformed = vec![0f32; PATCH * plane];
-        for (place, out) in transformed.chunks_exact_mut(plane.max(1)).enumerate() {
+        let transformed = |place: usize| {
             let (rows, columns) = (WEIGHT[place / 4], WEIGHT[place % 4]);
             let mut sum = vec![0f64; plane];
             for (tap, values) in taps.chunks_exact(plane.max(1)).enumerate() {
                 let factor = rows[tap / 3] * columns[tap % 3];
                 sum.iter_mut().zip(values).for_each(|(sum, &x)| *sum += factor * f64::from(x));
             }
-            out.iter_mut().zip(sum).for_each(|(out, sum)| *out = sum as f32);
-        }
-        let weight = Tensor::from_vec(transformed, (PATCH, inputs, outputs), &Device::Cpu)?;
-        Ok(Self { weight, inputs, outputs })
+            let sum: Vec<f32> = sum.into_iter().map(|sum| sum as f32).collect();
+            PackedMatrix::pack_f32(&sum, outputs, inputs)
+        };
+        let weights = (0..PATCH).map(transformed).collect::<Result<_, _>>()?;
+        Ok(Self { weights, inputs, outputs })
     }
 
     /// Convolves a map, which must have the weights' input channels.
     ///
     /// # Errors
-    /// An error of the tensor library.
+    /// A map with other channels.
     pub fn forward(&self, x: &FeatureMap, bias: &[f32]) -> Result<FeatureMap, ModelError> {
+        let kernel = Kernel::current();
         let (across, down) = (x.width.div_ceil(2), x.height.div_ceil(2));
-        let rows_at_once = (PIECE / (PATCH * across * self.inputs).max(1)).max(1);
+        let rows_at_once = (PIECE / (PATCH * across * self.inputs).max(1)).clamp(1, down.max(1));
+        // Taken, not borrowed: while products wait for others, this thread may be given another picture.
+        let Scratch { mut patches, mut products } = SCRATCH.take();
+        patches.resize(PATCH * rows_at_once * across * self.inputs, 0.0);
+        products.resize(PATCH * rows_at_once * across * self.outputs, 0.0);
         let mut data = vec![0.0; x.height * x.width * self.outputs];
         for first in (0..down).step_by(rows_at_once) {
             let rows = first..(first + rows_at_once).min(down);
             let tiles = rows.len() * across;
-            let patches = self.transform_patches(x, rows.clone(), across);
-            let patches = Tensor::from_vec(patches, (PATCH, tiles, self.inputs), &Device::Cpu)?;
-            let products = patches.matmul(&self.weight)?.flatten_all()?.to_vec1::<f32>()?;
+            self.transform_patches(x, rows.clone(), across, &mut patches);
+            let patches = patches.chunks_exact(tiles * self.inputs);
+            let places = products.chunks_exact_mut(tiles * self.outputs);
+            for ((weight, patch), products) in self.weights.iter().zip(patches).zip(places) {
+                weight.multiply(kernel, patch, None, products)?;
+            }
             for tile in 0..tiles {
                 let corner = (2 * (rows.start + tile / across), 2 * (tile % across));
                 self.write_positions(&products, tile, tiles, corner, bias, x, &mut data);
             }
         }
+        SCRATCH.set(Scratch { patches, products });
         FeatureMap::new(x.height, x.width, self.outputs, data)
     }
 
-    /// `[16][tiles][inputs]` of some rows of tiles.
+    /// Writes `[16][tiles][inputs]` of some rows of tiles.
     fn transform_patches(
         &self,
         x: &FeatureMap,
-        rows: std::ops::Range<usize>,
+        rows: Range<usize>,
         across: usize,
-    ) -> Vec<f32> {
+        transformed: &mut [f32],
+    ) {
         let (run, tiles) = (self.inputs, rows.len() * across);
-        let mut transformed = vec![0.0; PATCH * tiles * run];
         let mut patch = vec![0.0; PATCH * run];
         let mut lines = vec![0.0; PATCH * run];
         for tile in 0..tiles {
@@ -101,7 +130,6 @@ impl Winograd {
                 combine(&mut transformed[start..start + run], part(first), part(second), sign);
             }
         }
-        transformed
     }
 
     /// The output transform of one tile: on each axis `m0 + m1 + m2` and `m1 - m2 - m3`.
