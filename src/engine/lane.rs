@@ -7,7 +7,7 @@ use crate::engine::trace::{StepRecord, TOP_COUNT, TopTokens};
 use crate::guidance::combine::combine;
 use crate::guidance::confidence::{ConfidenceInputs, confidence};
 use crate::guidance::delta::{deltas, distance};
-use crate::guidance::entropy::{normalized_entropy, softmax};
+use crate::guidance::entropy::Distribution;
 use crate::guidance::weights::{WeightRule, budgets, perturbation_weights};
 use crate::guidance::{CacheRule, Perturb};
 use crate::models::decoder::{Perturbation, Row, RowInput};
@@ -51,6 +51,7 @@ pub(crate) struct Lane {
     perturbed: Vec<bool>,
     weights: Vec<f32>,
     guided: Vec<f32>,
+    distribution: Distribution,
 }
 
 impl Lane {
@@ -68,6 +69,7 @@ impl Lane {
             perturbed: Vec::with_capacity(spec.steps),
             weights: Vec::with_capacity(spec.steps),
             guided: Vec::new(),
+            distribution: Distribution::default(),
         }
     }
 
@@ -176,9 +178,10 @@ impl Lane {
             },
         );
         let spent = budgets(self.rule, &self.confidences, &self.perturbed);
-        let conditional = Summary::of(logits.conditional);
-        let unconditional = logits.guiding.map(Summary::of);
-        let guided = Summary::of(&self.guided);
+        let distribution = &mut self.distribution;
+        let conditional = Summary::of(logits.conditional, distribution);
+        let unconditional = logits.guiding.map(|guiding| Summary::of(guiding, distribution));
+        let guided = Summary::of(&self.guided, distribution);
         let measured_deltas = match (logits.clean, logits.guiding) {
             (Some(clean), Some(guiding)) => Some(deltas(logits.conditional, clean, guiding)),
             _ => None,
@@ -255,15 +258,18 @@ struct Summary {
 }
 
 impl Summary {
-    fn of(logits: &[f32]) -> Self {
-        Self { entropy: normalized_entropy(logits), top: top_tokens(&softmax(logits)) }
+    /// `distribution` is memory to measure in.
+    fn of(logits: &[f32], distribution: &mut Distribution) -> Self {
+        distribution.measure(logits, 1.0);
+        let top = top_tokens(distribution.probabilities());
+        Self { entropy: distribution.normalized_entropy(), top }
     }
 }
 
 /// The most probable codes, by insertion into a list of eight: one comparison for most codes.
-fn top_tokens(probabilities: &[f32]) -> TopTokens {
+fn top_tokens(probabilities: impl Iterator<Item = f32>) -> TopTokens {
     let mut top = TopTokens::default();
-    for (id, &probability) in probabilities.iter().enumerate() {
+    for (id, probability) in probabilities.enumerate() {
         let full = top.count == TOP_COUNT;
         if full && probability <= top.probabilities[TOP_COUNT - 1] {
             continue;
@@ -285,12 +291,12 @@ mod tests {
     #[test]
     fn top_tokens_are_sorted_and_complete() {
         let probabilities: Vec<f32> = (0..50).map(|i| ((i * 37) % 50) as f32 / 50.0).collect();
-        let top = top_tokens(&probabilities);
+        let top = top_tokens(probabilities.iter().copied());
         let found: Vec<f32> = top.entries().map(|(_, p)| p).collect();
         let mut expected = probabilities.clone();
         expected.sort_by(|a, b| b.total_cmp(a));
         assert_eq!(found, expected[..TOP_COUNT]);
         assert!(top.entries().all(|(id, p)| probabilities[id as usize] == p));
-        assert_eq!(top_tokens(&[0.25, 0.75]).count, 2);
+        assert_eq!(top_tokens([0.25, 0.75].into_iter()).count, 2);
     }
 }

@@ -10,9 +10,14 @@ struct Partition {
 }
 
 impl Partition {
-    fn new(logits: &[f32], temperature: f32) -> Self {
+    /// Of this temperature, and nothing summed yet.
+    fn relative_to_largest(logits: &[f32], temperature: f32) -> Self {
         let max = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
-        let mut partition = Self { max, temperature: f64::from(temperature), sum: 0.0 };
+        Self { max, temperature: f64::from(temperature), sum: 0.0 }
+    }
+
+    fn new(logits: &[f32], temperature: f32) -> Self {
+        let mut partition = Self::relative_to_largest(logits, temperature);
         partition.sum = logits.iter().map(|&logit| partition.exponent(logit).exp()).sum();
         partition
     }
@@ -23,20 +28,55 @@ impl Partition {
     }
 }
 
-/// `softmax(logits)` (Eq. 11) over the vocabulary. Non-finite logits give NaN.
-pub fn softmax(logits: &[f32]) -> Vec<f32> {
-    let mut probabilities = Vec::with_capacity(logits.len());
-    softmax_into(logits, 1.0, &mut probabilities);
-    probabilities
+/// `softmax(logits / temperature)` and its entropy, from one exponential a logit: over 64 000 codes
+/// they are what guidance costs. The memory is reused from step to step.
+#[derive(Debug, Clone, Default)]
+pub struct Distribution {
+    /// `exp((logit - max) / temperature)`.
+    shares: Vec<f64>,
+    sum: f64,
+    /// Σ share · ln(share).
+    weighted: f64,
 }
 
-/// `softmax(logits / temperature)` (Eq. 11) into a vector that is reused; `temperature` is above 0.
-pub fn softmax_into(logits: &[f32], temperature: f32, probabilities: &mut Vec<f32>) {
-    let partition = Partition::new(logits, temperature);
-    probabilities.clear();
-    probabilities.extend(
-        logits.iter().map(|&logit| (partition.exponent(logit).exp() / partition.sum) as f32),
-    );
+impl Distribution {
+    /// Takes on the distribution of `logits`; `temperature` is above 0. Non-finite logits give NaN.
+    pub fn measure(&mut self, logits: &[f32], temperature: f32) {
+        let partition = Partition::relative_to_largest(logits, temperature);
+        let exponents = || logits.iter().map(|&logit| partition.exponent(logit));
+        self.shares.clear();
+        self.shares.extend(exponents().map(f64::exp));
+        self.sum = self.shares.iter().sum();
+        // A masked logit (-∞) contributes the limit 0, not 0·∞.
+        let terms = self.shares.iter().zip(exponents());
+        self.weighted =
+            terms.map(|(&share, exponent)| if share == 0.0 { 0.0 } else { share * exponent }).sum();
+    }
+
+    /// Probabilities (Eq. 11), one a logit.
+    pub fn probabilities(&self) -> impl Iterator<Item = f32> {
+        self.shares.iter().map(|share| (share / self.sum) as f32)
+    }
+
+    /// `H / ln(V)` (Eq. 12-13), from 0 (one certain token) to 1 (all equal). A vocabulary of one or no
+    /// entry has entropy 0.
+    pub fn normalized_entropy(&self) -> f32 {
+        if self.shares.len() < 2 {
+            return 0.0;
+        }
+        // H = -Σ p ln p with ln p = exponent - ln(sum), so H = ln(sum) - Σ p·exponent: no logarithm of
+        // a probability that underflowed.
+        let entropy = self.sum.ln() - self.weighted / self.sum;
+        // Rounding can leave the interval by an ulp.
+        (entropy / (self.shares.len() as f64).ln()).clamp(0.0, 1.0) as f32
+    }
+}
+
+/// `softmax(logits)` (Eq. 11) over the vocabulary. Non-finite logits give NaN.
+pub fn softmax(logits: &[f32]) -> Vec<f32> {
+    let mut distribution = Distribution::default();
+    distribution.measure(logits, 1.0);
+    distribution.probabilities().collect()
 }
 
 /// Largest probability of `softmax(logits / temperature)` (the p_max of Eq. 3), without storing the
@@ -57,32 +97,16 @@ pub fn probability(logits: &[f32], token: usize, temperature: f32) -> f32 {
     (partition.exponent(logit).exp() / partition.sum) as f32
 }
 
-/// `H(softmax(logits)) / ln(V)` (Eq. 12-13), from 0 (one certain token) to 1 (all equal). A
-/// vocabulary of one or no entry has entropy 0.
+/// [`Distribution::normalized_entropy`] of `softmax(logits)`.
 pub fn normalized_entropy(logits: &[f32]) -> f32 {
     normalized_entropy_at(logits, 1.0)
 }
 
-/// [`normalized_entropy`] of `softmax(logits / temperature)`; `temperature` is above 0.
+/// [`Distribution::normalized_entropy`] of `softmax(logits / temperature)`; `temperature` is above 0.
 pub fn normalized_entropy_at(logits: &[f32], temperature: f32) -> f32 {
-    if logits.len() < 2 {
-        return 0.0;
-    }
-    let partition = Partition::new(logits, temperature);
-    // H = -Σ p ln p with ln p = exponent - ln(sum), so H = ln(sum) - Σ p·exponent: no logarithm of
-    // a probability that underflowed.
-    let weighted: f64 = logits
-        .iter()
-        .map(|&logit| {
-            let exponent = partition.exponent(logit);
-            let share = exponent.exp();
-            // A masked logit (-∞) contributes the limit 0, not 0·∞.
-            if share == 0.0 { 0.0 } else { share * exponent }
-        })
-        .sum();
-    let entropy = partition.sum.ln() - weighted / partition.sum;
-    // Rounding can leave the interval by an ulp.
-    (entropy / (logits.len() as f64).ln()).clamp(0.0, 1.0) as f32
+    let mut distribution = Distribution::default();
+    distribution.measure(logits, temperature);
+    distribution.normalized_entropy()
 }
 
 #[cfg(test)]

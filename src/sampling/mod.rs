@@ -83,11 +83,17 @@ impl Sampler {
     pub fn sample(&mut self, guided: &[f32], step: usize) -> Result<Sampled, SamplingError> {
         check_finite(guided, step)?;
         self.survivors.filter(guided, &self.sampling);
+        let (seed, step_number) = (self.sampling.seed, step as u64);
         let mut best: Option<(f64, filter::Candidate)> = None;
         for &candidate in self.survivors.candidates() {
             // ln p up to a constant that all candidates share.
-            let score = self.survivors.exponent(candidate.logit)
-                + noise::gumbel(self.sampling.seed, step as u64, u64::from(candidate.token));
+            let exponent = self.survivors.exponent(candidate.logit);
+            let lead = best.map_or(f64::NEG_INFINITY, |(leader, _)| leader - exponent);
+            let token = u64::from(candidate.token);
+            let Some(variate) = noise::gumbel_from(lead, seed, step_number, token) else {
+                continue;
+            };
+            let score = exponent + variate;
             // The lower id wins a tie: candidates come in no particular order.
             let better = best.is_none_or(|(leader, leading)| {
                 score > leader || (score == leader && candidate.token < leading.token)

@@ -22,9 +22,30 @@ pub fn philox4x32_10(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
 /// Standard Gumbel variate `-ln(-ln(u))` of one token at one step of a seed; finite, between -3.6
 /// and 36.8. The maximum of `ln p + gumbel` over tokens is a draw from p (the Gumbel-max rule).
 pub fn gumbel(seed: u64, step: u64, token: u64) -> f64 {
+    gumbel_of(bits(seed, step, token))
+}
+
+/// [`gumbel`], or nothing where it is certainly below `threshold`. Most tokens of a distribution are
+/// too far behind the best for any likely variate, and cost no logarithm.
+///
+/// `-ln(u) >= 1 - u`, so that the variate is at most `-ln(1 - u)`; with n leading ones in its bits, u lies
+/// below `1 - 2^-(n + 1)`.
+pub fn gumbel_from(threshold: f64, seed: u64, step: u64, token: u64) -> Option<f64> {
+    let bits = bits(seed, step, token);
+    let at_most = f64::from(bits.leading_ones() + 1) * std::f64::consts::LN_2;
+    (at_most + ROUNDING >= threshold).then(|| gumbel_of(bits))
+}
+
+/// More than a variate and its bound can be rounded.
+const ROUNDING: f64 = 1e-6;
+
+fn bits(seed: u64, step: u64, token: u64) -> u64 {
     let counter = [low(token), high(token), low(step), high(step)];
     let words = philox4x32_10(counter, [low(seed), high(seed)]);
-    let bits = u64::from(words[1]) << 32 | u64::from(words[0]);
+    u64::from(words[1]) << 32 | u64::from(words[0])
+}
+
+fn gumbel_of(bits: u64) -> f64 {
     // 52 bits and a half: strictly inside (0, 1). With 53 the largest value would round to 1.
     let uniform = ((bits >> 12) as f64 + 0.5) / (1u64 << 52) as f64;
     -(-uniform.ln()).ln()
@@ -72,6 +93,29 @@ mod tests {
         // Euler's constant and π²/6, within four standard errors.
         assert!((mean - 0.577_215_66).abs() < 0.012, "{mean}");
         assert!((variance - 1.644_934).abs() < 0.04, "{variance}");
+    }
+
+    #[test]
+    fn a_variate_is_left_out_only_below_the_threshold() {
+        let mut left_out = 0;
+        for (token, threshold) in
+            (0..100_000).map(|token| (token, (token % 200) as f64 / 10.0 - 2.0))
+        {
+            let variate = gumbel(5, 3, token);
+            match gumbel_from(threshold, 5, 3, token) {
+                Some(found) => assert_eq!(found, variate),
+                None => {
+                    assert!(variate < threshold, "{variate} of {token}, threshold {threshold}");
+                    left_out += 1;
+                }
+            }
+            assert_eq!(gumbel_from(variate, 5, 3, token), Some(variate));
+        }
+        assert!(left_out > 50_000, "{left_out}");
+        for bits in [0, 1, 1 << 63, u64::MAX, u64::MAX << 12, u64::MAX - 1, u64::MAX << 1 >> 1] {
+            let at_most = f64::from(bits.leading_ones() + 1) * std::f64::consts::LN_2;
+            assert!(gumbel_of(bits) <= at_most + ROUNDING, "{bits:x}");
+        }
     }
 
     #[test]
