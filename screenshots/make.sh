@@ -53,9 +53,11 @@ generate() { xdotool key --window "$window" ctrl+Return; sleep "${1:-4}"; }
 size=1400x900
 start_screen $size
 start_app
-shoot running 0.9
 sleep 4
 shoot start
+# In the middle of half a second.
+generate 0.4
+shoot running
 stop_app
 
 settings '{"view":{"overlay":"Delta","plot_tab":"Delta"},"live":false,
