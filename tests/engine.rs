@@ -4,12 +4,13 @@
 mod engine_support;
 
 use engine_support::{Behaviour, settings, spec, test_model};
-use softcfg_studio::engine::Event;
+
 use softcfg_studio::engine::preview::PREVIEW_SHARE;
-use softcfg_studio::engine::settings::LaneKind;
+use softcfg_studio::engine::settings::{LaneKind, RunSettings};
 use softcfg_studio::engine::trace::{RunRecord, RunStatus};
 use softcfg_studio::engine::worker::decode_pool;
 use softcfg_studio::engine::{Engine, EngineOptions, decode};
+use softcfg_studio::engine::{Event, Preview};
 use softcfg_studio::guidance::CacheRule;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -162,6 +163,62 @@ fn slow_previews_keep_to_their_share_of_the_decoding_time() {
             |event| matches!(event, Event::Preview(preview) if preview.steps == card.layout.len()),
         )
     });
+}
+
+/// The previews of a run up to its last ones, in the order in which they came.
+fn previews_of(engine: &Engine, record: &RunRecord) -> Vec<Preview> {
+    let (mut found, lanes) = (Vec::<Preview>::new(), record.lanes().len());
+    wait_until("the last pictures", || {
+        found.extend(std::iter::from_fn(|| engine.next_event()).filter_map(|event| match event {
+            Event::Preview(preview) if preview.run == record.id => Some(preview),
+            _ => None,
+        }));
+        let last = found.iter().filter(|preview| preview.steps == record.layout.len());
+        last.count() >= lanes
+    });
+    found
+}
+
+#[test]
+fn pictures_of_a_quick_model_come_lane_by_lane_of_one_step_and_once_for_equal_lanes() {
+    let engine = engine();
+    let model = test_model(Behaviour { pause: Duration::from_millis(2), ..Behaviour::default() });
+    let card = model.card.clone();
+    engine.install(model);
+    for (guidance_scale, equal) in [(1.0, true), (3.0, false)] {
+        let lanes = vec![LaneKind::None, LaneKind::Cfg];
+        let record =
+            engine.generate(spec(&card, &RunSettings { guidance_scale, lanes, ..settings() }));
+        let previews = previews_of(&engine, &record);
+        assert_eq!(tokens(&record, 0) == tokens(&record, 1), equal);
+        let pairs: Vec<_> = previews.chunks(2).collect();
+        for pair in &pairs {
+            assert_eq!((pair[0].lane, pair[1].lane), (0, 1));
+            assert_eq!(pair[0].steps, pair[1].steps);
+        }
+        let last = pairs.last().expect("a pair");
+        assert_eq!(Arc::ptr_eq(&last[0].image, &last[1].image), equal);
+    }
+}
+
+#[test]
+fn the_end_of_a_run_is_shown_before_previews_have_paid_for_themselves() {
+    let engine = engine();
+    // A picture of 1.6 s is paid for after 10.7 s; the run ends after 2.4 s, while the thread waits.
+    let model = test_model(Behaviour {
+        pause: Duration::from_millis(50),
+        preview_pause: Duration::from_millis(1600),
+        live: false,
+        ..Behaviour::default()
+    });
+    let card = model.card.clone();
+    engine.install(model);
+    let record =
+        engine.generate(spec(&card, &RunSettings { lanes: vec![LaneKind::Cfg], ..settings() }));
+    wait_until("the end of the run", || record.status().is_over());
+    let over = Instant::now();
+    previews_of(&engine, &record);
+    assert!(over.elapsed() < Duration::from_millis(6000), "{:?}", over.elapsed());
 }
 
 #[test]
