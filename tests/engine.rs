@@ -4,13 +4,11 @@
 mod engine_support;
 
 use engine_support::{Behaviour, settings, spec, test_model};
-
 use softcfg_studio::engine::preview::PREVIEW_SHARE;
 use softcfg_studio::engine::settings::{LaneKind, RunSettings};
 use softcfg_studio::engine::trace::{RunRecord, RunStatus};
 use softcfg_studio::engine::worker::decode_pool;
-use softcfg_studio::engine::{Engine, EngineOptions, decode};
-use softcfg_studio::engine::{Event, Preview};
+use softcfg_studio::engine::{Engine, EngineOptions, Event, Preview, decode};
 use softcfg_studio::guidance::CacheRule;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
