@@ -32,7 +32,7 @@ pub struct Behaviour {
     pub pause: Duration,
     /// Sleeps this long in every picture.
     pub preview_pause: Duration,
-    /// Whether the model counts as quick: its previews keep to no share then.
+    /// Whether the model counts as quick: its previews keep to a larger share then.
     pub live: bool,
     /// Panics in this pass, counted from 0 over the decoder's life.
     pub panic_at_pass: Option<usize>,
