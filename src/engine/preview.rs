@@ -15,6 +15,7 @@ use crate::engine::events::{Event, Preview, Swatch};
 use crate::engine::trace::RunRecord;
 use crate::engine::worker::{Outbox, panic_message};
 use crate::models::card::Model;
+use image::RgbImage;
 use rayon::ThreadPoolBuilder;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -235,25 +236,23 @@ fn work(model: &Model, job: &Job, outbox: &Outbox) -> Result<(), crate::models::
     match job {
         Job::Live { record } => {
             let steps = record.steps_done();
-            let mut drawn: Vec<Vec<Option<u32>>> = Vec::new();
-            let mut made: Vec<Preview> = Vec::new();
-            for lane in 0..record.lanes().len() {
+            let lanes = record.lanes().len();
+            let mut made: Vec<(Vec<Option<u32>>, Arc<RgbImage>)> = Vec::new();
+            let mut ready = Vec::new();
+            for lane in 0..lanes {
                 let tokens = record.tokens(lane, steps);
                 // Until lanes part, one picture is the picture of both.
-                let same = drawn.iter().position(|drawn| *drawn == tokens);
-                let image = match same.and_then(|same| made.get(same)) {
-                    Some(same) => same.image.clone(),
+                let same = made.iter().find(|(drawn, _)| *drawn == tokens);
+                let image = match same {
+                    Some((_, image)) => image.clone(),
                     None => Arc::new(model.tokenizer.decode(&tokens, &record.layout)?),
                 };
-                drawn.push(tokens);
-                made.push(Preview { run: record.id, lane, steps, image });
-                // Nobody waits long for a picture that is ready; quick ones change side by side.
-                if !model.card.live {
-                    outbox.offer_previews(made.last().cloned());
+                made.push((tokens, image.clone()));
+                ready.push(Preview { run: record.id, lane, steps, image });
+                // Quick pictures change side by side; a slow one does not wait for the next.
+                if !model.card.live || lane + 1 == lanes {
+                    outbox.offer_previews(ready.drain(..));
                 }
-            }
-            if model.card.live {
-                outbox.offer_previews(made);
             }
         }
         Job::Grid(GridRequest { record, lane, steps }) => {
