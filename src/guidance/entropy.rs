@@ -1,30 +1,27 @@
 //! Probabilities and normalized entropy of logits (Eq. 11-13), in double precision inside so that
 //! sums over 64 000 codes do not drift.
 
-/// Normalizer of a softmax: `exp((logit - max) / temperature) / sum` is a probability.
+/// Exponents of a softmax, `(logit - max) / temperature`: at most 0, so that no exponential overflows
+/// whatever the logits.
 #[derive(Debug, Clone, Copy)]
-struct Partition {
+struct Exponents {
     max: f64,
     temperature: f64,
-    sum: f64,
 }
 
-impl Partition {
-    /// Of this temperature, and nothing summed yet.
-    fn relative_to_largest(logits: &[f32], temperature: f32) -> Self {
+impl Exponents {
+    fn of(logits: &[f32], temperature: f32) -> Self {
         let max = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
-        Self { max, temperature: f64::from(temperature), sum: 0.0 }
+        Self { max, temperature: f64::from(temperature) }
     }
 
-    fn new(logits: &[f32], temperature: f32) -> Self {
-        let mut partition = Self::relative_to_largest(logits, temperature);
-        partition.sum = logits.iter().map(|&logit| partition.exponent(logit).exp()).sum();
-        partition
-    }
-
-    /// At most 0, so that no exponential overflows whatever the logits.
-    fn exponent(&self, logit: f32) -> f64 {
+    fn at(self, logit: f32) -> f64 {
         (f64::from(logit) - self.max) / self.temperature
+    }
+
+    /// The normalizer: an exponential over it is a probability.
+    fn sum(self, logits: &[f32]) -> f64 {
+        logits.iter().map(|&logit| self.at(logit).exp()).sum()
     }
 }
 
@@ -42,8 +39,8 @@ pub struct Distribution {
 impl Distribution {
     /// Takes on the distribution of `logits`; `temperature` is above 0. Non-finite logits give NaN.
     pub fn measure(&mut self, logits: &[f32], temperature: f32) {
-        let partition = Partition::relative_to_largest(logits, temperature);
-        let exponents = || logits.iter().map(|&logit| partition.exponent(logit));
+        let of = Exponents::of(logits, temperature);
+        let exponents = || logits.iter().map(|&logit| of.at(logit));
         self.shares.clear();
         self.shares.extend(exponents().map(f64::exp));
         self.sum = self.shares.iter().sum();
@@ -86,15 +83,15 @@ pub fn max_probability(logits: &[f32], temperature: f32) -> f32 {
         return 0.0;
     }
     // The largest logit has exponent 0.
-    (1.0 / Partition::new(logits, temperature).sum) as f32
+    (1.0 / Exponents::of(logits, temperature).sum(logits)) as f32
 }
 
 /// Probability of one token under `softmax(logits / temperature)` (Eq. 11); 0 for a token outside
 /// the vocabulary.
 pub fn probability(logits: &[f32], token: usize, temperature: f32) -> f32 {
     let Some(&logit) = logits.get(token) else { return 0.0 };
-    let partition = Partition::new(logits, temperature);
-    (partition.exponent(logit).exp() / partition.sum) as f32
+    let exponents = Exponents::of(logits, temperature);
+    (exponents.at(logit).exp() / exponents.sum(logits)) as f32
 }
 
 /// [`Distribution::normalized_entropy`] of `softmax(logits)`.
