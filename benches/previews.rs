@@ -1,5 +1,5 @@
-//! Time of one preview at the published sizes, with random weights, and of the
-//! built-in model: `cargo bench --bench previews`.
+//! Time of one preview at the published sizes, with random weights, and of the built-in
+//! model: `cargo bench --bench previews`.
 //!
 //! Sizes are those of reference/checkpoints. The last column says how long the engine then waits from
 //! one pair of pictures to the next, so that previews keep to their share of the decoding time.
@@ -24,7 +24,7 @@ use softcfg_studio::models::weights::Weights;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// Pictures quicker than this are timed [`REPEATS`] times more.
+/// Pictures quicker than this are timed [`REPEATS`] times more, and the middle one counts.
 const A_MOMENT: Duration = Duration::from_millis(200);
 const REPEATS: usize = 30;
 
@@ -218,11 +218,12 @@ fn picture(tokenizer: &dyn ImageTokenizer, layout: &TokenLayout, rows: usize) ->
         begun.elapsed()
     };
     let first = once();
-    // Pictures of a moment are timed several times: the middle one counts.
-    let more = if first < A_MOMENT { REPEATS } else { 0 };
-    let mut times: Vec<Duration> = (0..more).map(|_| once()).chain([first]).collect();
+    if first >= A_MOMENT {
+        return first;
+    }
+    let mut times: Vec<Duration> = (0..REPEATS).map(|_| once()).collect();
     times.sort();
-    times.get(times.len() / 2).copied().unwrap_or(first)
+    times[REPEATS / 2]
 }
 
 fn report(tokenizer: &dyn ImageTokenizer, layout: &TokenLayout) {

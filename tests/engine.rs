@@ -10,14 +10,19 @@ use softcfg_studio::engine::trace::{RunRecord, RunStatus};
 use softcfg_studio::engine::worker::decode_pool;
 use softcfg_studio::engine::{Engine, EngineOptions, Event, Preview, decode};
 use softcfg_studio::guidance::CacheRule;
+use softcfg_studio::models::card::ModelCard;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn engine() -> Engine {
+/// An engine with the model that behaves so, and the model's card.
+fn engine_with(behaviour: Behaviour) -> (Engine, Arc<ModelCard>) {
     let options = EngineOptions { decoder_threads: Some(1), waker: Arc::new(|| {}) };
-    Engine::start(options).expect("threads")
+    let (engine, model) = (Engine::start(options).expect("threads"), test_model(behaviour));
+    let card = model.card.clone();
+    engine.install(model);
+    (engine, card)
 }
 
 fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
@@ -34,10 +39,7 @@ fn tokens(record: &RunRecord, lane: usize) -> Vec<u32> {
 
 #[test]
 fn a_run_fills_its_record_and_ends() {
-    let engine = engine();
-    let model = test_model(Behaviour::default());
-    let card = model.card.clone();
-    engine.install(model);
+    let (engine, card) = engine_with(Behaviour::default());
     let record = engine.generate(spec(&card, &settings()));
     wait_until("the end of the run", || record.status().is_over());
     assert_eq!(record.status(), RunStatus::Finished);
@@ -48,10 +50,8 @@ fn a_run_fills_its_record_and_ends() {
 
 #[test]
 fn cancelling_stops_within_one_step_and_keeps_what_is_there() {
-    let engine = engine();
-    let model = test_model(Behaviour { pause: Duration::from_millis(20), ..Behaviour::default() });
-    let card = model.card.clone();
-    engine.install(model);
+    let (engine, card) =
+        engine_with(Behaviour { pause: Duration::from_millis(20), ..Behaviour::default() });
     let record = engine.generate(spec(&card, &settings()));
     wait_until("the third step", || record.steps_done() >= 3);
     engine.cancel(record.id);
@@ -70,10 +70,8 @@ fn cancelling_stops_within_one_step_and_keeps_what_is_there() {
 
 #[test]
 fn a_newer_run_replaces_the_ones_before() {
-    let engine = engine();
-    let model = test_model(Behaviour { pause: Duration::from_millis(5), ..Behaviour::default() });
-    let card = model.card.clone();
-    engine.install(model);
+    let (engine, card) =
+        engine_with(Behaviour { pause: Duration::from_millis(5), ..Behaviour::default() });
     let runs: Vec<_> = (0..20).map(|_| engine.generate(spec(&card, &settings()))).collect();
     let (last, earlier) = runs.split_last().expect("twenty runs");
     wait_until("the last run's end", || last.status().is_over());
@@ -83,10 +81,7 @@ fn a_newer_run_replaces_the_ones_before() {
 
 #[test]
 fn a_panic_becomes_a_message_and_the_next_run_works() {
-    let engine = engine();
-    let model = test_model(Behaviour { panic_at_pass: Some(5), ..Behaviour::default() });
-    let card = model.card.clone();
-    engine.install(model);
+    let (engine, card) = engine_with(Behaviour { panic_at_pass: Some(5), ..Behaviour::default() });
     let record = engine.generate(spec(&card, &settings()));
     wait_until("the end of the run", || record.status().is_over());
     let RunStatus::Failed(message) = record.status() else {
@@ -114,10 +109,7 @@ fn logits_that_are_not_finite_stop_the_run_and_name_the_step() {
 #[test]
 fn a_stalled_window_loses_no_trace_rows() {
     // Nobody drains events or previews; the channels are far smaller than the run.
-    let engine = engine();
-    let model = test_model(Behaviour { grid: (24, 24), ..Behaviour::default() });
-    let card = model.card.clone();
-    engine.install(model);
+    let (engine, card) = engine_with(Behaviour { grid: (24, 24), ..Behaviour::default() });
     for _ in 0..3 {
         let record = engine.generate(spec(&card, &settings()));
         wait_until("the end of the run", || record.status().is_over());
@@ -130,15 +122,12 @@ fn a_stalled_window_loses_no_trace_rows() {
 
 #[test]
 fn slow_previews_keep_to_their_share_of_the_decoding_time() {
-    let engine = engine();
-    let model = test_model(Behaviour {
+    let (engine, card) = engine_with(Behaviour {
         pause: Duration::from_millis(5),
         preview_pause: Duration::from_millis(15),
         live: false,
         ..Behaviour::default()
     });
-    let card = model.card.clone();
-    engine.install(model);
     let record = engine.generate(spec(&card, &settings()));
     let (mut longest, mut pictures, mut before) = (Duration::ZERO, 0, Duration::ZERO);
     wait_until("the end of the run", || {
@@ -155,12 +144,8 @@ fn slow_previews_keep_to_their_share_of_the_decoding_time() {
     let paid = before.saturating_sub(longest);
     let share = record.elapsed().mul_f64(PREVIEW_SHARE);
     assert!(paid <= share, "{paid:?} of previews in {:?}", record.elapsed());
-    // The last picture is made all the same.
-    wait_until("the last picture", || {
-        std::iter::from_fn(|| engine.next_event()).any(
-            |event| matches!(event, Event::Preview(preview) if preview.steps == card.layout.len()),
-        )
-    });
+    // The last pictures are made all the same.
+    previews_of(&engine, &record);
 }
 
 /// The previews of a run up to its last ones, in the order in which they came.
@@ -179,10 +164,8 @@ fn previews_of(engine: &Engine, record: &RunRecord) -> Vec<Preview> {
 
 #[test]
 fn pictures_of_a_quick_model_come_lane_by_lane_of_one_step_and_once_for_equal_lanes() {
-    let engine = engine();
-    let model = test_model(Behaviour { pause: Duration::from_millis(2), ..Behaviour::default() });
-    let card = model.card.clone();
-    engine.install(model);
+    let (engine, card) =
+        engine_with(Behaviour { pause: Duration::from_millis(2), ..Behaviour::default() });
     for (guidance_scale, equal) in [(1.0, true), (3.0, false)] {
         let lanes = vec![LaneKind::None, LaneKind::Cfg];
         let record =
@@ -201,16 +184,13 @@ fn pictures_of_a_quick_model_come_lane_by_lane_of_one_step_and_once_for_equal_la
 
 #[test]
 fn the_end_of_a_run_is_shown_before_previews_have_paid_for_themselves() {
-    let engine = engine();
     // A picture of 1.6 s is paid for after 10.7 s; the run ends after 2.4 s, while the thread waits.
-    let model = test_model(Behaviour {
+    let (engine, card) = engine_with(Behaviour {
         pause: Duration::from_millis(50),
         preview_pause: Duration::from_millis(1600),
         live: false,
         ..Behaviour::default()
     });
-    let card = model.card.clone();
-    engine.install(model);
     let record =
         engine.generate(spec(&card, &RunSettings { lanes: vec![LaneKind::Cfg], ..settings() }));
     wait_until("the end of the run", || record.status().is_over());
@@ -221,10 +201,8 @@ fn the_end_of_a_run_is_shown_before_previews_have_paid_for_themselves() {
 
 #[test]
 fn reading_new_rows_in_pieces_gives_every_row_once() {
-    let engine = engine();
-    let model = test_model(Behaviour { pause: Duration::from_millis(1), ..Behaviour::default() });
-    let card = model.card.clone();
-    engine.install(model);
+    let (engine, card) =
+        engine_with(Behaviour { pause: Duration::from_millis(1), ..Behaviour::default() });
     let record = engine.generate(spec(&card, &settings()));
     let mut drained = Vec::new();
     while !record.status().is_over() {
@@ -264,10 +242,7 @@ fn tokens_do_not_depend_on_threads_or_other_lanes() {
 
 #[test]
 fn threads_are_changed_between_runs_and_change_nothing_of_what_is_drawn() {
-    let engine = engine();
-    let model = test_model(Behaviour { grid: (16, 16), ..Behaviour::default() });
-    let card = model.card.clone();
-    engine.install(model);
+    let (engine, card) = engine_with(Behaviour { grid: (16, 16), ..Behaviour::default() });
     let run = |threads: Option<usize>| {
         engine.set_decoder_threads(threads);
         let record = engine.generate(spec(&card, &settings()));

@@ -36,7 +36,6 @@ fn alone(model: &Model, settings: &RunSettings) -> f64 {
     let spec = settings.validate(&model.card).expect("a run");
     let record = RunRecord::new(1, spec, model.card.layout.clone());
     let pool = decode_pool(Some(1)).expect("a thread");
-    std::thread::sleep(LAST_PICTURES);
     pool.install(|| decode::run(model, &record, &mut || ()));
     assert_eq!(record.status(), RunStatus::Finished);
     record.elapsed().as_secs_f64()
@@ -44,7 +43,6 @@ fn alone(model: &Model, settings: &RunSettings) -> f64 {
 
 /// Seconds of decoding by an engine whose previews are made and taken, and painted by nobody.
 fn with_previews(engine: &Engine, model: &Model, settings: &RunSettings) -> f64 {
-    std::thread::sleep(LAST_PICTURES);
     let record = engine.generate(settings.validate(&model.card).expect("a run"));
     let begun = Instant::now();
     while !record.status().is_over() {
@@ -74,7 +72,6 @@ enum Frames {
 
 /// Seconds of decoding under the window; adds the seconds of each of its frames to `spent`.
 fn with_window(window: &mut Window, frames: Frames, spent: &mut Vec<f64>) -> f64 {
-    std::thread::sleep(LAST_PICTURES);
     let before = window.state().state.runs.len();
     window.state_mut().state.actions.push(softcfg_studio::ui::action::Action::Generate);
     frame(window);
@@ -110,8 +107,12 @@ fn quantile(values: &[f64], at: f64) -> f64 {
 /// Of two runs the second: each engine has a model of its own, and the first brings it back into the
 /// cache from which the small model decodes.
 fn second(mut run: impl FnMut() -> f64) -> f64 {
-    run();
-    run()
+    let mut after_the_last = || {
+        std::thread::sleep(LAST_PICTURES);
+        run()
+    };
+    after_the_last();
+    after_the_last()
 }
 
 /// How many times as long as alone, within a round.
