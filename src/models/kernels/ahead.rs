@@ -15,33 +15,55 @@ pub(super) const LINE_BYTES: usize = 64;
 pub(super) struct Distances {
     /// In the first-level cache.
     pub(super) near: usize,
-    /// In the second-level cache, which waits for more lines at once; 0 for not at all.
+    /// In the second-level cache, which waits for more lines at once.
     pub(super) far: usize,
 }
 
 impl Distances {
-    /// Of weights: found by trying on a Xeon and an EPYC. AMD's processors fetch streams into the second
-    /// level by themselves, and slower when they are asked to as well, unless the arithmetic takes as
-    /// long as memory does. There the farther request names a line that is already on its way, which
-    /// helps a little, or is left out.
-    const ASKED_FOR: Self = Self { near: 4 << 10, far: 10 << 10 };
+    /// Of weights.
+    pub(super) const OF_WEIGHTS: Self = Self { near: 4 << 10, far: 10 << 10 };
+
+    /// The farther request names a line that is already on its way, which helps a little.
     const FETCHED_BY_ITSELF: Self = Self { near: 4 << 10, far: 2 << 10 };
-    const NEAR_ONLY: Self = Self { near: 4 << 10, far: 0 };
 
     /// Of keys and values, whose arithmetic takes about as long as memory.
     pub(super) const OF_CACHES: Self = Self { near: 3 << 10, far: 12 << 10 };
 
     /// No request that means anything.
     pub(super) const NONE: Self = Self { near: 0, far: 0 };
+}
 
-    /// Those of weights on this machine's processor.
-    pub(super) fn of_weights(arithmetic: Arithmetic) -> Self {
+/// Which lines of a run are asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Requests {
+    /// Each of them.
+    EveryLine(Distances),
+    /// One in [`LINES_A_REQUEST`], in the second-level cache, [`FEW_REQUESTS_AHEAD`].
+    Few,
+}
+
+/// Lines that one request stands for where few are made.
+pub(super) const LINES_A_REQUEST: usize = 4;
+
+/// How far ahead of its use a line is asked for where few are, in bytes: between 12 and 32 KiB it makes no
+/// difference.
+pub(super) const FEW_REQUESTS_AHEAD: usize = 16 << 10;
+
+impl Requests {
+    /// Those for weights on this machine's processor, found by trying on a Xeon and an EPYC.
+    ///
+    /// AMD's processors fetch a stream into the second level by themselves, faster if a line is named
+    /// further ahead now and then, and slower if all of them are: a request holds a place that
+    /// a line from memory could wait in, and takes instructions from the window in which the processor
+    /// looks for the next loads. The more is computed, the shorter that window, until lines
+    /// must be asked for one by one.
+    pub(super) fn for_weights(arithmetic: Arithmetic) -> Self {
         static AMD: OnceLock<bool> = OnceLock::new();
         match arithmetic {
-            Arithmetic::Much => Self::ASKED_FOR,
-            _ if !*AMD.get_or_init(is_amd) => Self::ASKED_FOR,
-            Arithmetic::Some => Self::NEAR_ONLY,
-            Arithmetic::Little => Self::FETCHED_BY_ITSELF,
+            Arithmetic::Much => Self::EveryLine(Distances::OF_WEIGHTS),
+            _ if !*AMD.get_or_init(is_amd) => Self::EveryLine(Distances::OF_WEIGHTS),
+            Arithmetic::Some => Self::EveryLine(Distances::FETCHED_BY_ITSELF),
+            Arithmetic::Little => Self::Few,
         }
     }
 }
@@ -51,7 +73,7 @@ impl Distances {
 pub(super) enum Arithmetic {
     /// Memory takes much longer.
     Little,
-    /// So much that requests for lines which come anyway take time that is missing.
+    /// Memory takes longer.
     Some,
     /// As long as memory takes.
     Much,

@@ -38,10 +38,10 @@ pub(super) trait Lanes: Copy {
     unsafe fn low_bf16(words: Self::Words) -> Self;
     /// The bf16 in the high halves of 16 words.
     unsafe fn high_bf16(words: Self::Words) -> Self;
-    /// `self` plus both products of the bf16 pairs in `words` and the pair in `x`, that of the high
-    /// halves first; takes denormal numbers for 0. Only where [`Lanes::DOTS`].
+    /// `self` plus both products of the bf16 pairs in `words` and the pair numbered `k` at `x`, that of
+    /// the high halves first; takes denormal numbers for 0. Only where [`Lanes::DOTS`].
     #[inline(always)]
-    unsafe fn dot_bf16(self, _words: Self::Words, _x: u32) -> Self {
+    unsafe fn dot_bf16(self, _words: Self::Words, _x: *const u32, _k: usize) -> Self {
         unreachable!("inputs are in pairs only where an instruction multiplies them")
     }
     /// 16 words of 0.

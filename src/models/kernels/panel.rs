@@ -4,7 +4,9 @@
 //! is computed beside it. Weights pass through once for up to 8 rows: where the sums of all rows do not
 //! fit the registers, blocks of 4 KiB stay in the first-level cache between the passes.
 
-use super::ahead::{Arithmetic, Distances, LINE_BYTES};
+use super::ahead::{
+    Arithmetic, Distances, FEW_REQUESTS_AHEAD, LINE_BYTES, LINES_A_REQUEST, Requests,
+};
 use super::inputs::{Inputs, SCALE_BLOCK};
 use super::lanes::{LANES, Lanes};
 use super::packed::PANEL;
@@ -194,7 +196,7 @@ impl Stream {
         let wide = L::WIDE_ROWS >= PANEL_ROWS || rows <= L::WIDE_ROWS;
         let length = if W::SCALED || !wide { W::BLOCK } else { steps };
         let arithmetic = if wide { W::arithmetic(rows) } else { Arithmetic::Much };
-        let distances = Distances::of_weights(arithmetic);
+        let requests = Requests::for_weights(arithmetic);
         let groups = rows.div_ceil(L::NARROW_ROWS);
         let group = if wide { rows } else { rows.div_ceil(groups) };
         // SAFETY: rows, steps and lengths as the caller's; the groups cover `rows` exactly.
@@ -212,17 +214,19 @@ impl Stream {
                         stride,
                         scales,
                         blocks,
-                        distances,
+                        requests,
                     };
                     let sums = sums.add(first * PANEL);
                     let rows = group.min(rows - first);
-                    if wide && distances.far == 0 {
-                        job.rows::<L, true, true, false>(rows, sums);
-                    } else if wide {
-                        job.rows::<L, true, true, true>(rows, sums);
-                    } else {
-                        job.rows::<L, true, false, true>(rows, sums);
-                        job.rows::<L, false, true, true>(rows, sums);
+                    match requests {
+                        Requests::Few => job.rows::<L, true, true, true>(rows, sums),
+                        Requests::EveryLine(_) if wide => {
+                            job.rows::<L, true, true, false>(rows, sums);
+                        }
+                        Requests::EveryLine(_) => {
+                            job.rows::<L, true, false, false>(rows, sums);
+                            job.rows::<L, false, true, false>(rows, sums);
+                        }
                     }
                 }
             }
@@ -240,12 +244,12 @@ struct Block<W: Weight> {
     /// The scale of the first row's inputs in this block, and those of the others `blocks` apart.
     scales: *const f32,
     blocks: usize,
-    distances: Distances,
+    requests: Requests,
 }
 
 impl<W: Weight> Block<W> {
     #[inline(always)]
-    unsafe fn rows<L: Lanes, const LOW: bool, const HIGH: bool, const FAR: bool>(
+    unsafe fn rows<L: Lanes, const LOW: bool, const HIGH: bool, const FEW: bool>(
         &self,
         rows: usize,
         sums: *mut f32,
@@ -254,23 +258,23 @@ impl<W: Weight> Block<W> {
         // SAFETY: passed on. Numbers of rows that never come are left out by the compiler.
         unsafe {
             match rows {
-                1 => self.add::<L, 1, LOW, HIGH, FAR>(sums),
-                2 if most >= 2 => self.add::<L, 2, LOW, HIGH, FAR>(sums),
-                3 if most >= 3 => self.add::<L, 3, LOW, HIGH, FAR>(sums),
-                4 if most >= 4 => self.add::<L, 4, LOW, HIGH, FAR>(sums),
-                5 if most >= 5 => self.add::<L, 5, LOW, HIGH, FAR>(sums),
-                6 if most >= 6 => self.add::<L, 6, LOW, HIGH, FAR>(sums),
-                7 if most >= 7 => self.add::<L, 7, LOW, HIGH, FAR>(sums),
-                8 if most >= 8 => self.add::<L, 8, LOW, HIGH, FAR>(sums),
+                1 => self.add::<L, 1, LOW, HIGH, FEW>(sums),
+                2 if most >= 2 => self.add::<L, 2, LOW, HIGH, FEW>(sums),
+                3 if most >= 3 => self.add::<L, 3, LOW, HIGH, FEW>(sums),
+                4 if most >= 4 => self.add::<L, 4, LOW, HIGH, FEW>(sums),
+                5 if most >= 5 => self.add::<L, 5, LOW, HIGH, FEW>(sums),
+                6 if most >= 6 => self.add::<L, 6, LOW, HIGH, FEW>(sums),
+                7 if most >= 7 => self.add::<L, 7, LOW, HIGH, FEW>(sums),
+                8 if most >= 8 => self.add::<L, 8, LOW, HIGH, FEW>(sums),
                 _ => unreachable!("groups of rows fit the registers"),
             }
         }
     }
 
     /// Adds the block's products to the sums of R rows: outputs 0 to 15 (`LOW`), 16 to 31 (`HIGH`). Asks
-    /// for lines in the second-level cache too if `FAR`.
+    /// for one line in [`LINES_A_REQUEST`] if `FEW`, else for all.
     #[inline(always)]
-    unsafe fn add<L: Lanes, const R: usize, const LOW: bool, const HIGH: bool, const FAR: bool>(
+    unsafe fn add<L: Lanes, const R: usize, const LOW: bool, const HIGH: bool, const FEW: bool>(
         &self,
         sums: *mut f32,
     ) {
@@ -288,25 +292,28 @@ impl<W: Weight> Block<W> {
                 // they would cost an instruction each at every step.
                 x[row] = black_box(self.x.add(row * self.stride));
             }
-            let Distances { near, far } = self.distances;
-            for k in self.from..self.to {
-                let weights = self.panel.add(k * W::STRIDE);
-                if LOW {
-                    let lines = (W::STRIDE * size_of::<W::Item>()).div_ceil(LINE_BYTES);
-                    for line in 0..lines {
-                        let line = weights.cast::<u8>().wrapping_add(line * LINE_BYTES);
-                        if FAR {
-                            L::prefetch_far(line.wrapping_add(far));
-                        }
-                        L::prefetch(line.wrapping_add(near));
+            let step = W::STRIDE * size_of::<W::Item>();
+            let mut k = self.from;
+            if FEW {
+                let steps = LINES_A_REQUEST * LINE_BYTES / step;
+                while k + steps <= self.to {
+                    let weights = self.panel.add(k * W::STRIDE).cast::<u8>();
+                    L::prefetch_far(weights.wrapping_add(FEW_REQUESTS_AHEAD));
+                    for _ in 0..steps {
+                        self.step::<L, R, LOW, HIGH>(&x, k, &mut low, &mut high);
+                        k += 1;
                     }
                 }
-                if LOW {
-                    W::step::<L, R>(weights, &x, k, &mut low);
+            }
+            for k in k..self.to {
+                if LOW && let Requests::EveryLine(Distances { near, far }) = self.requests {
+                    let weights = self.panel.add(k * W::STRIDE).cast::<u8>();
+                    for line in (0..step).step_by(LINE_BYTES) {
+                        L::prefetch_far(weights.wrapping_add(line + far));
+                        L::prefetch(weights.wrapping_add(line + near));
+                    }
                 }
-                if HIGH {
-                    W::step::<L, R>(weights.add(W::HALF), &x, k, &mut high);
-                }
+                self.step::<L, R, LOW, HIGH>(&x, k, &mut low, &mut high);
             }
             for (row, (low, high)) in low.into_iter().zip(high).enumerate() {
                 let scale = if W::SCALED { *self.scales.add(row * self.blocks) } else { 1.0 };
@@ -316,6 +323,27 @@ impl<W: Weight> Block<W> {
                 if HIGH {
                     W::finish::<L>(high, scale, sums.add(row * PANEL + LANES), first);
                 }
+            }
+        }
+    }
+
+    /// Adds the products of step `k` to the sums.
+    #[inline(always)]
+    unsafe fn step<L: Lanes, const R: usize, const LOW: bool, const HIGH: bool>(
+        &self,
+        x: &[*const W::Input; R],
+        k: usize,
+        low: &mut [W::Sum<L>; R],
+        high: &mut [W::Sum<L>; R],
+    ) {
+        // SAFETY: `k` is below `to`.
+        unsafe {
+            let weights = self.panel.add(k * W::STRIDE);
+            if LOW {
+                W::step::<L, R>(weights, x, k, low);
+            }
+            if HIGH {
+                W::step::<L, R>(weights.add(W::HALF), x, k, high);
             }
         }
     }

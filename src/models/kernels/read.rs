@@ -1,6 +1,6 @@
 //! Reading memory as fast as it goes: the roof that decoding is measured against.
 
-use super::ahead::{Arithmetic, Distances};
+use super::ahead::{Distances, FEW_REQUESTS_AHEAD, LINES_A_REQUEST};
 use super::lanes::{LANES, Lanes};
 use super::storage::AlignedBytes;
 use super::{Kernel, Task};
@@ -19,6 +19,8 @@ pub(crate) enum Prefetch {
     Near,
     /// In the second-level cache, then in the first, as the kernels do.
     FarAndNear,
+    /// Few, as the kernels do where that is faster.
+    Few,
 }
 
 /// Memory that is read whole, laid out as weights are.
@@ -62,19 +64,22 @@ impl Task for ReadAll<'_> {
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) -> f32 {
         // As many lines a turn as the kernels take: bursts of requests wait for one another.
-        const STREAMS: usize = 2;
-        let Distances { near, far } = Distances::of_weights(Arithmetic::Little);
-        let (chunks, _) = self.numbers.as_chunks::<{ LANES * STREAMS }>();
-        // SAFETY: loads are within arrays of STREAMS times 16; prefetches may point anywhere.
+        const LINES: usize = LINES_A_REQUEST;
+        let Distances { near, far } = Distances::OF_WEIGHTS;
+        let (chunks, _) = self.numbers.as_chunks::<{ LANES * LINES }>();
+        // SAFETY: loads are within arrays of LINES times 16; prefetches may point anywhere.
         unsafe {
-            let mut sums = [L::splat(0.0); STREAMS];
+            let mut sums = [L::splat(0.0); LINES];
             for chunk in chunks {
-                for (stream, sum) in sums.iter_mut().enumerate() {
-                    let at = chunk.as_ptr().add(stream * LANES);
+                if self.prefetch == Prefetch::Few {
+                    L::prefetch_far(chunk.as_ptr().cast::<u8>().wrapping_add(FEW_REQUESTS_AHEAD));
+                }
+                for (line, sum) in sums.iter_mut().enumerate() {
+                    let at = chunk.as_ptr().add(line * LANES);
                     if self.prefetch == Prefetch::FarAndNear {
                         L::prefetch_far(at.cast::<u8>().wrapping_add(far));
                     }
-                    if self.prefetch != Prefetch::Hardware {
+                    if matches!(self.prefetch, Prefetch::Near | Prefetch::FarAndNear) {
                         L::prefetch(at.cast::<u8>().wrapping_add(near));
                     }
                     *sum = sum.add(L::load(at));

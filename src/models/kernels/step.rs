@@ -84,7 +84,11 @@ impl Weight for F32 {
 
     #[inline(always)]
     fn arithmetic(rows: usize) -> Arithmetic {
-        if rows < 7 { Arithmetic::Little } else { Arithmetic::Much }
+        match rows {
+            0..=5 => Arithmetic::Little,
+            6 => Arithmetic::Some,
+            _ => Arithmetic::Much,
+        }
     }
 
     #[inline(always)]
@@ -111,7 +115,7 @@ impl Weight for Bf16 {
 
     #[inline(always)]
     fn arithmetic(rows: usize) -> Arithmetic {
-        if rows < 4 { Arithmetic::Little } else { Arithmetic::Much }
+        if rows < 4 { Arithmetic::Some } else { Arithmetic::Much }
     }
 
     #[inline(always)]
@@ -141,11 +145,7 @@ impl Weight for RoundedBf16 {
 
     #[inline(always)]
     fn arithmetic(rows: usize) -> Arithmetic {
-        match rows {
-            0..=3 => Arithmetic::Little,
-            4..=6 => Arithmetic::Some,
-            _ => Arithmetic::Much,
-        }
+        if rows < 7 { Arithmetic::Little } else { Arithmetic::Much }
     }
 
     #[inline(always)]
@@ -158,7 +158,7 @@ impl Weight for RoundedBf16 {
         unsafe {
             let words = L::load_words(from);
             for (x, sum) in x.iter().zip(sums) {
-                *sum = sum.dot_bf16(words, *x.add(k));
+                *sum = sum.dot_bf16(words, *x, k);
             }
         }
     }
@@ -175,7 +175,7 @@ impl Weight for Int8 {
 
     #[inline(always)]
     fn arithmetic(rows: usize) -> Arithmetic {
-        if rows < 4 { Arithmetic::Little } else { Arithmetic::Much }
+        if rows < 4 { Arithmetic::Some } else { Arithmetic::Much }
     }
 
     #[inline(always)]

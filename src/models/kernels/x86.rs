@@ -1,8 +1,8 @@
 //! Lanes of x86-64: one AVX-512 register, or two AVX2 registers with FMA.
 
 use super::lanes::Lanes;
+use std::arch::asm;
 use std::arch::x86_64::*;
-use std::mem::transmute;
 
 /// One 512-bit register (AVX-512F and BW). With `DOTS` the machine multiplies pairs of bf16 and of
 /// i16 as well (AVX512-BF16 and VNNI).
@@ -75,14 +75,10 @@ impl<const DOTS: bool> Lanes for Avx512<DOTS> {
     }
 
     #[inline(always)]
-    unsafe fn dot_bf16(self, words: __m512i, x: u32) -> Self {
+    unsafe fn dot_bf16(self, words: __m512i, x: *const u32, k: usize) -> Self {
         assert!(DOTS);
-        unsafe {
-            // SAFETY: all of them are 512 bits.
-            let words = transmute::<__m512i, __m512bh>(words);
-            let x = transmute::<__m512i, __m512bh>(_mm512_set1_epi32(x.cast_signed()));
-            Self(_mm512_dpbf16_ps(self.0, words, x))
-        }
+        // SAFETY: the machine has the instruction, and `x` has the pair.
+        unsafe { Self(dot_broadcast_pair(self.0, words, x, k)) }
     }
 
     #[inline(always)]
@@ -172,6 +168,29 @@ impl<const DOTS: bool> Lanes for Avx512<DOTS> {
             sum_of_eight(_mm256_add_ps(_mm512_castps512_ps256(self.0), _mm256_castpd_ps(high)))
         }
     }
+}
+
+/// [`Lanes::dot_bf16`] with the pair read by the instruction itself. The compiler would read it with one of
+/// its own, once for two products; but as few instructions as possible let the processor look further
+/// ahead for loads while it waits for memory. It cannot be told so without writing the instruction.
+///
+/// # Safety
+/// `x` has the pair numbered `k`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bf16")]
+unsafe fn dot_broadcast_pair(mut sum: __m512, words: __m512i, x: *const u32, k: usize) -> __m512 {
+    // SAFETY: reads four bytes, which the caller vouches for, and changes nothing but `sum`.
+    unsafe {
+        asm!(
+            "vdpbf16ps {sum}, {words}, dword ptr [{x} + 4*{k}]{{1to16}}",
+            sum = inout(zmm_reg) sum,
+            words = in(zmm_reg) words,
+            x = in(reg) x,
+            k = in(reg) k,
+            options(pure, readonly, nostack, preserves_flags),
+        );
+    }
+    sum
 }
 
 // SAFETY of the bodies: as above.

@@ -97,13 +97,13 @@ pub(super) fn ratio(first: &Subject<'_>, second: &Subject<'_>) -> f64 {
 /// Reads of memory, by the way they were done.
 pub(super) struct Roof {
     memory: ReadBuffer,
-    ways: [(Prefetch, Vec<f64>); 3],
+    ways: [(Prefetch, Vec<f64>); 4],
     reads: usize,
 }
 
 impl Roof {
     pub(super) fn new(bytes: usize) -> Result<Self, ModelError> {
-        let ways = [Prefetch::Hardware, Prefetch::Near, Prefetch::FarAndNear];
+        let ways = [Prefetch::Hardware, Prefetch::Near, Prefetch::FarAndNear, Prefetch::Few];
         let memory = ReadBuffer::new(bytes)?;
         Ok(Self { memory, ways: ways.map(|way| (way, Vec::new())), reads: 0 })
     }
