@@ -2,9 +2,9 @@
 
 use crate::models::device_kind::on_device;
 use crate::models::error::ModelError;
-use crate::models::host::{matrix, with_numbers};
+use crate::models::host::{copied, matrix, with_numbers};
 use crate::models::kernels::Kernel;
-use crate::models::kernels::activation::{Activation, activate};
+use crate::models::kernels::activation::{self, Activation, activate};
 use candle_core::Tensor;
 
 /// SwiGLU's product `silu(gate) · up`, both `[rows, width]`.
@@ -19,10 +19,9 @@ pub fn silu_mul(gate: &Tensor, up: &Tensor) -> Result<Tensor, ModelError> {
     if up.dims() != gate.dims() {
         return Err(ModelError::Internal("gate and up differ in shape"));
     }
-    let mut out = activated(Activation::Silu, gate)?;
-    with_numbers(up, |up| {
-        out.iter_mut().zip(up).for_each(|(out, up)| *out *= up);
-        Ok(())
+    let kernel = Kernel::current();
+    let out = with_numbers(gate, |gate| {
+        with_numbers(up, |up| Ok(activation::silu_mul(kernel, gate, up)))
     })?;
     matrix(out, rows, columns)
 }
@@ -52,7 +51,7 @@ pub fn gelu_tanh(x: &Tensor) -> Result<Tensor, ModelError> {
 }
 
 fn activated(activation: Activation, x: &Tensor) -> Result<Vec<f32>, ModelError> {
-    let mut out = with_numbers(x, |x| Ok(x.to_vec()))?;
+    let mut out = copied(x)?;
     activate(Kernel::current(), activation, &mut out);
     Ok(out)
 }

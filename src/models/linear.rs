@@ -122,9 +122,8 @@ impl Linear {
         }
         match &self.weight {
             Weight::Packed { matrix: packed, bias } => {
-                let mut out = vec![0.0; rows * outputs];
                 let kernel = Kernel::current();
-                with_numbers(x, |x| packed.multiply(kernel, x, bias.as_deref(), &mut out))?;
+                let out = with_numbers(x, |x| packed.product(kernel, x, bias.as_deref()))?;
                 matrix(out, rows, outputs)
             }
             Weight::Device(layer) => layer.forward(x),

@@ -3,7 +3,7 @@
 use crate::models::device;
 use crate::models::device_kind::on_device;
 use crate::models::error::ModelError;
-use crate::models::host::{matrix, with_numbers};
+use crate::models::host::{copied, matrix};
 use crate::models::kernels::{Kernel, rows};
 use candle_core::Tensor;
 
@@ -52,7 +52,7 @@ impl Norm {
             let (weight, bias) = (self.weight.as_deref(), self.bias.as_deref());
             return device::normalize(x, self.width, weight, bias, centred, self.eps);
         }
-        let mut data = with_numbers(x, |x| Ok(x.to_vec()))?;
+        let mut data = copied(x)?;
         for group in data.chunks_mut(self.width) {
             self.normalize(group);
         }

@@ -4,7 +4,8 @@
 use crate::models::device;
 use crate::models::device_kind::on_device;
 use crate::models::error::ModelError;
-use crate::models::host::{matrix, with_numbers};
+use crate::models::host::{copied, matrix};
+use crate::models::kernels::{Kernel, rows};
 use candle_core::Tensor;
 
 /// Which channels form a rotated pair.
@@ -88,33 +89,12 @@ impl RotaryTable {
             let (cos, sin) = positions.iter().map(|&position| self.at(position)).unzip();
             return device::rotate(x, cos, sin, self.pairing);
         }
-        let mut data = with_numbers(x, |x| Ok(x.to_vec()))?;
+        let mut data = copied(x)?;
+        let kernel = Kernel::current();
         for (row, &position) in data.chunks_mut(width).zip(positions) {
             let (cos, sin) = self.at(position);
-            for head in row.chunks_mut(head_dim) {
-                self.rotate_head(head, cos, sin);
-            }
+            rows::rotate(kernel, row, cos, sin, self.pairing == Pairing::Interleaved);
         }
         matrix(data, rows, width)
-    }
-
-    fn rotate_head(&self, head: &mut [f32], cos: &[f32], sin: &[f32]) {
-        let turn = |a: &mut f32, b: &mut f32, c: f32, s: f32| {
-            (*a, *b) = (*a * c - *b * s, *b * c + *a * s);
-        };
-        let angles = cos.iter().zip(sin);
-        match self.pairing {
-            Pairing::HalfSplit => {
-                let (first, second) = head.split_at_mut(self.pairs);
-                for ((a, b), (&c, &s)) in first.iter_mut().zip(second).zip(angles) {
-                    turn(a, b, c, s);
-                }
-            }
-            Pairing::Interleaved => {
-                for ([a, b], (&c, &s)) in head.as_chunks_mut().0.iter_mut().zip(angles) {
-                    turn(a, b, c, s);
-                }
-            }
-        }
     }
 }

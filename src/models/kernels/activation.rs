@@ -75,6 +75,52 @@ impl Elementwise for Silu {
     }
 }
 
+/// `silu(gate) · up`, as long as `gate`.
+pub(crate) fn silu_mul(kernel: Kernel, gate: &[f32], up: &[f32]) -> Vec<f32> {
+    assert!(gate.len() == up.len(), "as many gates as numbers");
+    kernel.run(SiluMul { gate, up })
+}
+
+struct SiluMul<'a> {
+    gate: &'a [f32],
+    up: &'a [f32],
+}
+
+impl Task for SiluMul<'_> {
+    type Output = Vec<f32>;
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) -> Vec<f32> {
+        let mut out = Vec::with_capacity(self.gate.len());
+        let (gates, last_gates) = self.gate.as_chunks();
+        let (ups, last_ups) = self.up.as_chunks();
+        // SAFETY: the instruction set is the caller's.
+        unsafe {
+            for (gate, up) in gates.iter().zip(ups) {
+                out.extend_from_slice(&times_silu::<L>(gate, up));
+            }
+            let (mut gate, mut up) = ([0.0; LANES], [0.0; LANES]);
+            gate[..last_gates.len()].copy_from_slice(last_gates);
+            up[..last_ups.len()].copy_from_slice(last_ups);
+            out.extend_from_slice(&times_silu::<L>(&gate, &up)[..last_ups.len()]);
+        }
+        out
+    }
+}
+
+/// # Safety
+/// The machine has the instruction set of `L`.
+#[inline(always)]
+unsafe fn times_silu<L: Lanes>(gate: &[f32; LANES], up: &[f32; LANES]) -> [f32; LANES] {
+    let mut out = [0.0; LANES];
+    // SAFETY: loads and the store are of arrays of 16.
+    unsafe {
+        let gate = L::load(gate.as_ptr());
+        times_sigmoid(gate, gate).mul(L::load(up.as_ptr())).store(out.as_mut_ptr());
+    }
+    out
+}
+
 struct GeluTanh;
 
 impl Elementwise for GeluTanh {

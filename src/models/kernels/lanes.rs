@@ -78,9 +78,15 @@ pub(super) trait Lanes: Copy {
     /// The largest lane, unless it is NaN.
     #[inline(always)]
     unsafe fn largest(self) -> f32 {
-        let mut lanes = [0.0; LANES];
+        let mut lanes = [0f32; LANES];
         // SAFETY: as the caller; the store is to an array of 16.
         unsafe { self.store(lanes.as_mut_ptr()) }
-        lanes.into_iter().fold(f32::NEG_INFINITY, f32::max)
+        // Halves with halves: one by one, each would wait for the one before.
+        for half in [8, 4, 2, 1] {
+            for i in 0..half {
+                lanes[i] = lanes[i].max(lanes[i + half]);
+            }
+        }
+        lanes[0]
     }
 }

@@ -12,8 +12,8 @@
 //! 3. Every task checks its slices with assertions before it takes a pointer, and the checks imply
 //!    every access that follows. They run once a task, not once an element.
 //!
-//! Layout, threads and packing are safe code in `packed`. `storage` hands out memory, with reasons
-//! of its own.
+//! Layout, threads and packing are safe code in `packed`. `storage` hands out memory and `product` the
+//! numbers that a product has written, each with reasons of its own.
 
 #![allow(unsafe_code)]
 
@@ -28,6 +28,7 @@ mod neon;
 pub(crate) mod packed;
 mod panel;
 mod portable;
+mod product;
 pub(crate) mod read;
 pub(crate) mod rows;
 mod step;

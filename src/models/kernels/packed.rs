@@ -20,6 +20,7 @@ use crate::models::linear::Precision;
 use half::{bf16, f16};
 use rayon::prelude::*;
 use std::cell::RefCell;
+use std::mem::MaybeUninit;
 
 thread_local! {
     /// Prepared inputs; kept between products, so that a step allocates nothing for them.
@@ -120,16 +121,17 @@ impl PackedMatrix {
         self.storage.bytes().len() + size_of_val(self.scales.as_slice())
     }
 
-    /// `out[row] = W x[row] + bias` for `x` `[rows, inputs]` and `out` `[rows, outputs]`.
+    /// Writes `out[row] = W x[row] + bias` for `x` `[rows, inputs]` and `out` `[rows, outputs]`, all of it
+    /// unless there is an error.
     ///
     /// # Errors
     /// Slices of other lengths.
-    pub(crate) fn multiply(
+    pub(super) fn write_product(
         &self,
         kernel: Kernel,
         x: &[f32],
         bias: Option<&[f32]>,
-        out: &mut [f32],
+        out: &mut [MaybeUninit<f32>],
     ) -> Result<(), ModelError> {
         let rows = x.len() / self.inputs;
         if x.len() != rows * self.inputs
@@ -153,19 +155,19 @@ impl PackedMatrix {
         x: Inputs<'_>,
         rows: usize,
         bias: Option<&[f32]>,
-        out: &mut [f32],
+        out: &mut [MaybeUninit<f32>],
     ) {
         let panels = self.outputs.div_ceil(PANEL);
         let bytes = self.storage.bytes().len();
         let threads = rayon::current_num_threads();
         if threads == 1 || bytes * rows.div_ceil(PANEL_ROWS) < PARALLEL_BYTES {
-            let mut pieces: Vec<&mut [f32]> = out.chunks_mut(self.outputs).collect();
+            let mut pieces: Vec<_> = out.chunks_mut(self.outputs).collect();
             return self.multiply_panels(kernel, 0, x, bias, &mut pieces);
         }
         // More pieces than threads: a thread that another program holds up leaves its share.
         let pieces = (threads * 4).min(bytes / PIECE_BYTES).clamp(1, panels);
         let width = panels.div_ceil(pieces) * PANEL;
-        let mut work: Vec<Vec<&mut [f32]>> = Vec::new();
+        let mut work: Vec<Vec<_>> = Vec::new();
         work.resize_with(self.outputs.div_ceil(width), || Vec::with_capacity(rows));
         for row in out.chunks_mut(self.outputs) {
             for (piece, part) in work.iter_mut().zip(row.chunks_mut(width)) {
@@ -184,7 +186,7 @@ impl PackedMatrix {
         first: usize,
         x: Inputs<'_>,
         bias: Option<&[f32]>,
-        out: &'o mut [&'o mut [f32]],
+        out: &'o mut [&'o mut [MaybeUninit<f32>]],
     ) {
         let width = out.first().map_or(0, |row| row.len());
         let outputs = first * PANEL..first * PANEL + width;

@@ -13,6 +13,7 @@ use super::packed::PANEL;
 use super::step::{Bf16, F32, Int8, RoundedBf16, Weight};
 use super::{Kernel, Task};
 use std::hint::black_box;
+use std::mem::MaybeUninit;
 
 /// Most rows that weights pass through once for.
 pub const PANEL_ROWS: usize = 8;
@@ -43,8 +44,8 @@ pub(super) struct Products<'a, 'o> {
     pub(super) scales: &'a [f32],
     /// Added to the outputs, or none at all.
     pub(super) bias: &'a [f32],
-    /// The part of each row that the panels make.
-    pub(super) out: &'o mut [&'o mut [f32]],
+    /// The part of each row that the panels make; all of it is written.
+    pub(super) out: &'o mut [&'o mut [MaybeUninit<f32>]],
 }
 
 impl Products<'_, '_> {
@@ -144,14 +145,15 @@ unsafe fn finish_row<L: Lanes>(
     scales: &[f32],
     bias: &[f32],
     from: usize,
-    row: &mut [f32],
+    row: &mut [MaybeUninit<f32>],
 ) {
     let (scales, bias) = (scales.get(from..).unwrap_or(&[]), bias.get(from..).unwrap_or(&[]));
     let row = &mut row[from..];
     let Some(row) = row.first_chunk_mut::<PANEL>() else {
-        row.copy_from_slice(&sums[..row.len()]);
-        row.iter_mut().zip(scales).for_each(|(y, scale)| *y *= scale);
-        row.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
+        for (i, (y, sum)) in row.iter_mut().zip(sums).enumerate() {
+            let scaled = scales.get(i).map_or(*sum, |scale| sum * scale);
+            y.write(bias.get(i).map_or(scaled, |bias| scaled + bias));
+        }
         return;
     };
     for half in [0, LANES] {
@@ -164,7 +166,7 @@ unsafe fn finish_row<L: Lanes>(
             if let Some(bias) = bias.first_chunk::<PANEL>() {
                 outputs = outputs.add(L::load(bias.as_ptr().add(half)));
             }
-            outputs.store(row.as_mut_ptr().add(half));
+            outputs.store(row.as_mut_ptr().cast::<f32>().add(half));
         }
     }
 }

@@ -123,6 +123,45 @@ impl Task for Scale<'_> {
     }
 }
 
+/// Rotates all heads of a row in place: pairs (a, b) to (a cos - b sin, b cos + a sin). A pair is two channels
+/// side by side if `interleaved`, else one of each half of the head.
+pub(crate) fn rotate(kernel: Kernel, row: &mut [f32], cos: &[f32], sin: &[f32], interleaved: bool) {
+    kernel.run(Rotate { row, cos, sin, interleaved });
+}
+
+struct Rotate<'a> {
+    row: &'a mut [f32],
+    cos: &'a [f32],
+    sin: &'a [f32],
+    interleaved: bool,
+}
+
+impl Task for Rotate<'_> {
+    type Output = ();
+
+    /// Plain Rust: the compiler makes vectors of it.
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let Self { row, cos, sin, interleaved } = self;
+        let turn = |a: &mut f32, b: &mut f32, c: f32, s: f32| {
+            (*a, *b) = (*a * c - *b * s, *b * c + *a * s);
+        };
+        for head in row.chunks_exact_mut((2 * cos.len()).max(1)) {
+            let angles = cos.iter().zip(sin);
+            if interleaved {
+                for ([a, b], (&c, &s)) in head.as_chunks_mut().0.iter_mut().zip(angles) {
+                    turn(a, b, c, s);
+                }
+            } else {
+                let (first, second) = head.split_at_mut(cos.len());
+                for ((a, b), (&c, &s)) in first.iter_mut().zip(second).zip(angles) {
+                    turn(a, b, c, s);
+                }
+            }
+        }
+    }
+}
+
 struct Sum<'a> {
     row: &'a [f32],
 }
