@@ -2,13 +2,11 @@
 //! rows, threads and instruction sets.
 
 mod attention;
+mod rows;
 
-use super::activation::{Activation, activate};
-use super::lanes::{LANES, Lanes};
+use super::Kernel;
 use super::packed::{PackedMatrix, Source};
-use super::rows::{exp2, normalize};
 use super::storage::ActivationNumber;
-use super::{Kernel, Task};
 use crate::models::linear::Precision;
 use half::bf16;
 use proptest::prelude::*;
@@ -311,79 +309,9 @@ fn lengths_that_do_not_fit_are_errors() {
     let packed = pack(&weights, 2, 3).unwrap();
     let kernel = Kernel::detect();
     assert!(packed.multiply(kernel, &[0.0; 4], None, &mut [0.0; 2]).is_err());
+    assert!(packed.product(kernel, &[0.0; 4], None).is_err());
     assert!(packed.multiply(kernel, &[0.0; 3], None, &mut [0.0; 3]).is_err());
     assert!(packed.multiply(kernel, &[0.0; 3], Some(&[0.0]), &mut [0.0; 2]).is_err());
-}
-
-#[test]
-fn norms_equal_a_plain_loop() {
-    for width in [1, 15, 16, 40, 257] {
-        let x = numbers(30, width);
-        let (weight, bias) = (numbers(31, width), numbers(32, width));
-        for kernel in Kernel::available() {
-            for centred in [false, true] {
-                let mut y = x.clone();
-                normalize(kernel, &mut y, Some(&weight), Some(&bias), centred, 1e-3);
-                let count = width as f64;
-                let wide = || x.iter().map(|&x| f64::from(x));
-                let mean = if centred { wide().sum::<f64>() / count } else { 0.0 };
-                let variance = wide().map(|x| (x - mean).powi(2)).sum::<f64>() / count;
-                for (index, y) in y.iter().enumerate() {
-                    let unit = (f64::from(x[index]) - mean) / (variance + 1e-3).sqrt();
-                    let expected = unit * f64::from(weight[index]) + f64::from(bias[index]);
-                    assert!((f64::from(*y) - expected).abs() < 4e-6, "{}", kernel.name());
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn silu_equals_its_definition() {
-    let x: Vec<f32> = (-1700..1700).map(|i| i as f32 * 0.05).collect();
-    for kernel in Kernel::available() {
-        let mut y = x.clone();
-        activate(kernel, Activation::Silu, &mut y);
-        for (x, y) in x.iter().zip(&y) {
-            let expected = f64::from(*x) / (1.0 + (-f64::from(*x)).exp());
-            let error = (f64::from(*y) - expected).abs();
-            assert!(error <= expected.abs() * 4e-7 + 1e-35, "{} {x}: {y}", kernel.name());
-        }
-    }
-}
-
-struct Powers<'a> {
-    x: &'a mut [f32; LANES],
-}
-
-impl Task for Powers<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<L: Lanes>(self) {
-        // SAFETY: the load and the store are of an array of 16.
-        unsafe { exp2(L::load(self.x.as_ptr())).store(self.x.as_mut_ptr()) }
-    }
-}
-
-#[test]
-fn powers_of_two_equal_their_definition() {
-    let powers = |kernel: Kernel, x: f32| {
-        let mut lanes = [x; LANES];
-        kernel.run(Powers { x: &mut lanes });
-        lanes[7]
-    };
-    for kernel in Kernel::available() {
-        for x in (-12_600..12_700).map(|i| i as f32 * 0.01) {
-            let (found, expected) = (f64::from(powers(kernel, x)), f64::from(x).exp2());
-            // Two units of the last place of a number just above a power of two.
-            let bound = expected * 2.0 * f64::from(f32::EPSILON);
-            assert!((found - expected).abs() <= bound, "{} {x}: {found}", kernel.name());
-        }
-        assert_eq!(powers(kernel, 0.0), 1.0, "the largest score's power");
-        assert_eq!(powers(kernel, f32::NEG_INFINITY), f32::MIN_POSITIVE);
-        assert!(powers(kernel, f32::NAN).is_nan());
-    }
 }
 
 #[test]
