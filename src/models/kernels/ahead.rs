@@ -26,11 +26,11 @@ impl Distances {
     /// The farther request names a line that is already on its way, which helps a little.
     const FETCHED_BY_ITSELF: Self = Self { near: 4 << 10, far: 2 << 10 };
 
-    /// Of keys and values, whose arithmetic takes about as long as memory.
-    pub(super) const OF_CACHES: Self = Self { near: 3 << 10, far: 12 << 10 };
+    /// Of keys and values.
+    const OF_CACHES: Self = Self { near: 3 << 10, far: 12 << 10 };
 
     /// No request that means anything.
-    pub(super) const NONE: Self = Self { near: 0, far: 0 };
+    const NONE: Self = Self { near: 0, far: 0 };
 }
 
 /// Which lines of a run are asked for.
@@ -40,6 +40,11 @@ pub(super) enum Requests {
     EveryLine(Distances),
     /// One in [`LINES_A_REQUEST`], in the second-level cache, [`FEW_REQUESTS_AHEAD`].
     Few,
+}
+
+impl Requests {
+    /// None that means anything.
+    pub(super) const NONE: Self = Self::EveryLine(Distances::NONE);
 }
 
 /// Lines that one request stands for where few are made.
@@ -58,17 +63,30 @@ impl Requests {
     /// looks for the next loads. The more is computed, the shorter that window, until lines
     /// must be asked for one by one.
     pub(super) fn for_weights(arithmetic: Arithmetic) -> Self {
-        static AMD: OnceLock<bool> = OnceLock::new();
         match arithmetic {
             Arithmetic::Much => Self::EveryLine(Distances::OF_WEIGHTS),
-            _ if !*AMD.get_or_init(is_amd) => Self::EveryLine(Distances::OF_WEIGHTS),
+            _ if !fetches_streams() => Self::EveryLine(Distances::OF_WEIGHTS),
             Arithmetic::Some => Self::EveryLine(Distances::FETCHED_BY_ITSELF),
             Arithmetic::Little => Self::Few,
         }
     }
+
+    /// Those for keys and values, likewise.
+    pub(super) fn for_caches(arithmetic: Arithmetic) -> Self {
+        match arithmetic {
+            Arithmetic::Little if fetches_streams() => Self::Few,
+            _ => Self::EveryLine(Distances::OF_CACHES),
+        }
+    }
 }
 
-/// How much is computed with a cache line of weights.
+/// Whether this processor fetches a stream into the second-level cache fast enough by itself.
+fn fetches_streams() -> bool {
+    static AMD: OnceLock<bool> = OnceLock::new();
+    *AMD.get_or_init(is_amd)
+}
+
+/// How much is computed with a cache line.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Arithmetic {
     /// Memory takes much longer.
@@ -107,6 +125,8 @@ pub(super) struct Ahead {
     /// Lines that were asked for in the second-level cache beyond the usual distance.
     lead: usize,
     distances: Distances,
+    /// Whether one request stands for several lines.
+    few: bool,
     near: *const u8,
     far: *const u8,
 }
@@ -120,12 +140,16 @@ impl Ahead {
     /// The machine has the instruction set of `L`.
     #[inline(always)]
     pub(super) unsafe fn new<L: Lanes, N>(
-        distances: Distances,
+        requests: Requests,
         run: &[N],
         next: &[N],
         begun: bool,
     ) -> Self {
         let lines = size_of_val(run).div_ceil(LINE_BYTES);
+        let (few, distances) = match requests {
+            Requests::Few => (true, Distances { far: FEW_REQUESTS_AHEAD, ..Distances::OF_CACHES }),
+            Requests::EveryLine(distances) => (false, distances),
+        };
         let ahead = Self {
             start: run.as_ptr().cast(),
             lines,
@@ -135,6 +159,7 @@ impl Ahead {
             left: 0,
             lead: 0,
             distances,
+            few,
             near: run.as_ptr().cast(),
             far: run.as_ptr().cast(),
         };
@@ -196,6 +221,14 @@ impl Ahead {
     pub(super) unsafe fn ask<L: Lanes>(&mut self, lines: usize) {
         let lines = lines.min(self.left);
         self.left -= lines;
+        if self.few {
+            for line in (0..lines).step_by(LINES_A_REQUEST) {
+                // SAFETY: prefetches may point anywhere; the instruction set is the caller's.
+                unsafe { L::prefetch_far(self.far.wrapping_add(line * LINE_BYTES)) }
+            }
+            self.far = self.far.wrapping_add(lines * LINE_BYTES);
+            return;
+        }
         for _ in 0..lines {
             // SAFETY: prefetches may point anywhere; the instruction set is the caller's.
             unsafe {

@@ -5,7 +5,7 @@
 //! a group, and asked for ahead of its use at the pace of the arithmetic ([`Ahead`]). Every number is a
 //! sum in one fixed order: channel after channel for scores, position after position for outputs.
 
-use super::ahead::{Ahead, Distances, LINE_BYTES};
+use super::ahead::{Ahead, Arithmetic, LINE_BYTES, Requests};
 use super::lanes::{LANES, Lanes};
 use super::rows::exp2;
 use super::storage::Numbers;
@@ -68,6 +68,13 @@ impl RowJob<'_> {
     fn block(&self) -> usize {
         BLOCK * self.dim
     }
+
+    /// How its cache lines are asked for. One f32 a product, and memory takes longer than the arithmetic;
+    /// bf16, or several heads, and both take about as long.
+    fn requests<S>(&self) -> Requests {
+        let little = self.group == 1 && size_of::<S>() == size_of::<f32>();
+        Requests::for_caches(if little { Arithmetic::Little } else { Arithmetic::Much })
+    }
 }
 
 /// Writes the attention of `job` to `out`, which has the shape of the queries. `scratch` only grows.
@@ -122,15 +129,15 @@ impl AttendRow<'_> {
         let Self { job, scores, sums, padded, out } = self;
         // Some heads of a block are no run of memory: the processor guesses what comes.
         let all = job.heads() == job.kv_heads;
-        let distances = if all { Distances::OF_CACHES } else { Distances::NONE };
+        let requests = if all { job.requests::<S>() } else { Requests::NONE };
         // SAFETY: `attend_row` has checked the lengths of all slices.
         unsafe {
-            let mut ahead = Ahead::new::<L, S>(distances, keys, values, job.begun);
+            let mut ahead = Ahead::new::<L, S>(requests, keys, values, job.begun);
             let tiles = ScoreTiles { job: &job, padded, scores: scores.as_mut_ptr() };
             tiles.all::<L, S>(keys.as_ptr(), &mut ahead);
             // While the powers are computed, the first values come.
             let next = job.next.and_then(S::of).unwrap_or(&[]);
-            let mut ahead = Ahead::new::<L, S>(distances, values, next, true);
+            let mut ahead = Ahead::new::<L, S>(requests, values, next, true);
             for (scores, sum) in scores.chunks_mut(padded).zip(sums.iter_mut()) {
                 // Positions of the last block that are not looked at count for nothing.
                 scores[job.visible..].fill(f32::NEG_INFINITY);
