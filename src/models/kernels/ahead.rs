@@ -28,9 +28,6 @@ impl Distances {
 
     /// Of keys and values.
     const OF_CACHES: Self = Self { near: 3 << 10, far: 12 << 10 };
-
-    /// No request that means anything.
-    const NONE: Self = Self { near: 0, far: 0 };
 }
 
 /// Which lines of a run are asked for.
@@ -42,11 +39,6 @@ pub(super) enum Requests {
     Few,
 }
 
-impl Requests {
-    /// None that means anything.
-    pub(super) const NONE: Self = Self::EveryLine(Distances::NONE);
-}
-
 /// Lines that one request stands for where few are made.
 pub(super) const LINES_A_REQUEST: usize = 4;
 
@@ -55,6 +47,9 @@ pub(super) const LINES_A_REQUEST: usize = 4;
 pub(super) const FEW_REQUESTS_AHEAD: usize = 16 << 10;
 
 impl Requests {
+    /// None that means anything.
+    pub(super) const NONE: Self = Self::EveryLine(Distances { near: 0, far: 0 });
+
     /// Those for weights on this machine's processor, found by trying on a Xeon and an EPYC.
     ///
     /// AMD's processors fetch a stream into the second level by themselves, faster if a line is named
@@ -213,7 +208,8 @@ impl Ahead {
         }
     }
 
-    /// Asks for `lines` lines more, unless the block has asked for all of its own.
+    /// Asks for `lines` lines more, or some of them where few requests do, unless the block has asked for all
+    /// of its own.
     ///
     /// # Safety
     /// The machine has the instruction set of `L`.
