@@ -38,11 +38,12 @@ pub(crate) fn copied(tensor: &Tensor) -> Result<Vec<f32>, ModelError> {
     if let ([rows, columns], [apart, 1]) = (tensor.dims(), tensor.stride()) {
         let (storage, layout) = tensor.storage_and_layout();
         if let Storage::Cpu(CpuStorage::F32(numbers)) = &*storage {
-            let first = layout.start_offset();
-            let starts = (0..*rows).map(|row| first + row * apart);
-            let parts: Option<Vec<_>> =
-                starts.map(|start| numbers.get(start..start + columns)).collect();
-            return parts.map(|parts| parts.concat()).ok_or(DISORDER);
+            let mut copy = Vec::with_capacity(rows * columns);
+            for row in 0..*rows {
+                let start = layout.start_offset() + row * apart;
+                copy.extend_from_slice(numbers.get(start..start + columns).ok_or(DISORDER)?);
+            }
+            return Ok(copy);
         }
     }
     with_numbers(tensor, |numbers| Ok(numbers.to_vec()))

@@ -115,8 +115,8 @@ unsafe fn times_silu<L: Lanes>(gate: &[f32; LANES], up: &[f32; LANES]) -> [f32; 
     let mut out = [0.0; LANES];
     // SAFETY: loads and the store are of arrays of 16.
     unsafe {
-        let gate = L::load(gate.as_ptr());
-        times_sigmoid(gate, gate).mul(L::load(up.as_ptr())).store(out.as_mut_ptr());
+        let silu = Silu.apply(L::load(gate.as_ptr()));
+        silu.mul(L::load(up.as_ptr())).store(out.as_mut_ptr());
     }
     out
 }

@@ -3,6 +3,7 @@
 use crate::models::attention::{AttentionShape, attend};
 use crate::models::device_kind::on_device;
 use crate::models::error::ModelError;
+use crate::models::host::{copied, matrix};
 use crate::models::kv_cache::{BatchPlan, KvCache};
 use crate::models::layers::SwiGlu;
 use crate::models::linear::Linear;
@@ -167,13 +168,13 @@ impl HeadNorm {
                 shards.map(|(shard, norm)| norm.forward(&x.narrow(1, shard * width, width)?));
             return Ok(Tensor::cat(&parts.collect::<Result<Vec<_>, _>>()?, 1)?);
         }
-        let shape = x.dims2()?;
-        let mut data = x.flatten_all()?.to_vec1::<f32>()?;
+        let (rows, columns) = x.dims2()?;
+        let mut data = copied(x)?;
         for (index, head) in data.chunks_mut(self.head_dim).enumerate() {
             if let Some(norm) = self.shards.get(index % self.heads / heads_per_shard) {
                 norm.normalize(head);
             }
         }
-        Ok(Tensor::from_vec(data, shape, x.device())?)
+        matrix(data, rows, columns)
     }
 }
