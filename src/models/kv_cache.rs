@@ -8,7 +8,7 @@
 use crate::models::decoder::{Perturbation, Prefix, Row};
 use crate::models::device::DeviceCache;
 use crate::models::error::ModelError;
-use crate::models::kernels::attention::BLOCK;
+use crate::models::kernels::cache_block::{BLOCK, columns, value_place};
 use crate::models::kernels::storage::{CacheMemory, Numbers};
 
 pub use crate::models::kernels::storage::ActivationNumber;
@@ -30,7 +30,7 @@ pub struct CacheShape {
 #[derive(Debug)]
 pub struct KvCache {
     /// `[layers][keys, values][blocks][kv_heads]` blocks: of a layer, all that a row reads stands in two
-    /// runs. A head's block of keys is `[head_dim][BLOCK]`, of values `[BLOCK][head_dim]`.
+    /// runs. [`crate::models::kernels::cache_block`] says what a block looks like.
     numbers: CacheMemory,
     /// In place of the above, layer by layer, once a row on another device than the CPU was
     /// appended.
@@ -147,7 +147,10 @@ impl KvCache {
     /// Raw values of `layer` and kv head `head`, `[length, head_dim]`; for tests,
     /// zeros where the cache lies on another device.
     pub fn values(&self, layer: usize, head: usize) -> Vec<f32> {
-        let at = |position, channel| position % BLOCK * self.shape.head_dim + channel;
+        let at = |position, channel| {
+            let columns = columns(self.shape.head_dim).find(|columns| columns.contains(&channel));
+            columns.map_or(0, |columns| value_place(position, &columns) + channel - columns.start)
+        };
         self.of_head(Part::Values, layer, head, at)
     }
 
@@ -190,15 +193,19 @@ impl KvCache {
         keys: &[f32],
         values: &[f32],
     ) -> Result<(), ModelError> {
-        let (dim, place) = (self.shape.head_dim, position % BLOCK);
+        let dim = self.shape.head_dim;
+        let all_columns = columns(dim);
         let beyond = ModelError::Internal("a row lies beyond its cache");
         let heads = keys.chunks_exact(dim).zip(values.chunks_exact(dim)).enumerate();
         let mut written = heads.map(|(head, (keys, values))| {
             let block = self.block(position, head);
             let start = self.start(Part::Keys, layer, position + 1)?;
-            self.numbers.write_apart(start + block + place, BLOCK, keys)?;
+            self.numbers.write_apart(start + block + position % BLOCK, BLOCK, keys)?;
             let start = self.start(Part::Values, layer, position + 1)?;
-            self.numbers.write(start + block + place * dim, values)
+            all_columns.clone().try_for_each(|columns| {
+                let place = start + block + value_place(position, &columns);
+                self.numbers.write(place, values.get(columns)?)
+            })
         });
         written.all(|written| written.is_some()).then_some(()).ok_or(beyond)
     }

@@ -193,19 +193,14 @@ impl Ahead {
         }
     }
 
-    /// Asks for `lines` lines more in the second-level cache, while nothing of the run is read.
-    ///
-    /// # Safety
-    /// The machine has the instruction set of `L`.
-    #[inline(always)]
-    pub(super) unsafe fn ask_further<L: Lanes>(&mut self, lines: usize) {
-        let first = self.end + self.distances.far / LINE_BYTES;
-        let most = MOST_LEAD.min(self.total.saturating_sub(first));
-        for _ in 0..lines.min(most.saturating_sub(self.lead)) {
-            // SAFETY: prefetches may point anywhere; the instruction set is the caller's.
-            unsafe { L::prefetch_far(self.address(first + self.lead)) }
-            self.lead += 1;
-        }
+    /// At most `lines` lines more, to be asked for in the second-level cache while nothing of the run is read.
+    pub(super) fn further(&mut self, lines: usize) -> Further {
+        let first = self.end + self.distances.far / LINE_BYTES + self.lead;
+        // What comes after the run lies elsewhere.
+        let end = if first < self.lines { self.lines } else { self.total };
+        let left = lines.min(end.saturating_sub(first)).min(MOST_LEAD - self.lead);
+        self.lead += left;
+        Further { next: self.address(first), left }
     }
 
     /// Asks for `lines` lines more, or some of them where few requests do, unless the block has asked for all
@@ -233,6 +228,28 @@ impl Ahead {
             }
             self.near = self.near.wrapping_add(LINE_BYTES);
             self.far = self.far.wrapping_add(LINE_BYTES);
+        }
+    }
+}
+
+/// Lines in a row that are still to be asked for.
+pub(super) struct Further {
+    next: *const u8,
+    left: usize,
+}
+
+impl Further {
+    /// Asks for `lines` of them.
+    ///
+    /// # Safety
+    /// The machine has the instruction set of `L`.
+    #[inline(always)]
+    pub(super) unsafe fn ask<L: Lanes>(&mut self, lines: usize) {
+        for _ in 0..lines.min(self.left) {
+            // SAFETY: prefetches may point anywhere; the instruction set is the caller's.
+            unsafe { L::prefetch_far(self.next) }
+            self.next = self.next.wrapping_add(LINE_BYTES);
+            self.left -= 1;
         }
     }
 }

@@ -20,7 +20,10 @@
 pub(crate) mod activation;
 mod ahead;
 pub(crate) mod attention;
+#[deny(unsafe_code)]
+pub(crate) mod cache_block;
 mod inputs;
+mod key_block;
 mod lanes;
 #[cfg(target_arch = "aarch64")]
 mod neon;

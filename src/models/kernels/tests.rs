@@ -210,7 +210,7 @@ fn fused_kernels_agree_to_the_bit() {
     }
     let attention: Vec<Vec<f32>> = fused
         .iter()
-        .map(|&kernel| attention::attention(kernel, 45, 3, 2, ActivationNumber::Bf16))
+        .map(|&kernel| attention::attention(kernel, 45, (3, 2, 80), ActivationNumber::Bf16))
         .collect();
     assert!(attention.iter().all(|result| *result == attention[0]));
 }

@@ -1,52 +1,43 @@
 //! The second half of attention: adds probabilities times values to the outputs, for all heads of a
-//! group and several vectors of channels at once.
+//! group and several vectors of channels at once, so that a value is loaded once for them.
 
 use super::ahead::{Ahead, LINE_BYTES};
+use super::cache_block::{BLOCK, MOST_VECTORS};
 use super::lanes::{LANES, Lanes};
 use super::stored::Stored;
-
-/// Vectors of an output that are kept in registers together: independent sums hide the delay of an
-/// addition.
-const TOGETHER: usize = 4;
 
 /// Positions between two requests for values that come.
 const STRIDE: usize = 4;
 
-/// Heads whose outputs are kept in registers together.
+/// Most heads whose outputs are kept in registers together.
 #[inline(always)]
 fn heads_together<L: Lanes>() -> usize {
-    if L::WIDE_ROWS >= 2 * TOGETHER { TOGETHER } else { 1 }
+    if L::WIDE_ROWS >= 2 * MOST_VECTORS { 4 } else { 1 }
 }
 
-/// Cache lines to ask for at each of a block's requests, so that all of them make up the lines of
-/// `count` positions.
-#[inline(always)]
-pub(super) fn lines_to_ask<L: Lanes>(
-    group: usize,
-    dim: usize,
-    count: usize,
-    number_bytes: usize,
-) -> usize {
-    let requests = group.div_ceil(heads_together::<L>())
-        * dim.div_ceil(LANES * TOGETHER)
-        * (count / STRIDE).max(1);
-    (count * dim * number_bytes).div_ceil(LINE_BYTES * requests)
-}
-
-/// Some positions of the values.
+/// Some positions of the values of a head.
 pub(super) struct ValueBlock<S> {
     /// Width of a head.
     pub(super) dim: usize,
-    /// Heads.
+    /// Its [`column_width`].
+    pub(super) width: usize,
+    /// Query heads.
     pub(super) group: usize,
-    /// `[count][dim]`.
+    /// `[columns][BLOCK][channels]`.
     pub(super) values: *const S,
-    /// Positions.
+    /// Positions, at most [`BLOCK`].
     pub(super) count: usize,
     /// Numbers between the probabilities of two heads.
-    pub(super) padded: usize,
-    /// Cache lines to ask for at every [`STRIDE`] positions.
+    pub(super) stride: usize,
+    /// [`lines_to_ask`].
     pub(super) lines: usize,
+}
+
+/// Cache lines to ask for at every [`STRIDE`] positions: every tile of heads asks for its part.
+#[inline(always)]
+pub(super) fn lines_to_ask<L: Lanes, S>(group: usize, width: usize) -> usize {
+    let tiles = group.div_ceil(heads_together::<L>());
+    (STRIDE * width * size_of::<S>()).div_ceil(LINE_BYTES * tiles)
 }
 
 impl<S: Stored> ValueBlock<S> {
@@ -61,70 +52,86 @@ impl<S: Stored> ValueBlock<S> {
         out: *mut f32,
         ahead: &mut Ahead,
     ) {
-        let (dim, group) = (self.dim, self.group);
-        let whole = dim - dim % LANES;
-        let heads_together = heads_together::<L>();
-        // SAFETY: heads and channels stay below `group` and `dim`.
+        let whole = self.dim - self.dim % LANES;
+        // SAFETY: channels stay below `dim`.
         unsafe {
-            for head in (0..group).step_by(heads_together) {
-                let probabilities = probabilities.add(head * self.padded);
-                let out = out.add(head * dim);
-                let heads = heads_together.min(group - head);
-                for channel in (0..whole).step_by(LANES * TOGETHER) {
-                    let values = self.values.add(channel);
-                    let out = out.add(channel);
-                    match (whole - channel) / LANES {
-                        1 => self.add_heads::<L, 1>(heads, probabilities, values, out, ahead),
-                        2 => self.add_heads::<L, 2>(heads, probabilities, values, out, ahead),
-                        3 => self.add_heads::<L, 3>(heads, probabilities, values, out, ahead),
-                        _ => self.add_heads::<L, 4>(heads, probabilities, values, out, ahead),
-                    }
+            for from in (0..whole).step_by(self.width) {
+                let (values, out) = (self.values.add(from * BLOCK), out.add(from));
+                match self.width.min(whole - from) / LANES {
+                    1 => self.add_columns::<L, 1>(values, probabilities, out, ahead),
+                    2 => self.add_columns::<L, 2>(values, probabilities, out, ahead),
+                    3 => self.add_columns::<L, 3>(values, probabilities, out, ahead),
+                    4 => self.add_columns::<L, 4>(values, probabilities, out, ahead),
+                    _ => unreachable!("columns are a few vectors"),
                 }
-                for head in 0..heads {
-                    for position in 0..self.count {
-                        let probability = *probabilities.add(head * self.padded + position);
-                        for channel in whole..dim {
-                            let value = (*self.values.add(position * dim + channel)).to_f32();
-                            let out = out.add(head * dim + channel);
-                            *out = L::scalar_mul_add(probability, value, *out);
-                        }
-                    }
-                }
+            }
+            if whole < self.dim {
+                self.add_rest::<L>(self.values.add(whole * BLOCK), probabilities, out.add(whole));
             }
         }
     }
 
-    /// Adds C vectors of channels to the outputs of 1 to 4 heads.
+    /// Adds C vectors of channels.
     #[inline(always)]
-    unsafe fn add_heads<L: Lanes, const C: usize>(
+    unsafe fn add_columns<L: Lanes, const C: usize>(
         &self,
-        heads: usize,
-        probabilities: *const f32,
         values: *const S,
+        probabilities: *const f32,
         out: *mut f32,
         ahead: &mut Ahead,
     ) {
-        // SAFETY: passed on.
+        let most = heads_together::<L>();
+        // SAFETY: heads stay below `group`.
         unsafe {
-            match heads {
-                1 => self.add::<L, C, 1>(probabilities, values, out, ahead),
-                2 => self.add::<L, C, 2>(probabilities, values, out, ahead),
-                3 => self.add::<L, C, 3>(probabilities, values, out, ahead),
-                _ => self.add::<L, C, 4>(probabilities, values, out, ahead),
+            for head in (0..self.group).step_by(most) {
+                let probabilities = probabilities.add(head * self.stride);
+                let out = out.add(head * self.dim);
+                match most.min(self.group - head) {
+                    1 => self.add::<L, C, 1>(values, probabilities, out, ahead),
+                    2 if most >= 2 => self.add::<L, C, 2>(values, probabilities, out, ahead),
+                    3 if most >= 3 => self.add::<L, C, 3>(values, probabilities, out, ahead),
+                    4 if most >= 4 => self.add::<L, C, 4>(values, probabilities, out, ahead),
+                    _ => unreachable!("tiles of heads fit the registers"),
+                }
             }
         }
     }
 
+    /// Adds the last channels, less than a vector.
+    #[inline(always)]
+    unsafe fn add_rest<L: Lanes>(
+        &self,
+        values: *const S,
+        probabilities: *const f32,
+        out: *mut f32,
+    ) {
+        let channels = self.dim % LANES;
+        // SAFETY: as `add_all`.
+        unsafe {
+            for head in 0..self.group {
+                for position in 0..self.count {
+                    let probability = *probabilities.add(head * self.stride + position);
+                    for channel in 0..channels {
+                        let value = (*values.add(position * channels + channel)).to_f32();
+                        let out = out.add(head * self.dim + channel);
+                        *out = L::scalar_mul_add(probability, value, *out);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Of H heads.
     #[inline(always)]
     unsafe fn add<L: Lanes, const C: usize, const H: usize>(
         &self,
-        probabilities: *const f32,
-        values: *const S,
+        mut values: *const S,
+        mut probabilities: *const f32,
         out: *mut f32,
         ahead: &mut Ahead,
     ) {
-        let dim = self.dim;
-        // SAFETY: H heads have C vectors at `values` and `out`, and `count` probabilities each.
+        let Self { dim, stride, lines, .. } = *self;
+        // SAFETY: H heads have C vectors at `out`, and `count` probabilities each; there are as many values.
         unsafe {
             let mut sums = [[L::splat(0.0); C]; H];
             for (head, sums) in sums.iter_mut().enumerate() {
@@ -132,16 +139,19 @@ impl<S: Stored> ValueBlock<S> {
                     *sum = L::load(out.add(head * dim + c * LANES));
                 }
             }
-            let whole = self.count - self.count % STRIDE;
-            for from in (0..whole).step_by(STRIDE) {
+            for _ in 0..self.count / STRIDE {
                 // A constant number of positions, so that the compiler writes them out.
                 for i in 0..STRIDE {
-                    self.add_position::<L, C, H>(probabilities, values, from + i, &mut sums);
+                    let values = values.add(i * C * LANES);
+                    add_position::<L, S, C, H>(probabilities.add(i), stride, values, &mut sums);
                 }
-                ahead.ask::<L>(self.lines);
+                probabilities = probabilities.add(STRIDE);
+                values = values.add(STRIDE * C * LANES);
+                ahead.ask::<L>(lines);
             }
-            for position in whole..self.count {
-                self.add_position::<L, C, H>(probabilities, values, position, &mut sums);
+            for i in 0..self.count % STRIDE {
+                let values = values.add(i * C * LANES);
+                add_position::<L, S, C, H>(probabilities.add(i), stride, values, &mut sums);
             }
             for (head, sums) in sums.iter().enumerate() {
                 for (c, sum) in sums.iter().enumerate() {
@@ -150,27 +160,26 @@ impl<S: Stored> ValueBlock<S> {
             }
         }
     }
+}
 
-    /// Adds one position to the sums of H heads.
-    #[inline(always)]
-    unsafe fn add_position<L: Lanes, const C: usize, const H: usize>(
-        &self,
-        probabilities: *const f32,
-        values: *const S,
-        position: usize,
-        sums: &mut [[L; C]; H],
-    ) {
-        // SAFETY: as the caller; `position` is below `count`.
-        unsafe {
-            let mut value = [L::splat(0.0); C];
-            for (c, value) in value.iter_mut().enumerate() {
-                *value = S::load::<L>(values.add(position * self.dim + c * LANES));
-            }
-            for (head, sums) in sums.iter_mut().enumerate() {
-                let probability = L::splat(*probabilities.add(head * self.padded + position));
-                for (sum, value) in sums.iter_mut().zip(&value) {
-                    *sum = probability.mul_add(*value, *sum);
-                }
+/// Adds C vectors of one position to the sums of H heads, whose probabilities are `stride` apart.
+#[inline(always)]
+unsafe fn add_position<L: Lanes, S: Stored, const C: usize, const H: usize>(
+    probabilities: *const f32,
+    stride: usize,
+    values: *const S,
+    sums: &mut [[L; C]; H],
+) {
+    // SAFETY: the caller has the values and the probabilities.
+    unsafe {
+        let mut value = [L::splat(0.0); C];
+        for (c, value) in value.iter_mut().enumerate() {
+            *value = S::load::<L>(values.add(c * LANES));
+        }
+        for (head, sums) in sums.iter_mut().enumerate() {
+            let probability = L::splat(*probabilities.add(head * stride));
+            for (sum, value) in sums.iter_mut().zip(&value) {
+                *sum = probability.mul_add(*value, *sum);
             }
         }
     }

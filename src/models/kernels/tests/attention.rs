@@ -2,19 +2,20 @@
 
 use super::numbers;
 use crate::models::kernels::Kernel;
-use crate::models::kernels::attention::{BLOCK, RowJob, attend_row};
+use crate::models::kernels::attention::{RowJob, attend_row};
+use crate::models::kernels::cache_block::{BLOCK, columns, value_place};
 use crate::models::kernels::storage::{ActivationNumber, CacheMemory};
 use half::bf16;
 
-/// Attention of the last `heads` of three key/value heads, compared with a plain loop in f64.
+/// Attention of the last `heads` of three key/value heads of `dim` channels, each read by `group` queries,
+/// compared with a plain loop in f64.
 pub(super) fn attention(
     kernel: Kernel,
     visible: usize,
-    group: usize,
-    heads: usize,
+    (group, heads, dim): (usize, usize, usize),
     number: ActivationNumber,
 ) -> Vec<f32> {
-    let (dim, kv_heads) = (40, 3);
+    let kv_heads = 3;
     let first_head = kv_heads - heads;
     let count = visible.next_multiple_of(BLOCK) * kv_heads * dim;
     let queries = numbers(20, heads * group * dim);
@@ -31,7 +32,10 @@ pub(super) fn attention(
             let given = (position * kv_heads + head) * dim;
             let (key, value) = (&given_keys[given..][..dim], &given_values[given..][..dim]);
             keys.write_apart(block + position % BLOCK, BLOCK, key).unwrap();
-            values.write(block + position % BLOCK * dim, value).unwrap();
+            for columns in columns(dim) {
+                let place = block + value_place(position, &columns);
+                values.write(place, &value[columns]).unwrap();
+            }
         }
     }
     let weights: Vec<f32> = numbers(23, visible - 3).iter().map(|w| w.abs()).collect();
@@ -83,11 +87,14 @@ pub(super) fn attention(
 #[test]
 fn attention_equals_a_plain_loop() {
     for kernel in Kernel::available() {
-        for visible in [4, 16, 33, 100] {
+        for number in [ActivationNumber::F32, ActivationNumber::Bf16] {
             for group in 1..=9 {
-                for number in [ActivationNumber::F32, ActivationNumber::Bf16] {
-                    attention(kernel, visible, group, 3, number);
-                    attention(kernel, visible, group, 1, number);
+                for visible in [4, 16, 33, 100] {
+                    attention(kernel, visible, (group, 3, 40), number);
+                    attention(kernel, visible, (group, 1, 40), number);
+                }
+                for dim in [15, 48, 64, 80, 128] {
+                    attention(kernel, 37, (group, 3, dim), number);
                 }
             }
         }
