@@ -72,7 +72,7 @@ pub struct Bench {
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Rounds; every variant runs once a round.
-    #[arg(long, default_value_t = 40)]
+    #[arg(long, default_value_t = 100)]
     rounds: usize,
     /// Decoder threads; default: physical cores minus one.
     #[arg(long)]

@@ -55,9 +55,11 @@ impl BenchOptions {
     }
 }
 
-/// Longest time for the variants of AliTok-B's size; with the three below, and with what loading and
-/// the paired run take, less than two minutes.
-const ALITOK_TIME: Duration = Duration::from_secs(45);
+/// Longest time for rows, SoftCFG and lengths of AliTok-B's size in bf16; with the four below, and with
+/// what loading and the paired run take, less than two minutes.
+const ROWS_TIME: Duration = Duration::from_secs(30);
+/// Longest time for other precisions, layers and kernels.
+const OTHERS_TIME: Duration = Duration::from_secs(20);
 /// Longest time for a turn of steps alone or beside a busy process, six in all.
 const BUSY_TIME: Duration = Duration::from_millis(1500);
 /// Longest time for the two lengths.

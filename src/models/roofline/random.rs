@@ -7,8 +7,8 @@ use crate::models::kv_cache::{ActivationNumber, KvCache};
 use crate::models::linear::Precision;
 use crate::models::random_decoder::{ALITOK_B, Products, RandomDecoder, SIMPLEAR_HALF_B};
 use crate::models::roofline::report::{Measurement, Report};
-use crate::models::roofline::subject::{Roof, Steps, Subject, interleave, median, ratio};
-use crate::models::roofline::{ALITOK_TIME, BUSY_TIME, BenchOptions, LENGTHS_TIME};
+use crate::models::roofline::subject::{Roof, Steps, Subject, find, interleave, median, ratio};
+use crate::models::roofline::{BUSY_TIME, BenchOptions, LENGTHS_TIME, OTHERS_TIME, ROWS_TIME};
 use std::cell::RefCell;
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
@@ -84,79 +84,126 @@ const START: usize = 16;
 /// Half of AliTok's image: the length of the average step.
 const HALF: usize = 128;
 
+/// Decoders of AliTok-B's size and what they share.
+struct AliTok {
+    bf16: RandomDecoder,
+    int8: RandomDecoder,
+    f32: RandomDecoder,
+    candle: RandomDecoder,
+    /// All of them have heads of the same shape; two kinds of numbers.
+    exact: Caches,
+    rounded: Caches,
+    roof: Roof,
+}
+
+impl AliTok {
+    fn new(options: &BenchOptions) -> Result<Self, ModelError> {
+        // Published in f32: beside rounded weights activations are bf16.
+        let decoder = |products| {
+            let exact = matches!(products, Products::Candle | Products::Packed(Precision::F32));
+            let activations = if exact { ActivationNumber::F32 } else { ActivationNumber::Bf16 };
+            RandomDecoder::new(options.size(ALITOK_B), 257, products, activations)
+        };
+        let bf16 = decoder(Products::Packed(Precision::Bf16))?;
+        let int8 = decoder(Products::Packed(Precision::Int8))?;
+        let f32 = decoder(Products::Packed(Precision::F32))?;
+        let candle = decoder(Products::Candle)?;
+        let roof = Roof::new(options.roof_bytes())?;
+        let (exact, rounded) = (caches(&f32, MAX_ROWS)?, caches(&bf16, MAX_ROWS)?);
+        Ok(Self { bf16, int8, f32, candle, exact, rounded, roof })
+    }
+}
+
 /// Rows, precisions, SoftCFG, candle's layers and kernels compared.
 pub(super) fn measure_alitok(
     options: &BenchOptions,
     report: &mut Report,
 ) -> Result<(), ModelError> {
-    // Published in f32: beside rounded weights activations are bf16.
-    let decoder = |products| {
-        let exact = matches!(products, Products::Candle | Products::Packed(Precision::F32));
-        let activations = if exact { ActivationNumber::F32 } else { ActivationNumber::Bf16 };
-        RandomDecoder::new(options.size(ALITOK_B), 257, products, activations)
-    };
-    let bf16 = decoder(Products::Packed(Precision::Bf16))?;
-    let int8 = decoder(Products::Packed(Precision::Int8))?;
-    let f32 = decoder(Products::Packed(Precision::F32))?;
-    let candle = decoder(Products::Candle)?;
-    let mut roof = Roof::new(options.roof_bytes())?;
-    // All of them have heads of the same shape; two kinds of numbers.
-    let (exact, rounded) = (caches(&f32, MAX_ROWS)?, caches(&bf16, MAX_ROWS)?);
-    let cfg = |decoder, rows| RandomSteps::new(decoder, &rounded, rows, START);
-    let exact_cfg = |decoder, rows| RandomSteps::new(decoder, &exact, rows, START);
+    let mut alitok = AliTok::new(options)?;
+    // In turn by themselves: their ratios are near 1, and need more rounds than there is time for
+    // beside the slow variants.
+    measure_rows(options, &mut alitok, report)?;
+    measure_others(options, &mut alitok, report)?;
+    let cfg = || RandomSteps::new(&alitok.bf16, &alitok.rounded, 2, START);
+    measure_busy(options, [BUSY; 2].map(|name| Subject::new(name, "bf16", cfg())), report)
+}
+
+/// Rows, SoftCFG and lengths in bf16.
+fn measure_rows(
+    options: &BenchOptions,
+    alitok: &mut AliTok,
+    report: &mut Report,
+) -> Result<(), ModelError> {
+    let AliTok { bf16, rounded, roof, .. } = alitok;
+    let steps = |rows, position| RandomSteps::new(bf16, rounded, rows, position);
     let mut subjects = Vec::new();
     for rows in [1, 2, 4, 5, MAX_ROWS] {
-        subjects.push(Subject::new(CFG, "bf16", cfg(&bf16, rows)));
+        subjects.push(Subject::new(CFG, "bf16", steps(rows, START)));
     }
-    subjects.push(Subject::new(SOFTCFG, "bf16", cfg(&bf16, 2).with_weights()));
+    subjects.push(Subject::new(SOFTCFG, "bf16", steps(2, START).with_weights()));
     for rows in [2, 4, 5] {
-        let steps = RandomSteps::new(&bf16, &rounded, rows, HALF);
-        subjects.push(Subject::new(HALF_CFG, "bf16", steps));
+        subjects.push(Subject::new(HALF_CFG, "bf16", steps(rows, HALF)));
     }
+    interleave(options.rounds, ROWS_TIME, &mut subjects, Some(roof))?;
+    report.read_bandwidth = roof.bandwidth();
+    report.measurements.extend(subjects.iter().map(|subject| subject.measurement(true)));
+    let to_two_rows = |name, two_rows, rows| {
+        let two_rows = find(&subjects, two_rows, 2, "bf16")?;
+        Ok::<_, ModelError>(ratio(find(&subjects, name, rows, "bf16")?, two_rows))
+    };
+    let two_rows = find(&subjects, CFG, 2, "bf16")?.measurement(true);
+    let share = two_rows.gigabytes_per_second() / report.read_bandwidth;
+    report.figures.extend([
+        ("bandwidth_share_bf16_2_rows", share),
+        ("ratio_4_rows_to_2", to_two_rows(CFG, CFG, 4)?),
+        ("ratio_5_rows_to_2", to_two_rows(CFG, CFG, 5)?),
+        ("ratio_4_rows_to_2_half_image", to_two_rows(HALF_CFG, HALF_CFG, 4)?),
+        ("ratio_5_rows_to_2_half_image", to_two_rows(HALF_CFG, HALF_CFG, 5)?),
+        ("softcfg_to_cfg", to_two_rows(SOFTCFG, CFG, 2)?),
+    ]);
+    Ok(())
+}
+
+/// Other precisions, candle's layers and another kernel.
+fn measure_others(
+    options: &BenchOptions,
+    alitok: &mut AliTok,
+    report: &mut Report,
+) -> Result<(), ModelError> {
+    let AliTok { bf16, int8, f32, candle, exact, rounded, roof } = alitok;
+    let rounded = |decoder, rows| RandomSteps::new(decoder, rounded, rows, START);
+    let exact = |decoder, rows| RandomSteps::new(decoder, exact, rows, START);
+    let mut subjects = Vec::new();
     for rows in [1, 2, 4, 5] {
-        subjects.push(Subject::new(CFG, "f32", exact_cfg(&f32, rows)));
+        subjects.push(Subject::new(CFG, "f32", exact(f32, rows)));
     }
     for rows in [2, 4] {
-        subjects.push(Subject::new(CFG, "int8", cfg(&int8, rows)));
-        subjects.push(Subject::new(CANDLE, "f32", exact_cfg(&candle, rows)));
+        subjects.push(Subject::new(CFG, "int8", rounded(int8, rows)));
+        subjects.push(Subject::new(CANDLE, "f32", exact(candle, rows)));
     }
     let other = Kernel::by_name("avx2").filter(|_| Kernel::current().name().starts_with("avx512"));
     if let Some(kernel) = other {
-        for steps in [(cfg(&bf16, 2), "bf16"), (exact_cfg(&f32, 2), "f32")] {
-            let subject = Subject::new(OTHER_KERNEL, steps.1, steps.0);
+        for (steps, precision) in [(rounded(bf16, 2), "bf16"), (exact(f32, 2), "f32")] {
+            let subject = Subject::new(OTHER_KERNEL, precision, steps);
             subjects.push(subject.with_kernel(kernel));
         }
     }
-    interleave(options.rounds, ALITOK_TIME, &mut subjects, Some(&mut roof))?;
-    report.read_bandwidth = roof.bandwidth();
-    report.measurements.extend(subjects.iter().map(|subject| subject.measurement(true)));
-    let find = |name, rows, precision| {
-        let same = |s: &&Subject| s.name == name && s.rows() == rows && s.precision == precision;
-        subjects.iter().find(same).ok_or(ModelError::Internal("the bench lost a variant"))
-    };
-    let two = find(CFG, 2, "bf16")?;
-    let candle = find(CANDLE, 2, "f32")?;
-    let share = two.measurement(true).gigabytes_per_second() / report.read_bandwidth;
-    let half = |rows| {
-        let (more, two) = (find(HALF_CFG, rows, "bf16")?, find(HALF_CFG, 2, "bf16")?);
-        Ok::<_, ModelError>(ratio(more, two))
-    };
-    let mut figures = vec![
-        ("bandwidth_share_bf16_2_rows", share),
-        ("ratio_4_rows_to_2", ratio(find(CFG, 4, "bf16")?, two)),
-        ("ratio_5_rows_to_2", ratio(find(CFG, 5, "bf16")?, two)),
-        ("ratio_4_rows_to_2_half_image", half(4)?),
-        ("ratio_5_rows_to_2_half_image", half(5)?),
-        ("softcfg_to_cfg", ratio(find(SOFTCFG, 2, "bf16")?, two)),
-        ("candle_f32_to_ours_f32", ratio(candle, find(CFG, 2, "f32")?)),
-        ("candle_f32_to_ours_bf16", ratio(candle, two)),
-    ];
+    let printed = subjects.len();
+    // What they are compared with, once more beside them.
+    subjects.push(Subject::new(CFG, "bf16", rounded(bf16, 2)));
+    interleave(options.rounds, OTHERS_TIME, &mut subjects, Some(roof))?;
+    report.measurements.extend(subjects.iter().take(printed).map(|s| s.measurement(true)));
+    let ours = |precision| find(&subjects, CFG, 2, precision);
+    let candle = find(&subjects, CANDLE, 2, "f32")?;
+    report.figures.extend([
+        ("candle_f32_to_ours_f32", ratio(candle, ours("f32")?)),
+        ("candle_f32_to_ours_bf16", ratio(candle, ours("bf16")?)),
+    ]);
     if other.is_some() {
-        figures.push(("ratio_avx2_to_avx512", ratio(find(OTHER_KERNEL, 2, "bf16")?, two)));
+        let other = find(&subjects, OTHER_KERNEL, 2, "bf16")?;
+        report.figures.insert("ratio_avx2_to_avx512", ratio(other, ours("bf16")?));
     }
-    report.figures.extend(figures);
-    let subjects = [BUSY; 2].map(|name| Subject::new(name, "bf16", cfg(&bf16, 2)));
-    measure_busy(options, subjects, report)
+    Ok(())
 }
 
 const BUSY: &str = "AliTok-B, another busy process";

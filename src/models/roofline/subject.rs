@@ -81,6 +81,17 @@ impl<'a> Subject<'a> {
     }
 }
 
+/// The variant of these.
+pub(super) fn find<'a, 'b>(
+    subjects: &'a [Subject<'b>],
+    name: &str,
+    rows: usize,
+    precision: &str,
+) -> Result<&'a Subject<'b>, ModelError> {
+    let same = |s: &&Subject<'_>| s.name == name && s.rows() == rows && s.precision == precision;
+    subjects.iter().find(same).ok_or(ModelError::Internal("the bench lost a variant"))
+}
+
 /// The middle value, NaN of nothing.
 pub(super) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
