@@ -133,11 +133,19 @@ pub(crate) fn attend_row(kernel: Kernel, job: RowJob<'_>, scratch: &mut Vec<f32>
     assert!(job.values.len() == job.keys.len());
     let stride = job.visible.next_multiple_of(LANES);
     let (scores, sums) = (heads * job.group * stride, heads * job.group);
-    if scratch.len() < scores + sums {
-        scratch.resize(scores + sums, 0.0);
+    if scratch.len() < scores + sums + stride {
+        scratch.resize(scores + sums + stride, 0.0);
     }
-    let (scores, sums) = scratch[..scores + sums].split_at_mut(scores);
-    kernel.run(AttendRow { job, scores, sums, stride, out });
+    let (scores, rest) = scratch.split_at_mut(scores);
+    let (sums, rest) = rest.split_at_mut(sums);
+    let weights = job.value_weights.map(|weights| {
+        let all = &mut rest[..stride];
+        all.fill(1.0);
+        let image = all.iter_mut().skip(job.first_image);
+        image.zip(weights).for_each(|(all, weight)| *all = *weight);
+        &*all
+    });
+    kernel.run(AttendRow { job, scores, sums, weights, stride, out });
 }
 
 struct AttendRow<'a> {
@@ -146,6 +154,8 @@ struct AttendRow<'a> {
     scores: &'a mut [f32],
     /// Sums of these powers, `[heads][group]`.
     sums: &'a mut [f32],
+    /// Factors on the powers of every head, 1 where none is given; `[stride]`. The sums are without them.
+    weights: Option<&'a [f32]>,
     /// Scores of a head, those of its last vector that count for nothing among them.
     stride: usize,
     out: &'a mut [f32],
@@ -172,7 +182,7 @@ impl Task for AttendRow<'_> {
 impl AttendRow<'_> {
     #[inline(always)]
     unsafe fn attend<L: Lanes, S: Stored>(self, keys: &[S], values: &[S]) {
-        let Self { job, scores, sums, stride, out } = self;
+        let Self { job, scores, sums, weights, stride, out } = self;
         // Some heads of a block are no run of memory: the processor guesses what comes.
         let all = job.heads() == job.kv_heads;
         let requests = if all { job.requests::<S>() } else { Requests::NONE };
@@ -187,8 +197,10 @@ impl AttendRow<'_> {
                 // Positions of the last vector that are not looked at count for nothing.
                 scores[job.visible..].fill(f32::NEG_INFINITY);
                 multiply_image_part(scores, job.first_image, job.key_weights);
-                *sum = replace_by_powers::<L>(scores, &mut ahead);
-                multiply_image_part(scores, job.first_image, job.value_weights);
+                *sum = match weights {
+                    None => replace_by_powers::<L, false>(scores, &[], &mut ahead),
+                    Some(weights) => replace_by_powers::<L, true>(scores, weights, &mut ahead),
+                };
             }
             out.fill(0.0);
             let out_ptr = out.as_mut_ptr();
@@ -208,12 +220,17 @@ fn multiply_image_part(scores: &mut [f32], first_image: usize, weights: Option<&
     }
 }
 
-/// Replaces the scores of a head by 2^(score - largest) and returns their sum. Meanwhile memory would
-/// stand still.
+/// Replaces the scores of a head by 2^(score - largest), times `weights` if they are `WEIGHTED`, and returns the
+/// sum without them. Meanwhile memory would stand still.
 #[inline(always)]
-unsafe fn replace_by_powers<L: Lanes>(scores: &mut [f32], ahead: &mut Ahead) -> f32 {
+unsafe fn replace_by_powers<L: Lanes, const WEIGHTED: bool>(
+    scores: &mut [f32],
+    weights: &[f32],
+    ahead: &mut Ahead,
+) -> f32 {
     let vectors = scores.as_chunks_mut::<LANES>().0;
-    // SAFETY: loads and stores are of arrays of 16.
+    assert!(!WEIGHTED || weights.len() >= vectors.len() * LANES, "a weight for every score");
+    // SAFETY: loads and stores are of arrays of 16, and weights as many as the scores.
     unsafe {
         let mut largest = L::splat(f32::NEG_INFINITY);
         for vector in vectors.iter() {
@@ -222,10 +239,15 @@ unsafe fn replace_by_powers<L: Lanes>(scores: &mut [f32], ahead: &mut Ahead) -> 
         let largest = L::splat(largest.largest());
         let mut sum = L::splat(0.0);
         let mut further = ahead.further(vectors.len() * LINES_A_POWER);
-        for vector in vectors.iter_mut() {
+        for (index, vector) in vectors.iter_mut().enumerate() {
             let power = exp2(L::load(vector.as_ptr()).sub(largest));
-            power.store(vector.as_mut_ptr());
             sum = sum.add(power);
+            if WEIGHTED {
+                let weights = L::load(weights.as_ptr().add(index * LANES));
+                power.mul(weights).store(vector.as_mut_ptr());
+            } else {
+                power.store(vector.as_mut_ptr());
+            }
             further.ask::<L>(LINES_A_POWER);
         }
         sum.sum()
