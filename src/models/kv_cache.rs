@@ -240,9 +240,9 @@ impl KvCache {
         }
     }
 
-    /// Forgets the image tokens.
-    pub(crate) fn rewind(&mut self) {
-        self.length = self.length.min(self.prefix_len);
+    /// Forgets all image tokens but the first ones.
+    pub(crate) fn rewind(&mut self, image_tokens: usize) {
+        self.length = self.length.min(self.prefix_len + image_tokens);
     }
 
     pub(crate) fn set_length(&mut self, length: usize) {

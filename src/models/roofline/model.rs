@@ -9,8 +9,10 @@ use crate::models::error::ModelError;
 use crate::models::kv_cache::KvCache;
 use crate::models::layout::StepKind;
 use crate::models::roofline::report::Report;
-use crate::models::roofline::subject::{Roof, Steps, Subject, interleave, median, ratio};
+use crate::models::roofline::subject::{Caches, Roof, Steps, Subject, interleave, median, ratio};
 use crate::models::roofline::{BUILT_IN_TIME, BenchOptions, MODEL_TIME};
+use std::cell::RefCell;
+use std::rc::Rc;
 
 /// What a row belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +82,7 @@ const USUAL_CACHE: u64 = 64 << 20;
 struct ModelSteps<'a> {
     decoder: &'a dyn Decoder,
     branches: &'static [Branch],
-    caches: Vec<KvCache>,
+    caches: Caches,
     /// What each image token is.
     kinds: &'a [StepKind],
     /// One for every image token.
@@ -89,21 +91,15 @@ struct ModelSteps<'a> {
 }
 
 impl<'a> ModelSteps<'a> {
-    /// `prefilled` holds the caches of the conditional and the unconditional branch.
+    /// `caches` begin with those of the branches.
     fn new(
         decoder: &'a dyn Decoder,
         branches: &'static [Branch],
-        prefilled: &[KvCache; 2],
+        caches: &Caches,
         kinds: &'a [StepKind],
-    ) -> Result<Self, ModelError> {
-        let [conditional, unconditional] = prefilled;
-        let cache = |&branch: &Branch| match branch {
-            Conditional => conditional.copy(),
-            Unconditional | Perturbed => unconditional.copy(),
-        };
-        let caches = branches.iter().map(cache).collect::<Result<_, _>>()?;
+    ) -> Self {
         let weights = (0..kinds.len()).map(|i| 0.5 + (i % 7) as f32 / 16.0).collect();
-        Ok(Self { decoder, branches, caches, kinds, weights, index: 0 })
+        Self { decoder, branches, caches: Rc::clone(caches), kinds, weights, index: 0 }
     }
 }
 
@@ -117,14 +113,14 @@ impl Steps for ModelSteps<'_> {
     }
 
     fn cache_bytes(&self) -> u64 {
-        self.caches.iter().map(KvCache::filled_bytes).sum()
+        self.caches.borrow().iter().take(self.rows()).map(KvCache::filled_bytes).sum()
     }
 
     fn prepare(&mut self) {
-        if self.index == self.weights.len() {
-            self.caches.iter_mut().for_each(KvCache::rewind);
-            self.index = 0;
-        }
+        self.index %= self.weights.len().max(1);
+        // Another variant may have been at this token before.
+        let mut caches = self.caches.borrow_mut();
+        caches.iter_mut().take(self.branches.len()).for_each(|cache| cache.rewind(self.index));
     }
 
     fn step(&mut self) -> Result<(), ModelError> {
@@ -145,7 +141,9 @@ impl Steps for ModelSteps<'_> {
             logits: true,
         };
         let rows: Vec<Row> = self.branches.iter().enumerate().map(row).collect();
-        std::hint::black_box(self.decoder.forward(&rows, &mut self.caches)?);
+        let mut caches = self.caches.borrow_mut();
+        let caches = caches.get_mut(..rows.len()).unwrap_or_default();
+        std::hint::black_box(self.decoder.forward(&rows, caches)?);
         self.index += 1;
         Ok(())
     }
@@ -168,12 +166,21 @@ fn subjects<'a>(
     for cache in 0..prefilled.len() {
         prefill(decoder, &mut prefilled, cache)?;
     }
+    let [conditional, unconditional] = prefilled;
+    // Every variant's branches begin as those of the largest.
+    let cache = |branch: &Branch| match branch {
+        Conditional => conditional.copy(),
+        Unconditional | Perturbed => unconditional.copy(),
+    };
+    let largest = VARIANTS[PAIR_WITH_CONTEXT].branches;
+    let caches = largest.iter().map(cache).collect::<Result<Vec<_>, _>>()?;
+    let caches = Rc::new(RefCell::new(caches));
     let precision = model.card.identity.precision.into();
     let subject = |variant: &Variant| {
-        let steps = ModelSteps::new(decoder, variant.branches, &prefilled, kinds)?;
-        Ok(Subject::new(line(variant), precision, steps))
+        let steps = ModelSteps::new(decoder, variant.branches, &caches, kinds);
+        Subject::new(line(variant), precision, steps)
     };
-    VARIANTS.iter().map(subject).collect()
+    Ok(VARIANTS.iter().map(subject).collect())
 }
 
 fn condition(card: &ModelCard) -> Result<Condition, ModelError> {

@@ -3,21 +3,19 @@
 use crate::models::decoder::MAX_ROWS;
 use crate::models::error::ModelError;
 use crate::models::kernels::Kernel;
-use crate::models::kv_cache::{ActivationNumber, KvCache};
+use crate::models::kv_cache::ActivationNumber;
 use crate::models::linear::Precision;
 use crate::models::random_decoder::{ALITOK_B, Products, RandomDecoder, SIMPLEAR_HALF_B};
 use crate::models::roofline::report::{Measurement, Report};
-use crate::models::roofline::subject::{Roof, Steps, Subject, find, interleave, median, ratio};
+use crate::models::roofline::subject::{
+    Caches, Roof, Steps, Subject, find, interleave, median, ratio,
+};
 use crate::models::roofline::{BUSY_TIME, BenchOptions, LENGTHS_TIME, OTHERS_TIME, ROWS_TIME};
 use std::cell::RefCell;
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
 use std::slice;
 use std::time::Duration;
-
-/// The caches of all variants of one decoder: a variant with caches of its own would be faster or slower
-/// than another for where they happen to lie.
-type Caches = Rc<RefCell<Vec<KvCache>>>;
 
 /// Caches for `rows` rows. Every position is written: memory that was never written is not really there.
 fn caches(decoder: &RandomDecoder, rows: usize) -> Result<Caches, ModelError> {

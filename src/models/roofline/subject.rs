@@ -3,7 +3,10 @@
 use crate::models::error::ModelError;
 use crate::models::kernels::Kernel;
 use crate::models::kernels::read::{Prefetch, ReadBuffer};
+use crate::models::kv_cache::KvCache;
 use crate::models::roofline::report::Measurement;
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// Rounds that are always run, whatever they take.
@@ -26,6 +29,10 @@ pub(super) trait Steps {
     /// One forward pass of all rows.
     fn step(&mut self) -> Result<(), ModelError>;
 }
+
+/// The caches of all variants of one decoder: a variant with caches of its own would be faster or slower
+/// than another for where they happen to lie.
+pub(super) type Caches = Rc<RefCell<Vec<KvCache>>>;
 
 /// A variant and what was measured on it.
 pub(super) struct Subject<'a> {
@@ -135,6 +142,12 @@ impl Roof {
     }
 }
 
+/// Steps by which one comes to each of `count` places once: those that share no factor with it.
+fn strides(count: usize) -> Vec<usize> {
+    let shares = |stride, factor| stride % factor == 0 && count.is_multiple_of(factor);
+    (1..count.max(2)).filter(|&stride| !(2..=stride).any(|factor| shares(stride, factor))).collect()
+}
+
 /// Runs all subjects once a round; after a read of all of the roof's memory each, if there is one.
 /// Ends after the round in which `time` is over.
 pub(super) fn interleave(
@@ -145,14 +158,15 @@ pub(super) fn interleave(
 ) -> Result<(), ModelError> {
     let begun = Instant::now();
     let count = subjects.len();
+    let strides = strides(count);
     for round in 0..=rounds {
         if round > LEAST_ROUNDS && begun.elapsed() > time {
             break;
         }
         for turn in 0..count {
-            // Forwards and backwards, from another subject each time: no one has a fixed place.
-            let place = (turn + round / 2) % count;
-            let place = if round % 2 == 0 { place } else { count - 1 - place };
+            // No one has a fixed place, or comes after the same one more often than after others: what runs
+            // before leaves the caches warmer for some.
+            let place = (turn * strides[round % strides.len()] + round / strides.len()) % count;
             if let Some(roof) = roof.as_deref_mut() {
                 roof.read();
             }
@@ -165,4 +179,22 @@ pub(super) fn interleave(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_stride_comes_to_all_places() {
+        assert_eq!(strides(9), [1, 2, 4, 5, 7, 8]);
+        for count in 1..30 {
+            assert!(!strides(count).is_empty());
+            for stride in strides(count) {
+                let mut places: Vec<usize> = (0..count).map(|turn| turn * stride % count).collect();
+                places.sort_unstable();
+                assert!(places.into_iter().eq(0..count), "{stride} of {count}");
+            }
+        }
+    }
 }
