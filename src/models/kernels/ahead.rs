@@ -103,6 +103,12 @@ fn is_amd() -> bool {
     false
 }
 
+/// Lines that each of so many `tiles` of heads asks for, so that together they ask for all of `bytes`.
+#[inline(always)]
+pub(super) fn lines_of_a_tile(bytes: usize, tiles: usize) -> usize {
+    bytes.div_ceil(LINE_BYTES * tiles)
+}
+
 /// Most lines asked for beyond the usual distance: 256 KiB, half of a small second-level cache.
 const MOST_LEAD: usize = 4096;
 

@@ -58,6 +58,12 @@ impl RowJob<'_> {
         self.queries.len() / (self.group * self.dim)
     }
 
+    /// Where the block numbered `block` of one of the job's heads starts, in keys and in values.
+    #[inline(always)]
+    fn block_start(&self, block: usize, head: usize) -> usize {
+        (block * self.kv_heads + self.first_head + head) * BLOCK * self.dim
+    }
+
     /// How its cache lines are asked for. Up to four products an f32, and memory takes longer than the
     /// arithmetic; bf16, or more heads, and both take about as long.
     fn requests<S>(&self) -> Requests {
@@ -80,10 +86,9 @@ impl RowJob<'_> {
         // SAFETY: blocks end at `visible`, heads at those of the job.
         unsafe {
             for (block, from) in (0..visible).step_by(BLOCK).enumerate() {
-                let keys = keys.add((block * self.kv_heads + self.first_head) * BLOCK * dim);
                 for head in 0..self.heads() {
                     ahead.allow(BLOCK * dim * size_of::<S>());
-                    let keys = keys.add(head * BLOCK * dim);
+                    let keys = keys.add(self.block_start(block, head));
                     let queries = self.queries.as_ptr().add(head * group * dim);
                     let scores = scores.add(head * group * stride + from);
                     let block = KeyBlock { dim, group, keys, stride, scale, lines };
@@ -110,10 +115,9 @@ impl RowJob<'_> {
         unsafe {
             for (block, from) in (0..visible).step_by(BLOCK).enumerate() {
                 let count = BLOCK.min(visible - from);
-                let values = values.add((block * self.kv_heads + self.first_head) * BLOCK * dim);
                 for head in 0..self.heads() {
                     ahead.allow(BLOCK * dim * size_of::<S>());
-                    let values = values.add(head * BLOCK * dim);
+                    let values = values.add(self.block_start(block, head));
                     let block = ValueBlock { dim, width, group, values, count, stride, lines };
                     let probabilities = probabilities.add(head * group * stride + from);
                     block.add_all::<L>(probabilities, out.add(head * group * dim), ahead);

@@ -1,7 +1,7 @@
 //! The first half of attention: scores of a block of keys, for as many heads of a group at once as sums
 //! fit the registers, so that a key is loaded once for several of them.
 
-use super::ahead::{Ahead, LINE_BYTES};
+use super::ahead::{Ahead, lines_of_a_tile};
 use super::cache_block::BLOCK;
 use super::lanes::Lanes;
 use super::stored::Stored;
@@ -41,11 +41,11 @@ pub(super) struct KeyBlock<S> {
     pub(super) lines: usize,
 }
 
-/// Cache lines to ask for at every [`STRIDE`] channels: every tile of heads asks for its part.
+/// Cache lines to ask for at every [`STRIDE`] channels.
 #[inline(always)]
 pub(super) fn lines_to_ask<L: Lanes, S>(group: usize) -> usize {
     let tiles = group.div_ceil(heads_together::<L>(sums_of_a_score(group)));
-    (STRIDE * BLOCK * size_of::<S>()).div_ceil(LINE_BYTES * tiles)
+    lines_of_a_tile(STRIDE * BLOCK * size_of::<S>(), tiles)
 }
 
 impl<S: Stored> KeyBlock<S> {

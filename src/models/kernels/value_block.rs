@@ -1,7 +1,7 @@
 //! The second half of attention: adds probabilities times values to the outputs, for all heads of a
 //! group and several vectors of channels at once, so that a value is loaded once for them.
 
-use super::ahead::{Ahead, LINE_BYTES};
+use super::ahead::{Ahead, lines_of_a_tile};
 use super::cache_block::{BLOCK, MOST_VECTORS};
 use super::lanes::{LANES, Lanes};
 use super::stored::Stored;
@@ -33,11 +33,11 @@ pub(super) struct ValueBlock<S> {
     pub(super) lines: usize,
 }
 
-/// Cache lines to ask for at every [`STRIDE`] positions: every tile of heads asks for its part.
+/// Cache lines to ask for at every [`STRIDE`] positions.
 #[inline(always)]
 pub(super) fn lines_to_ask<L: Lanes, S>(group: usize, width: usize) -> usize {
     let tiles = group.div_ceil(heads_together::<L>());
-    (STRIDE * width * size_of::<S>()).div_ceil(LINE_BYTES * tiles)
+    lines_of_a_tile(STRIDE * width * size_of::<S>(), tiles)
 }
 
 impl<S: Stored> ValueBlock<S> {

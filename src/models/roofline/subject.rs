@@ -164,8 +164,7 @@ pub(super) fn interleave(
             break;
         }
         for turn in 0..count {
-            // No one has a fixed place, or comes after the same one more often than after others: what runs
-            // before leaves the caches warmer for some.
+            // No one has a fixed place or a fixed one before it, which leaves the caches warmer for some.
             let place = (turn * strides[round % strides.len()] + round / strides.len()) % count;
             if let Some(roof) = roof.as_deref_mut() {
                 roof.read();
