@@ -2,6 +2,7 @@
 //! with random weights (tests/golden/README-alitok-rar-paper.md).
 
 mod golden_models_class;
+mod test_device;
 
 use golden_models_class::replay::{Observed, Replay, check_rows, class_prefixes};
 use golden_models_class::softcfg::{

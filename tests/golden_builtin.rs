@@ -2,6 +2,7 @@
 //! entropies, weights, pixels, encoder.
 
 mod golden_models;
+mod test_device;
 
 use golden_models::*;
 use softcfg_studio::models::builtin;
@@ -12,6 +13,7 @@ use softcfg_studio::models::tokenizer::feature_map::FeatureMap;
 use softcfg_studio::models::tokenizer::grid::continue_downwards;
 use softcfg_studio::models::weights::HeadRows;
 use std::path::PathBuf;
+use test_device::{device, exact};
 
 /// Tolerances of the model's README for float32 code.
 const BUILTIN_LOGITS: f64 = 1e-3;
@@ -64,7 +66,8 @@ fn condition(prompt: &str) -> Condition {
 fn every_mode_matches() {
     let files = Files::read();
     let golden = &files.golden;
-    let decoder = builtin::load_decoder(HeadRows::All, builtin::PRECISION).unwrap();
+    let decoder =
+        builtin::load_decoder(&device(), HeadRows::All, exact(builtin::PRECISION)).unwrap();
     let offset = size(&files.json, "codes_offset");
     assert_eq!(decoder.codes().offset, offset);
     assert_eq!(decoder.codes().count, size(&files.json, "codebook_size"));
@@ -113,7 +116,8 @@ fn every_mode_matches() {
 #[test]
 fn rows_do_not_depend_on_each_other() {
     let files = Files::read();
-    let decoder = builtin::load_decoder(HeadRows::Codes, builtin::PRECISION).unwrap();
+    let decoder =
+        builtin::load_decoder(&device(), HeadRows::Codes, exact(builtin::PRECISION)).unwrap();
     let prefixes = decoder.prefixes(&condition(files.prompts()[0])).unwrap();
     assert_rows_are_independent(&decoder, &prefixes, &files.codes(0)[..3]);
 }

@@ -1,6 +1,7 @@
 //! The Cosmos image tokenizer of SimpleAR: its quantizer and its decoder (README-t2i.md, simplear/cosmos).
 
 mod golden_models;
+mod test_device;
 
 use golden_models::*;
 use sha2::{Digest, Sha256};

@@ -2,6 +2,7 @@
 //! independent SoftCFG in f64, on miniatures with random weights (tests/golden/README-llamagen.md).
 
 mod golden_models_class;
+mod test_device;
 
 use candle_core::Tensor;
 use golden_models_class::arithmetic::*;

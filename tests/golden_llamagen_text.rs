@@ -2,6 +2,7 @@
 //! encoder.
 
 mod golden_models;
+mod test_device;
 
 use golden_models::*;
 use softcfg_studio::models::caption::{clean, clean_once};

@@ -2,6 +2,7 @@
 //! under every mode, with row ends left alone and taken literally, weights, caches, scales.
 
 mod golden_models;
+mod test_device;
 
 use golden_models::*;
 use softcfg_studio::models::decoder::{Condition, Decoder, Prefix};
@@ -11,6 +12,7 @@ use softcfg_studio::models::lumina::{FolderOptions, ImageSize, Lumina, load_fold
 use softcfg_studio::models::transformer::CodeRange;
 use softcfg_studio::models::weights::HeadRows;
 use std::path::{Path, PathBuf};
+use test_device::{assert_same, device};
 
 const MODES: [Mode; 5] = [
     Mode::new("cfg", None),
@@ -59,6 +61,7 @@ impl Case {
             size: self.size(),
             precision: Precision::F32,
             head_rows,
+            device: device(),
         };
         load_folder(folder, &options).map_err(|error| error.to_string())
     }
@@ -142,7 +145,7 @@ fn a_head_of_codes_is_a_part_of_the_whole_head() {
         };
         let CodeRange { offset, count } = case.codes();
         for (all, codes) in logits(&all).iter().zip(&logits(&codes)) {
-            assert_eq!(&all[offset..offset + count], codes);
+            assert_same(&all[offset..offset + count], codes, "codes");
         }
     }
 }
@@ -224,6 +227,7 @@ fn sizes_the_model_does_not_have_are_refused() {
             size: ImageSize { width, height },
             precision: Precision::F32,
             head_rows: HeadRows::Codes,
+            device: device(),
         };
         assert!(load_folder(&case.folder, &options).is_err(), "{width} × {height}");
     }

@@ -1,6 +1,7 @@
 //! The MoVQGAN decoder of Lumina-mGPT 2.0 (README-t2i.md, lumina/movq).
 
 mod golden_models;
+mod test_device;
 
 use golden_models::*;
 use softcfg_studio::models::checkpoint::{Container, LoadProgress};

@@ -2,6 +2,7 @@
 //! every mode, guided logits, weights, caches.
 
 mod golden_models;
+mod test_device;
 
 use golden_models::*;
 use softcfg_studio::models::decoder::{Condition, Decoder, Prefix};
@@ -10,6 +11,7 @@ use softcfg_studio::models::prompt::PromptTemplate;
 use softcfg_studio::models::qwen2::{FolderOptions, Qwen2, load_folder, simple_ar_template};
 use softcfg_studio::models::weights::HeadRows;
 use std::path::{Path, PathBuf};
+use test_device::{assert_same, device};
 
 const MODES: [Mode; 4] = [
     Mode::new("cfg", None),
@@ -54,6 +56,7 @@ impl Case {
             template,
             precision: Precision::F32,
             head_rows,
+            device: device(),
         };
         load_folder(&self.folder, &options).unwrap()
     }
@@ -139,7 +142,7 @@ fn a_head_of_codes_gives_the_end_of_the_whole_head() {
             .unconditional
         };
         for (all, codes) in logits(&all).iter().flatten().zip(logits(&codes).iter().flatten()) {
-            assert_eq!(&all[all.len() - codes.len()..], codes);
+            assert_same(&all[all.len() - codes.len()..], codes, "codes");
         }
     }
 }
@@ -166,6 +169,7 @@ fn files_that_are_damaged_are_named() {
         template: case.template(),
         precision: Precision::F32,
         head_rows: HeadRows::Codes,
+        device: device(),
     };
     let message = |options: &FolderOptions| {
         load_folder(copy.path(), options).err().expect("must be refused").to_string()

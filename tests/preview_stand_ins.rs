@@ -4,6 +4,7 @@
 //! random, so this ranks the mechanisms, not their looks on trained weights.
 
 mod golden_models_class;
+mod test_device;
 
 use candle_core::{Device, Tensor};
 use golden_models_class::{Expected, folders_below, json, var_builder};

@@ -12,7 +12,7 @@ use crate::models::card::Model;
 use crate::models::device_kind::DeviceKind;
 use crate::models::kernels::{KERNEL_VARIABLE, Kernel};
 use crate::models::linear::default_decoder_threads;
-use crate::models::roofline::{BenchOptions, Report, measure, measure_model};
+use crate::models::roofline::{BenchOptions, Report, measure, measure_model, measure_on};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use crossbeam_channel::{Receiver, bounded};
@@ -50,14 +50,18 @@ the built-in model with previews, from the press of the button to both whole ima
 programs disturb the numbers: close them first.
 
 With --model the table is that of one model in place of the random decoders: one lane without \
-guidance, under CFG and under SoftCFG, both lanes, and both with Δctx measured. --device without \
---model measures the built-in model on that device. Loading is not part of the two minutes. The \
-share stands where the weights are larger than the last-level cache. Keys of the JSON file then: \
+guidance, under CFG and under SoftCFG, both lanes, and both with Δctx measured. Loading is not part \
+of the two minutes. The share stands where the weights are larger than the last-level cache. Keys of \
+the JSON file then: \
 model_ms_1_row, model_ms_2_rows (CFG), model_ms_2_rows_softcfg, model_ms_4_rows (CFG and SoftCFG) and \
 model_ms_5_rows (with Δctx) are milliseconds a step; model_softcfg_to_cfg, model_ratio_4_rows_to_2 \
 and model_ratio_5_rows_to_2 are ratios of them; model_bandwidth_share_2_rows is the share, where it \
 stands; model_paired_image_s is the seconds that all tokens of an image take in both lanes, at that \
 pace and without pictures; threads and read_gigabytes_per_second are those of this run.
+
+With --device and without --model the random decoders and the built-in model run on that device, in \
+bf16 and f32. The share is then of the speed of copies within the device's memory, and bars, which are \
+meant for processors, are left out.
 
 The instruction set is found at run time; the environment variable SOFTCFG_KERNEL forces \
 avx512-bf16 (with instructions for pairs), avx512, avx2, neon or portable.";
@@ -96,11 +100,13 @@ pub fn run(arguments: &Bench, call: &[&str]) -> Result<()> {
         return Ok(());
     }
     arguments.check()?;
-    let one = arguments.model.has_path() || arguments.model.device()? != DeviceKind::Cpu;
-    let model = one.then(|| arguments.model.load()).transpose()?;
+    let device = arguments.model.device()?;
+    // A device that cannot be used is told before anything is measured.
+    device.open()?;
+    let model = arguments.model.has_path().then(|| arguments.model.load()).transpose()?;
     let spinner = ProgressBar::new_spinner().with_message("measuring, up to two minutes");
     spinner.enable_steady_tick(Duration::from_millis(200));
-    let outcome = arguments.measure(model.as_ref(), call);
+    let outcome = arguments.measure(model.as_ref(), device, call);
     spinner.finish_and_clear();
     let report = outcome.map_err(|error| RunFailed(format!("{error:#}")))?;
     print!("{}", report.table());
@@ -139,7 +145,7 @@ impl Bench {
         Ok(())
     }
 
-    fn measure(&self, model: Option<&Model>, call: &[&str]) -> Result<Report> {
+    fn measure(&self, model: Option<&Model>, device: DeviceKind, call: &[&str]) -> Result<Report> {
         let program = std::env::current_exe().context("this program cannot find itself")?;
         let again = call.iter().copied().chain(["--busy"]).map(str::to_owned).collect();
         let threads = self.threads.unwrap_or_else(default_decoder_threads).max(1);
@@ -151,6 +157,9 @@ impl Bench {
         };
         if let Some(model) = model {
             return Ok(measure_model(model, &options)?);
+        }
+        if device != DeviceKind::Cpu {
+            return Ok(measure_on(device, &options)?);
         }
         let mut report = measure(&options)?;
         let runs = if self.quick { 1 } else { PAIRED_RUNS };

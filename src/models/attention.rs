@@ -251,7 +251,7 @@ mod tests {
             let mut caches = [cache(length), cache(length)];
             let mut out = Vec::new();
             for position in 0..length {
-                let plan = BatchPlan { rows: vec![planned(0, position), planned(1, position)] };
+                let plan = BatchPlan::of(vec![planned(0, position), planned(1, position)]);
                 let (q, kv) = (rows(position, 2, 256), rows(position + 5, 2, 128));
                 let attended = attend(SHAPE, 1, &q, &kv, &kv, &plan, &mut caches).unwrap();
                 out = attended.flatten_all().unwrap().to_vec1().unwrap();
@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_single_position_returns_its_value() {
-        let plan = BatchPlan { rows: vec![planned(0, 0)] };
+        let plan = BatchPlan::of(vec![planned(0, 0)]);
         let (q, k, v) = (rows(1, 1, 256), rows(2, 1, 128), rows(3, 1, 128));
         let out = attend(SHAPE, 0, &q, &k, &v, &plan, &mut [cache(1)]).unwrap();
         let (out, v): (Vec<f32>, Vec<f32>) =
@@ -282,7 +282,7 @@ mod tests {
     #[test]
     fn plans_and_shapes_that_do_not_fit_are_errors() {
         let attend_with = |row: PlannedRow<'_>, layer, width, dtype| {
-            let plan = BatchPlan { rows: vec![row] };
+            let plan = BatchPlan::of(vec![row]);
             let kv = rows(2, 1, 128);
             let q = rows(1, 1, width).to_dtype(dtype).unwrap();
             attend(SHAPE, layer, &q, &kv, &kv, &plan, &mut [cache(3)])
@@ -300,7 +300,7 @@ mod tests {
         let row = PlannedRow { perturbation, first_image: 1, ..planned(0, 2) };
         assert!(attend_with(row, 1, 256, DType::F32).is_ok());
         let other = AttentionShape { heads: 3, ..SHAPE };
-        let plan = BatchPlan { rows: vec![planned(0, 0)] };
+        let plan = BatchPlan::of(vec![planned(0, 0)]);
         let (q, kv) = (rows(1, 1, 192), rows(2, 1, 128));
         assert!(attend(other, 0, &q, &kv, &kv, &plan, &mut [cache(3)]).is_err());
     }

@@ -36,6 +36,9 @@ static GRAMMAR: &[u8] = include_bytes!("../../assets/emoji-scenes/grammar.json")
 /// The decoder's weights are bf16 in the file: exact, and half the memory traffic of f32.
 pub const PRECISION: Precision = Precision::Bf16;
 
+/// Other devices round what bf16 weights multiply. In f32 they draw what the CPU draws.
+const PRECISION_ON_A_DEVICE: Precision = Precision::F32;
+
 /// Loads the built-in model.
 ///
 /// # Errors
@@ -50,14 +53,15 @@ pub fn load() -> Result<Model, ModelError> {
 /// Those of [`DeviceKind::open`], too.
 pub fn load_on(kind: DeviceKind) -> Result<Model, ModelError> {
     let device = kind.open()?;
+    let precision = if kind == DeviceKind::Cpu { PRECISION } else { PRECISION_ON_A_DEVICE };
     std::thread::scope(|scope| {
         let sha256 = scope.spawn(weights_sha256);
         let tokenizer = scope.spawn(load_image_tokenizer);
-        let decoder = load_decoder_on(&device, HeadRows::Codes, PRECISION)?;
+        let decoder = load_decoder(&device, HeadRows::Codes, precision)?;
         let panicked = |_| ModelError::Internal("loading the built-in model failed");
         let tokenizer = tokenizer.join().map_err(panicked)??;
         let sha256 = sha256.join().map_err(panicked)?;
-        assemble(decoder, tokenizer, sha256, kind)
+        assemble(decoder, tokenizer, sha256, (kind, precision))
     })
 }
 
@@ -65,7 +69,7 @@ fn assemble(
     decoder: Qwen2,
     tokenizer: ConvFsq,
     sha256: String,
-    device: DeviceKind,
+    (device, precision): (DeviceKind, Precision),
 ) -> Result<Model, ModelError> {
     let side = image_tokenizer_config()?.grid_side();
     let card = ModelCard {
@@ -73,7 +77,7 @@ fn assemble(
             name: "Emoji scenes".into(),
             family: "SimpleAR".into(),
             sha256,
-            precision: PRECISION,
+            precision,
             device,
         },
         decoder: decoder.info().clone(),
@@ -105,11 +109,7 @@ pub fn defaults() -> ModelDefaults {
 ///
 /// # Errors
 /// Those of [`load`].
-pub fn load_decoder(head_rows: HeadRows, precision: Precision) -> Result<Qwen2, ModelError> {
-    load_decoder_on(&Device::Cpu, head_rows, precision)
-}
-
-fn load_decoder_on(
+pub fn load_decoder(
     device: &Device,
     head_rows: HeadRows,
     precision: Precision,

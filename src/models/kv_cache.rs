@@ -6,7 +6,7 @@
 //! as attention reads them.
 
 use crate::models::decoder::{Perturbation, Prefix, Row};
-use crate::models::device::DeviceCache;
+use crate::models::device::{DeviceCache, DevicePlan};
 use crate::models::error::ModelError;
 use crate::models::kernels::cache_block::{BLOCK, columns, value_place};
 use crate::models::kernels::storage::{CacheMemory, Numbers};
@@ -137,16 +137,26 @@ impl KvCache {
         (2 * layers * kv_heads * head_dim * self.length * number.bytes()) as u64
     }
 
-    /// Keys of `layer` and kv head `head`, `[length, head_dim]`; for tests,
-    /// zeros where the cache lies on another device.
+    /// Whether keys and values lie on another device than the CPU.
+    pub fn is_on_device(&self) -> bool {
+        self.device.iter().any(Option::is_some)
+    }
+
+    /// Keys of `layer` and kv head `head`, `[length, head_dim]`; for tests. Nothing, where they
+    /// cannot be brought back from a device.
     pub fn keys(&self, layer: usize, head: usize) -> Vec<f32> {
+        if let Some(Some(cache)) = self.device.get(layer) {
+            return cache.keys(head, self.length).unwrap_or_default();
+        }
         let at = |position, channel| channel * BLOCK + position % BLOCK;
         self.of_head(Part::Keys, layer, head, at)
     }
 
-    /// Raw values of `layer` and kv head `head`, `[length, head_dim]`; for tests,
-    /// zeros where the cache lies on another device.
+    /// Raw values of `layer` and kv head `head`, as [`Self::keys`].
     pub fn values(&self, layer: usize, head: usize) -> Vec<f32> {
+        if let Some(Some(cache)) = self.device.get(layer) {
+            return cache.values(head, self.length).unwrap_or_default();
+        }
         let at = |position, channel| {
             let columns = columns(self.shape.head_dim).find(|columns| columns.contains(&channel));
             columns.map_or(0, |columns| value_place(position, &columns) + channel - columns.start)
@@ -277,6 +287,7 @@ impl PlannedRow<'_> {
 pub struct BatchPlan<'a> {
     /// One entry per row.
     pub rows: Vec<PlannedRow<'a>>,
+    pub(crate) device: DevicePlan,
 }
 
 impl<'a> BatchPlan<'a> {
@@ -313,7 +324,12 @@ impl<'a> BatchPlan<'a> {
                 perturbation: row.perturbation,
             });
         }
-        Ok(Self { rows: planned })
+        Ok(Self::of(planned))
+    }
+
+    /// A plan of rows that were placed; attention checks them against its caches.
+    pub fn of(rows: Vec<PlannedRow<'a>>) -> Self {
+        Self { rows, device: DevicePlan::default() }
     }
 
     /// Marks the appended positions as filled, after the last layer.

@@ -64,6 +64,9 @@ pub fn requested_rows(hidden: &Tensor, rows: &[Row<'_>]) -> Result<Option<Tensor
     if wanted.is_empty() {
         return Ok(None);
     }
+    if wanted.len() == rows.len() {
+        return Ok(Some(hidden.clone()));
+    }
     Ok(Some(hidden.index_select(&Tensor::new(wanted, hidden.device())?, 0)?))
 }
 

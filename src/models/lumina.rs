@@ -23,6 +23,7 @@ use crate::models::prompt::{PromptBook, PromptTemplate};
 use crate::models::read_file::read_file;
 use crate::models::transformer::{CodeRange, QueryKeyNorm, Transformer, TransformerOptions};
 use crate::models::weights::{HeadRows, Weights};
+use candle_core::Device;
 use serde::Deserialize;
 use std::path::Path;
 use std::sync::Arc;
@@ -290,6 +291,8 @@ pub struct FolderOptions {
     pub precision: Precision,
     /// Which rows of the head are loaded.
     pub head_rows: HeadRows,
+    /// Where linear layers lie.
+    pub device: Device,
 }
 
 /// Opens a checkpoint folder: `config.json`, `tokenizer.json`, `tokenizer_config.json` if there is one,
@@ -298,7 +301,7 @@ pub struct FolderOptions {
 /// # Errors
 /// A file that is missing or damaged, or those of [`Lumina::load`].
 pub fn load_folder(folder: &Path, options: &FolderOptions) -> Result<Lumina, ModelError> {
-    let FolderOptions { codes, size, precision, head_rows } = *options;
+    let FolderOptions { codes, size, precision, head_rows, ref device } = *options;
     size.validate()?;
     let config = LuminaConfig::parse(&read_file(&folder.join("config.json"))?)?;
     let limit = config.max_position_embeddings.saturating_sub(size.tokens());
@@ -306,7 +309,7 @@ pub fn load_folder(folder: &Path, options: &FolderOptions) -> Result<Lumina, Mod
     let template = size.template(&begin_token(folder)?);
     let prompts = Arc::new(PromptBook::new(&tokenizer, template, limit, None)?);
     let builder = Container::open(folder)?.into_var_builder(Arc::new(LoadProgress::default()));
-    let weights = Weights::new(builder, precision);
+    let weights = Weights::new(builder, precision).on(device);
     Lumina::load(&config, codes, size, head_rows, &weights, prompts)
 }
 

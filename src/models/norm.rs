@@ -1,11 +1,12 @@
 //! Normalisation of rows: RMS and layer norm over the last axis, in f32.
 
-use crate::models::device;
+use crate::models::device::DeviceNorm;
 use crate::models::device_kind::on_device;
 use crate::models::error::ModelError;
 use crate::models::host::{copied, matrix};
 use crate::models::kernels::{Kernel, rows};
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
+use std::sync::OnceLock;
 
 /// RMS norm `x / sqrt(mean(x²) + eps) · weight`, or layer norm when `bias` or `centred` is given.
 #[derive(Debug, Clone)]
@@ -15,6 +16,8 @@ pub struct Norm {
     bias: Option<Vec<f32>>,
     width: usize,
     eps: f64,
+    /// Set by the first row on a device.
+    device: OnceLock<DeviceNorm>,
 }
 
 /// Which mean is removed.
@@ -35,7 +38,7 @@ impl Norm {
         bias: Option<Vec<f32>>,
         eps: f64,
     ) -> Self {
-        Self { kind, weight, bias, width, eps }
+        Self { kind, weight, bias, width, eps, device: OnceLock::new() }
     }
 
     /// Normalises each group of `width` channels of `x` `[rows, n · width]`: whole rows, or heads.
@@ -48,15 +51,22 @@ impl Norm {
             return Err(ModelError::Internal("a norm got a row of another width"));
         }
         if on_device(x) {
-            let centred = self.kind == NormKind::Layer;
-            let (weight, bias) = (self.weight.as_deref(), self.bias.as_deref());
-            return device::normalize(x, self.width, weight, bias, centred, self.eps);
+            return self.on_device(x.device())?.forward(x);
         }
         let mut data = copied(x)?;
         for group in data.chunks_mut(self.width) {
             self.normalize(group);
         }
         matrix(data, rows, columns)
+    }
+
+    fn on_device(&self, device: &Device) -> Result<&DeviceNorm, ModelError> {
+        if let Some(norm) = self.device.get() {
+            return Ok(norm);
+        }
+        let (weight, bias) = (self.weight.as_deref(), self.bias.as_deref());
+        let norm = DeviceNorm::new(self.kind, self.width, weight, bias, self.eps, device)?;
+        Ok(self.device.get_or_init(|| norm))
     }
 
     /// Normalises one group in place. Sums run over 16 lanes in f32, always in the same order.

@@ -20,6 +20,7 @@ use crate::models::prompt::{AlternativePrompt, PromptBook, PromptTemplate};
 use crate::models::read_file::read_file;
 use crate::models::transformer::{CodeRange, Transformer, TransformerOptions};
 use crate::models::weights::{HeadRows, Weights};
+use candle_core::Device;
 use serde::Deserialize;
 use std::path::Path;
 use std::sync::Arc;
@@ -230,6 +231,8 @@ pub struct FolderOptions {
     pub precision: Precision,
     /// Which rows of the head are loaded.
     pub head_rows: HeadRows,
+    /// Where linear layers lie.
+    pub device: Device,
 }
 
 /// Opens a checkpoint folder: `config.json`, `tokenizer.json`, `model.safetensors` or shards with
@@ -243,6 +246,6 @@ pub fn load_folder(folder: &Path, options: &FolderOptions) -> Result<Qwen2, Mode
     let tokenizer = read_file(&folder.join("tokenizer.json"))?;
     let prompts = PromptBook::new(&tokenizer, options.template.clone(), limit, None)?;
     let builder = Container::open(folder)?.into_var_builder(Arc::new(LoadProgress::default()));
-    let weights = Weights::new(builder, options.precision);
+    let weights = Weights::new(builder, options.precision).on(&options.device);
     Qwen2::load(&config, options.codebook_size, options.head_rows, &weights, Arc::new(prompts))
 }

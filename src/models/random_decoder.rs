@@ -107,10 +107,11 @@ pub struct RandomDecoder {
     rotary: RotaryTable,
     positions: usize,
     activations: ActivationNumber,
+    device: Device,
 }
 
 impl RandomDecoder {
-    /// A decoder with room for `positions`, which stores `activations`.
+    /// A decoder on `device` with room for `positions`, which stores `activations`.
     ///
     /// # Errors
     /// No memory.
@@ -119,6 +120,7 @@ impl RandomDecoder {
         positions: usize,
         products: Products,
         activations: ActivationNumber,
+        device: &Device,
     ) -> Result<Self, ModelError> {
         let DecoderSize { width, feed_forward, heads, .. } = size;
         let attention_width = heads.heads * heads.head_dim;
@@ -126,23 +128,26 @@ impl RandomDecoder {
         let query_key_value = matrix(attention_width + 2 * heads.kv_heads * heads.head_dim, width)?;
         let attention_out = matrix(width, attention_width)?;
         let (wide, down) = (matrix(feed_forward, width)?, matrix(width, feed_forward)?);
+        // A matrix is sent to the device once for every layer: each has to read memory of its own.
+        let product =
+            |weight: &Tensor| Product::new(&weight.to_device(device)?, products, activations);
         let norm = || Norm::new(NormKind::Rms, width, Some(vec![1.0; width]), None, 1e-6);
         let blocks = (0..size.layers).map(|_| {
             Ok(Block {
                 attention_norm: norm(),
-                query_key_value: Product::new(&query_key_value, products, activations)?,
-                attention_out: Product::new(&attention_out, products, activations)?,
+                query_key_value: product(&query_key_value)?,
+                attention_out: product(&attention_out)?,
                 feed_forward_norm: norm(),
-                gate: Product::new(&wide, products, activations)?,
-                up: Product::new(&wide, products, activations)?,
-                down: Product::new(&down, products, activations)?,
+                gate: product(&wide)?,
+                up: product(&wide)?,
+                down: product(&down)?,
             })
         });
         Ok(Self {
             size,
             blocks: blocks.collect::<Result<_, ModelError>>()?,
             norm: norm(),
-            head: Product::new(&matrix(size.vocabulary, width)?, products, activations)?,
+            head: product(&matrix(size.vocabulary, width)?)?,
             rotary: RotaryTable::one_dimensional(
                 positions,
                 heads.head_dim,
@@ -151,6 +156,7 @@ impl RandomDecoder {
             ),
             positions,
             activations,
+            device: device.clone(),
         })
     }
 
@@ -202,11 +208,11 @@ impl RandomDecoder {
                 .filter(|_| cache % 2 == 1)
                 .map(|weights| Perturbation { weights, on: Default::default() }),
         });
-        let plan = BatchPlan { rows: rows.collect() };
+        let plan = BatchPlan::of(rows.collect());
         let positions = plan.positions();
         let (query_width, key_width) =
             (heads.heads * heads.head_dim, heads.kv_heads * heads.head_dim);
-        let mut x = random_matrix(caches.len(), self.size.width)?;
+        let mut x = random_matrix(caches.len(), self.size.width)?.to_device(&self.device)?;
         for (layer, block) in self.blocks.iter().enumerate() {
             let rows = block.query_key_value.forward(&block.attention_norm.forward(&x)?)?;
             let queries = self.rotary.rotate(&rows.narrow(1, 0, query_width)?, &positions)?;
@@ -219,7 +225,8 @@ impl RandomDecoder {
             let inner = silu_mul(&block.gate.forward(&normed)?, &block.up.forward(&normed)?)?;
             x = (x + block.down.forward(&inner)?)?;
         }
-        self.head.forward(&self.norm.forward(&x)?)
+        let logits = self.head.forward(&self.norm.forward(&x)?)?;
+        Ok(logits.to_device(&Device::Cpu)?)
     }
 }
 
@@ -250,7 +257,8 @@ mod tests {
     };
 
     fn logits(products: Products, weights: Option<&[f32]>) -> Vec<f32> {
-        let decoder = RandomDecoder::new(SMALL, 8, products, ActivationNumber::F32).unwrap();
+        let decoder = RandomDecoder::new(SMALL, 8, products, ActivationNumber::F32, &Device::Cpu);
+        let decoder = decoder.unwrap();
         let mut caches = [decoder.cache().unwrap(), decoder.cache().unwrap()];
         let mut last = Vec::new();
         for position in 0..8 {

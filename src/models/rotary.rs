@@ -1,7 +1,7 @@
 //! Rotary position tables and their application, once for all families: 1-D half-split (Qwen2,
 //! Lumina), 1-D and 2-D interleaved (LlamaGen, AliTok), and zero rows where an original has zeros.
 
-use crate::models::device;
+use crate::models::device::DeviceRotary;
 use crate::models::device_kind::on_device;
 use crate::models::error::ModelError;
 use crate::models::host::{copied, matrix};
@@ -24,6 +24,7 @@ pub struct RotaryTable {
     sin: Vec<f32>,
     pairs: usize,
     pairing: Pairing,
+    device: DeviceRotary,
 }
 
 impl RotaryTable {
@@ -45,7 +46,7 @@ impl RotaryTable {
                 sin.push(s as f32);
             }
         }
-        Self { cos, sin, pairs, pairing }
+        Self { cos, sin, pairs, pairing, device: DeviceRotary::default() }
     }
 
     /// The usual 1-D table: angle = position · theta^(-2 pair / head_dim).
@@ -86,8 +87,7 @@ impl RotaryTable {
             return Err(ModelError::Internal("a position lies beyond the rotary table"));
         }
         if on_device(x) {
-            let (cos, sin) = positions.iter().map(|&position| self.at(position)).unzip();
-            return device::rotate(x, cos, sin, self.pairing);
+            return self.device.rotate(x, positions, self.pairing, |at| self.at(at));
         }
         let mut data = copied(x)?;
         let kernel = Kernel::current();

@@ -4,6 +4,8 @@
 #[path = "../golden_models_class/mod.rs"]
 mod golden_models_class;
 mod llamagen;
+#[path = "../test_device/mod.rs"]
+mod test_device;
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{Module, VarBuilder};

@@ -2,6 +2,7 @@
 //! decoding forced tokens under every mode of README-t2i.md at once.
 #![allow(dead_code)] // each test file uses a part
 
+use crate::test_device::assert_same;
 use safetensors::tensor::{Dtype, SafeTensors};
 use softcfg_studio::guidance::Perturb;
 use softcfg_studio::models::decoder::{
@@ -321,8 +322,8 @@ fn compare_cache(case: &str, mode: &str, cache: &KvCache, golden: &Golden) {
     }
 }
 
-/// Asserts that a row's numbers are the same bits alone and beside other rows, and that a prefix in
-/// chunks is the same as one token at a time.
+/// Asserts that a row's numbers are the same alone and beside other rows, and that a prefix in chunks
+/// is the same as one token at a time.
 pub fn assert_rows_are_independent(decoder: &dyn Decoder, prefixes: &Prefixes, tokens: &[u32]) {
     let both = [&prefixes.conditional, &prefixes.unconditional];
     let new_caches = || -> Vec<KvCache> {
@@ -342,7 +343,7 @@ pub fn assert_rows_are_independent(decoder: &dyn Decoder, prefixes: &Prefixes, t
             };
             single = decoder.forward(&[row], &mut alone).unwrap();
         }
-        assert_eq!(bits(chunked.row(0)), bits(single.row(0)), "prefix in chunks and one by one");
+        assert_same(chunked.row(0), single.row(0), "prefix in chunks and one by one");
     }
     for (index, &token) in tokens.iter().enumerate() {
         let weights: Vec<f32> = (0..=index).map(|i| 1.0 / (i + 1) as f32).collect();
@@ -358,20 +359,16 @@ pub fn assert_rows_are_independent(decoder: &dyn Decoder, prefixes: &Prefixes, t
         let batch = decoder.forward(&rows, &mut together).unwrap();
         for (number, row) in rows.into_iter().enumerate() {
             let single = decoder.forward(&[row], &mut alone).unwrap();
-            assert_eq!(bits(batch.row(number)), bits(single.row(0)), "row {number}, token {index}");
+            let label = format!("row {number}, token {index}");
+            assert_same(batch.row(number), single.row(0), &label);
         }
     }
     for (together, alone) in together.iter().zip(&alone) {
         for head in 0..together.kv_heads() {
-            assert_eq!(bits(&together.keys(1, head)), bits(&alone.keys(1, head)));
-            assert_eq!(bits(&together.values(1, head)), bits(&alone.values(1, head)));
+            assert_same(&together.keys(1, head), &alone.keys(1, head), "keys");
+            assert_same(&together.values(1, head), &alone.values(1, head), "values");
         }
     }
-}
-
-fn bits(values: &[f32]) -> Vec<u32> {
-    assert!(!values.is_empty());
-    values.iter().map(|x| x.to_bits()).collect()
 }
 
 /// Asserts that two sequences agree within a tolerance relative to the largest value.

@@ -7,6 +7,7 @@ pub mod arithmetic;
 pub mod replay;
 pub mod softcfg;
 
+use crate::test_device::device;
 use candle_core::{Device, Tensor};
 use candle_nn::VarBuilder;
 use safetensors::SafeTensors;
@@ -88,7 +89,7 @@ pub fn var_builder(folder: &Path) -> (VarBuilder<'static>, TensorShapes) {
 /// Weights of a folder for a decoder, kept in f32.
 pub fn weights(folder: &Path) -> (Weights<'static>, TensorShapes) {
     let (builder, shapes) = var_builder(folder);
-    (Weights::new(builder, Precision::F32), shapes)
+    (Weights::new(builder, Precision::F32).on(&device()), shapes)
 }
 
 /// An array of any recorded type, as f64.

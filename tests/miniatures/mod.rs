@@ -6,6 +6,7 @@
 use crate::golden_models::{Golden, cases, json as json_value, size};
 use crate::golden_models_class::softcfg::{model_folder, released_cases};
 use crate::golden_models_class::{Expected, folders_with, json, var_builder};
+use crate::test_device::device;
 use softcfg_studio::guidance::Perturb;
 use softcfg_studio::models::alitok::AlitokDecoder;
 use softcfg_studio::models::builtin;
@@ -96,7 +97,7 @@ impl Miniature {
 fn weights(folder: &Path, precision: Precision) -> Weights<'static> {
     let exact = precision == Precision::F32;
     let caches = if exact { ActivationNumber::F32 } else { ActivationNumber::Bf16 };
-    Weights::new(var_builder(folder).0, precision).with_activations(caches)
+    Weights::new(var_builder(folder).0, precision).on(&device()).with_activations(caches)
 }
 
 fn alitok(precision: Precision) -> Miniature {
@@ -158,6 +159,7 @@ fn simple_ar(precision: Precision) -> Miniature {
         },
         precision,
         head_rows: HeadRows::Codes,
+        device: device(),
     };
     let decoder = qwen2::load_folder(&folder, &options).unwrap();
     let text = case["cond_text"].as_str().unwrap();
@@ -179,6 +181,7 @@ fn lumina(precision: Precision) -> Miniature {
         size: ImageSize { width: size(&case, "image_w_px"), height: size(&case, "image_h_px") },
         precision,
         head_rows: HeadRows::Codes,
+        device: device(),
     };
     let decoder = lumina::load_folder(&folder, &options).unwrap();
     let text = case["prompt"].as_str().unwrap().into();
@@ -192,7 +195,7 @@ fn lumina(precision: Precision) -> Miniature {
 }
 
 fn built_in(precision: Precision) -> Miniature {
-    let decoder = builtin::load_decoder(HeadRows::Codes, precision).unwrap();
+    let decoder = builtin::load_decoder(&device(), HeadRows::Codes, precision).unwrap();
     let text = "a cat left of a red car on blue".into();
     let prefixes = decoder.prefixes(&Condition::Prompt { text, negative: None }).unwrap();
     let codes = decoder.info().codebook_size as u32;

@@ -9,8 +9,10 @@ use crate::models::error::ModelError;
 use crate::models::kv_cache::KvCache;
 use crate::models::layout::StepKind;
 use crate::models::roofline::report::Report;
-use crate::models::roofline::subject::{Caches, Roof, Steps, Subject, interleave, median, ratio};
+use crate::models::roofline::roof::Roof;
+use crate::models::roofline::subject::{Caches, Steps, Subject, interleave, median, ratio};
 use crate::models::roofline::{BUILT_IN_TIME, BenchOptions, MODEL_TIME};
+use candle_core::Device;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -203,9 +205,10 @@ fn place<'a, 's>(subjects: &'a [Subject<'s>], index: usize) -> Result<&'a Subjec
 /// The built-in model at 1, 2, 4 and 5 rows, SoftCFG against CFG, and a pair against one lane.
 pub(super) fn measure_built_in(
     options: &BenchOptions,
+    device: DeviceKind,
     report: &mut Report,
 ) -> Result<(), ModelError> {
-    let model = builtin::load()?;
+    let model = builtin::load_on(device)?;
     let mut subjects = subjects(&model, |variant| variant.built_in.0)?;
     // Small enough for the last-level cache, where a person's run keeps it too: no roof of memory.
     interleave(options.rounds * STEPS_PER_ROUND, BUILT_IN_TIME, &mut subjects, None)?;
@@ -231,14 +234,14 @@ pub(super) fn measure_one(
         on_cpu && model.card.decoder.step_weight_bytes > last_level_cache().unwrap_or(USUAL_CACHE);
     report.heading = Some(format!("{}, {}", identity.name, identity.family));
     let mut subjects = subjects(model, |variant| variant.model.0)?;
-    let mut roof = on_cpu.then(|| Roof::new(options.roof_bytes())).transpose()?;
+    let mut roof = on_cpu.then(|| Roof::new(options.roof_bytes(), &Device::Cpu)).transpose()?;
     if from_memory {
         interleave(options.rounds, MODEL_TIME, &mut subjects, roof.as_mut())?;
     } else {
         let rounds = if options.quick { 1 } else { options.rounds * STEPS_PER_ROUND };
         interleave(rounds, MODEL_TIME, &mut subjects, None)?;
         if let Some(roof) = &mut roof {
-            (0..ROOF_READS).for_each(|_| roof.read());
+            (0..ROOF_READS).try_for_each(|_| roof.read())?;
         }
     }
     report.read_bandwidth = roof.map_or(0.0, |roof| roof.bandwidth());

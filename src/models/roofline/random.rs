@@ -7,10 +7,10 @@ use crate::models::kv_cache::ActivationNumber;
 use crate::models::linear::Precision;
 use crate::models::random_decoder::{ALITOK_B, Products, RandomDecoder, SIMPLEAR_HALF_B};
 use crate::models::roofline::report::{Measurement, Report};
-use crate::models::roofline::subject::{
-    Caches, Roof, Steps, Subject, find, interleave, median, ratio,
-};
+use crate::models::roofline::roof::Roof;
+use crate::models::roofline::subject::{Caches, Steps, Subject, find, interleave, median, ratio};
 use crate::models::roofline::{BUSY_TIME, BenchOptions, LENGTHS_TIME, OTHERS_TIME, ROWS_TIME};
+use candle_core::Device;
 use std::cell::RefCell;
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
@@ -82,6 +82,17 @@ const START: usize = 16;
 /// Half of AliTok's image: the length of the average step.
 const HALF: usize = 128;
 
+/// A decoder of AliTok-B's size. It is published in f32: beside rounded weights activations are bf16.
+fn decoder(
+    products: Products,
+    options: &BenchOptions,
+    device: &Device,
+) -> Result<RandomDecoder, ModelError> {
+    let exact = matches!(products, Products::Candle | Products::Packed(Precision::F32));
+    let activations = if exact { ActivationNumber::F32 } else { ActivationNumber::Bf16 };
+    RandomDecoder::new(options.size(ALITOK_B), 257, products, activations, device)
+}
+
 /// Decoders of AliTok-B's size and what they share.
 struct AliTok {
     bf16: RandomDecoder,
@@ -96,17 +107,12 @@ struct AliTok {
 
 impl AliTok {
     fn new(options: &BenchOptions) -> Result<Self, ModelError> {
-        // Published in f32: beside rounded weights activations are bf16.
-        let decoder = |products| {
-            let exact = matches!(products, Products::Candle | Products::Packed(Precision::F32));
-            let activations = if exact { ActivationNumber::F32 } else { ActivationNumber::Bf16 };
-            RandomDecoder::new(options.size(ALITOK_B), 257, products, activations)
-        };
+        let decoder = |products| decoder(products, options, &Device::Cpu);
         let bf16 = decoder(Products::Packed(Precision::Bf16))?;
         let int8 = decoder(Products::Packed(Precision::Int8))?;
         let f32 = decoder(Products::Packed(Precision::F32))?;
         let candle = decoder(Products::Candle)?;
-        let roof = Roof::new(options.roof_bytes())?;
+        let roof = Roof::new(options.roof_bytes(), &Device::Cpu)?;
         let (exact, rounded) = (caches(&f32, MAX_ROWS)?, caches(&bf16, MAX_ROWS)?);
         Ok(Self { bf16, int8, f32, candle, exact, rounded, roof })
     }
@@ -120,7 +126,8 @@ pub(super) fn measure_alitok(
     let mut alitok = AliTok::new(options)?;
     // In turn by themselves: their ratios are near 1, and need more rounds than there is time for
     // beside the slow variants.
-    measure_rows(options, &mut alitok, report)?;
+    let AliTok { bf16, rounded, roof, .. } = &mut alitok;
+    measure_rows(options, bf16, rounded, roof, report)?;
     measure_others(options, &mut alitok, report)?;
     let cfg = || RandomSteps::new(&alitok.bf16, &alitok.rounded, 2, START);
     measure_busy(options, [BUSY; 2].map(|name| Subject::new(name, "bf16", cfg())), report)
@@ -129,11 +136,12 @@ pub(super) fn measure_alitok(
 /// Rows, SoftCFG and lengths in bf16.
 fn measure_rows(
     options: &BenchOptions,
-    alitok: &mut AliTok,
+    decoder: &RandomDecoder,
+    caches: &Caches,
+    roof: &mut Roof,
     report: &mut Report,
 ) -> Result<(), ModelError> {
-    let AliTok { bf16, rounded, roof, .. } = alitok;
-    let steps = |rows, position| RandomSteps::new(bf16, rounded, rows, position);
+    let steps = |rows, position| RandomSteps::new(decoder, caches, rows, position);
     let mut subjects = Vec::new();
     for rows in [1, 2, 4, 5, MAX_ROWS] {
         subjects.push(Subject::new(CFG, "bf16", steps(rows, START)));
@@ -159,6 +167,24 @@ fn measure_rows(
         ("ratio_5_rows_to_2_half_image", to_two_rows(HALF_CFG, HALF_CFG, 5)?),
         ("softcfg_to_cfg", to_two_rows(SOFTCFG, CFG, 2)?),
     ]);
+    Ok(())
+}
+
+/// Rows and SoftCFG in bf16, and rows in f32, on a device.
+pub(super) fn measure_alitok_on(
+    device: &Device,
+    options: &BenchOptions,
+    report: &mut Report,
+) -> Result<(), ModelError> {
+    let decoder = |precision| decoder(Products::Packed(precision), options, device);
+    let (bf16, f32) = (decoder(Precision::Bf16)?, decoder(Precision::F32)?);
+    let mut roof = Roof::new(options.roof_bytes(), device)?;
+    measure_rows(options, &bf16, &caches(&bf16, MAX_ROWS)?, &mut roof, report)?;
+    let caches = caches(&f32, MAX_ROWS)?;
+    let steps = |rows| Subject::new(CFG, "f32", RandomSteps::new(&f32, &caches, rows, START));
+    let mut subjects = [1, 2, 4, 5].map(steps);
+    interleave(options.rounds, OTHERS_TIME, &mut subjects, Some(&mut roof))?;
+    report.measurements.extend(subjects.iter().map(|subject| subject.measurement(true)));
     Ok(())
 }
 
@@ -248,13 +274,14 @@ impl Drop for Busy {
 /// read.
 pub(super) fn measure_lengths(
     options: &BenchOptions,
+    device: &Device,
     report: &mut Report,
 ) -> Result<(), ModelError> {
     let products = Products::Packed(Precision::Bf16);
     // Published in bf16, which are its own numbers: activations are f32.
     let size = options.size(SIMPLEAR_HALF_B);
-    let decoder = RandomDecoder::new(size, 4097, products, ActivationNumber::F32)?;
-    let mut roof = Roof::new(options.roof_bytes())?;
+    let decoder = RandomDecoder::new(size, 4097, products, ActivationNumber::F32, device)?;
+    let mut roof = Roof::new(options.roof_bytes(), device)?;
     let caches = caches(&decoder, 2)?;
     let at = |name, position| {
         Subject::new(name, "bf16", RandomSteps::new(&decoder, &caches, 2, position))

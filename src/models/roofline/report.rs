@@ -1,6 +1,7 @@
 //! What a bench has measured: one line for every variant, and the ratios with their bars, as a
 //! table and as JSON.
 
+use crate::models::device_kind::DeviceKind;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -40,11 +41,14 @@ impl Measurement {
 /// The result of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
-    /// Decoder threads.
+    /// Where the decoders lie.
+    pub device: DeviceKind,
+    /// Decoder threads; they do not matter on a device.
     pub threads: usize,
     /// Name of the model that was measured, where it is one.
     pub heading: Option<String>,
-    /// Median read bandwidth in 10⁹ bytes a second; 0 where it was not measured.
+    /// Median read bandwidth in 10⁹ bytes a second, that of copies on a device; 0 where it was not
+    /// measured.
     pub read_bandwidth: f64,
     /// Lines of the table.
     pub measurements: Vec<Measurement>,
@@ -52,7 +56,7 @@ pub struct Report {
     pub figures: BTreeMap<&'static str, f64>,
 }
 
-/// Bars of the figures: name, limit, and whether more is better.
+/// Bars of the figures on the CPU: name, limit, and whether more is better.
 const BARS: [(&str, f64, bool); 10] = [
     ("bandwidth_share_bf16_2_rows", 0.90, true),
     ("ratio_4_rows_to_2", 1.10, false),
@@ -71,14 +75,18 @@ impl Report {
     pub fn table(&self) -> String {
         let mut text =
             self.heading.iter().map(|heading| format!("{heading}\n")).collect::<String>();
-        let reads = match self.read_bandwidth {
-            0.0 => "Decodes".to_owned(),
-            bandwidth => format!("Reads {bandwidth:.1} GB/s"),
+        let on_cpu = self.device == DeviceKind::Cpu;
+        let speed = self.read_bandwidth;
+        let with = match (on_cpu, speed) {
+            (true, 0.0) => format!("Decodes with {} decoder thread(s)", self.threads),
+            (true, _) => format!("Reads {speed:.1} GB/s with {} decoder thread(s)", self.threads),
+            (false, 0.0) => format!("Decodes on {}", self.device.label()),
+            (false, _) => format!("Copies {speed:.1} GB/s on {}", self.device.label()),
         };
         let _ = write!(
             text,
-            "{reads} with {} decoder thread(s)\n\n{:<34}{:>5} {:>9} {:>9} {:>9} {:>7} {:>8} {:>7}\n",
-            self.threads, "", "rows", "precision", "kernel", "ms/step", "GB/s", "weights", "share"
+            "{with}\n\n{:<34}{:>5} {:>9} {:>9} {:>9} {:>7} {:>8} {:>7}\n",
+            "", "rows", "precision", "kernel", "ms/step", "GB/s", "weights", "share"
         );
         for line in &self.measurements {
             let speed = line.gigabytes_per_second();
@@ -108,11 +116,12 @@ impl Report {
         }
         text.push('\n');
         for (name, value) in &self.figures {
-            let bar = BARS.iter().find(|bar| bar.0 == *name).map_or(String::new(), |bar| {
-                let (sign, met) =
-                    if bar.2 { (">=", *value >= bar.1) } else { ("<=", *value <= bar.1) };
-                format!("   bar {sign} {:.2}{}", bar.1, if met { "" } else { "  missed" })
-            });
+            let bar =
+                BARS.iter().find(|bar| on_cpu && bar.0 == *name).map_or(String::new(), |bar| {
+                    let (sign, met) =
+                        if bar.2 { (">=", *value >= bar.1) } else { ("<=", *value <= bar.1) };
+                    format!("   bar {sign} {:.2}{}", bar.1, if met { "" } else { "  missed" })
+                });
             let _ = writeln!(text, "{name:<34}{value:>9.3}{bar}");
         }
         text
@@ -152,6 +161,7 @@ mod tests {
         assert_eq!(line.weight_gigabytes_per_second(), 15.0);
         let figures = [("ratio_4_rows_to_2", 1.2), ("candle_f32_to_ours_f32", 3.0)];
         let report = |read_bandwidth| Report {
+            device: DeviceKind::Cpu,
             threads: 1,
             heading: Some("a model".into()),
             read_bandwidth,
@@ -167,5 +177,7 @@ mod tests {
         assert!(unknown.table().contains("Decodes with 1 decoder"), "{}", unknown.table());
         assert!(unknown.json().get("read_gigabytes_per_second").is_none());
         assert_eq!(report(25.0).json()["ratio_4_rows_to_2"], 1.2);
+        let card = Report { device: DeviceKind::Cuda, ..report(25.0) }.table();
+        assert!(card.contains("Copies 25.0 GB/s on CUDA") && !card.contains("bar"), "{card}");
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::models::error::ModelError;
 use crate::models::kernels::Kernel;
-use crate::models::kernels::read::{Prefetch, ReadBuffer};
 use crate::models::kv_cache::KvCache;
 use crate::models::roofline::report::Measurement;
+use crate::models::roofline::roof::Roof;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -112,36 +112,6 @@ pub(super) fn ratio(first: &Subject<'_>, second: &Subject<'_>) -> f64 {
     median(&ratios.collect::<Vec<_>>())
 }
 
-/// Reads of memory, by the way they were done.
-pub(super) struct Roof {
-    memory: ReadBuffer,
-    ways: [(Prefetch, Vec<f64>); 4],
-    reads: usize,
-}
-
-impl Roof {
-    pub(super) fn new(bytes: usize) -> Result<Self, ModelError> {
-        let ways = [Prefetch::Hardware, Prefetch::Near, Prefetch::FarAndNear, Prefetch::Few];
-        let memory = ReadBuffer::new(bytes)?;
-        Ok(Self { memory, ways: ways.map(|way| (way, Vec::new())), reads: 0 })
-    }
-
-    /// Reads all of it once and remembers how fast.
-    pub(super) fn read(&mut self) {
-        let count = self.ways.len();
-        let (way, speeds) = &mut self.ways[self.reads % count];
-        let start = Instant::now();
-        std::hint::black_box(self.memory.read(Kernel::current(), *way));
-        speeds.push(self.memory.length() as f64 / start.elapsed().as_secs_f64() / 1e9);
-        self.reads += 1;
-    }
-
-    /// Median of the fastest way of reading, in 10⁹ bytes a second.
-    pub(super) fn bandwidth(&self) -> f64 {
-        self.ways.iter().map(|(_, speeds)| median(speeds)).fold(0.0, f64::max)
-    }
-}
-
 /// Steps by which one comes to each of `count` places once: those that share no factor with it.
 fn strides(count: usize) -> Vec<usize> {
     let shares = |stride, factor| stride % factor == 0 && count.is_multiple_of(factor);
@@ -167,7 +137,7 @@ pub(super) fn interleave(
             // No one has a fixed place or a fixed one before it, which leaves the caches warmer for some.
             let place = (turn * strides[round % strides.len()] + round / strides.len()) % count;
             if let Some(roof) = roof.as_deref_mut() {
-                roof.read();
+                roof.read()?;
             }
             let Some(subject) = subjects.get_mut(place) else { continue };
             let time = subject.run()?;

@@ -12,6 +12,7 @@ pub use options::{CodeRange, QueryKeyNorm, TransformerOptions};
 use crate::models::decoder::{DecoderInfo, Logits, MAX_ROWS, Prefix, Row, RowInput};
 use crate::models::error::ModelError;
 use crate::models::kv_cache::{ActivationNumber, BatchPlan, KvCache};
+use crate::models::layers::{requested_rows, to_logits};
 use crate::models::linear::Linear;
 use crate::models::norm::Norm;
 use crate::models::rotary::{Pairing, RotaryTable};
@@ -143,7 +144,10 @@ impl Transformer {
             x = block.forward(layer, &x, &positions, &self.rotary, &plan, caches)?;
         }
         plan.commit(caches);
-        self.logits(rows, &x)
+        let output = requested_rows(&x, rows)?
+            .map(|x| self.head.forward(&self.norm.forward(&x)?))
+            .transpose()?;
+        to_logits(output, self.head.outputs())
     }
 
     fn embed(
@@ -165,21 +169,5 @@ impl Transformer {
             self.embedding.lookup(id, &mut values)?;
         }
         Ok(Tensor::from_vec(values, (rows.len(), self.options.hidden_size), &self.device)?)
-    }
-
-    fn logits(&self, rows: &[Row<'_>], x: &Tensor) -> Result<Logits, ModelError> {
-        let width = self.head.outputs();
-        let wanted: Vec<u32> =
-            (0u32..).zip(rows).filter(|(_, row)| row.logits).map(|(index, _)| index).collect();
-        if wanted.is_empty() {
-            return Ok(Logits { values: Vec::new(), width });
-        }
-        let x = if wanted.len() == rows.len() {
-            x.clone()
-        } else {
-            x.index_select(&Tensor::new(wanted, x.device())?, 0)?
-        };
-        let logits = self.head.forward(&self.norm.forward(&x)?)?;
-        Ok(Logits { values: logits.flatten_all()?.to_vec1()?, width })
     }
 }

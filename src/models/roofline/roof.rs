@@ -1,0 +1,70 @@
+//! The speed of memory, measured between the steps that are compared with it.
+
+use crate::models::error::ModelError;
+use crate::models::kernels::Kernel;
+use crate::models::kernels::read::{Prefetch, ReadBuffer};
+use crate::models::roofline::subject::median;
+use candle_core::{DType, Device, Tensor};
+use std::time::Instant;
+
+/// The fastest that memory gives or moves bytes. Each [`Roof::read`] also drives what a step has
+/// left out of the caches.
+pub(super) enum Roof {
+    /// Reads of this machine's memory, by the way they are done.
+    Host { memory: ReadBuffer, ways: [(Prefetch, Vec<f64>); 4], reads: usize },
+    /// Copies within the memory of a device, which candle has no plain reads of: every byte counts
+    /// twice, read and written.
+    Device { memory: Tensor, speeds: Vec<f64> },
+}
+
+impl Roof {
+    /// Over `bytes` of the device's memory.
+    ///
+    /// # Errors
+    /// No memory.
+    pub(super) fn new(bytes: usize, device: &Device) -> Result<Self, ModelError> {
+        if !device.is_cpu() {
+            let memory = Tensor::zeros(bytes, DType::U8, device)?;
+            return Ok(Self::Device { memory, speeds: Vec::new() });
+        }
+        let ways = [Prefetch::Hardware, Prefetch::Near, Prefetch::FarAndNear, Prefetch::Few];
+        let memory = ReadBuffer::new(bytes)?;
+        Ok(Self::Host { memory, ways: ways.map(|way| (way, Vec::new())), reads: 0 })
+    }
+
+    /// Reads all of it once and remembers how fast.
+    ///
+    /// # Errors
+    /// The device has no memory left for a copy.
+    pub(super) fn read(&mut self) -> Result<(), ModelError> {
+        match self {
+            Self::Host { memory, ways, reads } => {
+                let count = ways.len();
+                let (way, speeds) = &mut ways[*reads % count];
+                let start = Instant::now();
+                std::hint::black_box(memory.read(Kernel::current(), *way));
+                speeds.push(memory.length() as f64 / start.elapsed().as_secs_f64() / 1e9);
+                *reads += 1;
+            }
+            Self::Device { memory, speeds } => {
+                memory.device().synchronize()?;
+                let start = Instant::now();
+                let copy = memory.copy()?;
+                memory.device().synchronize()?;
+                let seconds = start.elapsed().as_secs_f64();
+                speeds.push(2.0 * copy.elem_count() as f64 / seconds / 1e9);
+            }
+        }
+        Ok(())
+    }
+
+    /// Median of the fastest way, in 10⁹ bytes a second.
+    pub(super) fn bandwidth(&self) -> f64 {
+        match self {
+            Self::Host { ways, .. } => {
+                ways.iter().map(|(_, speeds)| median(speeds)).fold(0.0, f64::max)
+            }
+            Self::Device { speeds, .. } => median(speeds),
+        }
+    }
+}
