@@ -5,6 +5,7 @@
 use candle_core::Device;
 use softcfg_studio::models::device_kind::DeviceKind;
 use softcfg_studio::models::linear::Precision;
+use std::sync::OnceLock;
 
 /// The kind of device.
 ///
@@ -14,12 +15,14 @@ pub fn kind() -> DeviceKind {
     std::env::var("SOFTCFG_DEVICE").map_or(DeviceKind::Cpu, |name| name.parse().unwrap())
 }
 
-/// The device.
+/// The device, opened once: a card takes its time to compile its programs.
 ///
 /// # Panics
 /// It cannot be used here: a test must not pass on another one.
 pub fn device() -> Device {
-    kind().open().unwrap_or_else(|error| panic!("{error}"))
+    static DEVICE: OnceLock<Device> = OnceLock::new();
+    let open = || kind().open().unwrap_or_else(|error| panic!("{error}"));
+    DEVICE.get_or_init(open).clone()
 }
 
 /// The precision that gives the numbers of f32 with weights that were stored in `stored`: on other
