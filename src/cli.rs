@@ -12,6 +12,7 @@ use crate::guidance::CacheRule;
 use crate::guidance::schedule::Schedule;
 use crate::models::card::{AuthorsSchedule, Conditions, Model, ModelCard};
 use crate::models::decoder::Condition;
+use crate::models::device_kind::DeviceKind;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -24,10 +25,23 @@ use strum::{Display, EnumString, VariantArray};
 /// Without a command the window opens. With `generate` the same run is decoded without one: the same
 /// settings give the same tokens, bit for bit, in both.
 #[derive(Parser)]
-#[command(version, max_term_width = 100)]
+#[command(version, max_term_width = 100, args_conflicts_with_subcommands = true)]
 pub struct Arguments {
+    /// Where the window decodes: cpu, cuda or metal, as this program was built with. Default: cpu.
+    #[arg(long)]
+    device: Option<String>,
     #[command(subcommand)]
     pub command: Option<Command>,
+}
+
+impl Arguments {
+    /// Where the window decodes.
+    ///
+    /// # Errors
+    /// No such device.
+    pub fn device(&self) -> Result<DeviceKind> {
+        parse_device(self.device.as_deref())
+    }
 }
 
 /// What to do instead of opening the window.
@@ -293,6 +307,10 @@ fn parse<T: FromStr + VariantArray + ToString>(
     value: Option<&str>,
 ) -> Result<Option<T>> {
     value.map(|value| parse_choice(flag, value)).transpose()
+}
+
+fn parse_device(value: Option<&str>) -> Result<DeviceKind> {
+    Ok(parse("--device", value)?.unwrap_or_default())
 }
 
 fn parse_choice<T: FromStr + VariantArray + ToString>(what: &str, value: &str) -> Result<T> {

@@ -5,8 +5,9 @@ use softcfg_studio::cli::{self, Arguments, Command, RunFailed};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let outcome = match Arguments::parse().command {
-        None => softcfg_studio::ui::window::run(),
+    let arguments = Arguments::parse();
+    let outcome = match arguments.command {
+        None => arguments.device().and_then(softcfg_studio::ui::window::run),
         Some(Command::Generate(arguments)) => cli::generate(&arguments),
         Some(Command::Inspect(arguments)) => cli::model::inspect(&arguments),
         Some(Command::Bench(arguments)) => cli::bench::run(&arguments, &["bench"]),

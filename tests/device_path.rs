@@ -74,15 +74,23 @@ fn a_whole_run_draws_the_same_image_on_the_path_of_devices() {
 #[test]
 fn the_command_line_says_which_device_is_not_there_before_anything_is_written() {
     let folder = tempfile::tempdir().unwrap();
-    let call = |device: &str| {
+    let run = |command: &[&str], device: &str| {
         let output = Command::new(env!("CARGO_BIN_EXE_softcfg-studio"))
-            .args(["generate", "--prompt", "a cat", "--out", "out", "--device", device])
+            .args(command)
+            .args(["--device", device])
             .current_dir(folder.path())
             .output()
             .unwrap();
-        assert_eq!(output.status.code(), Some(2), "{device}");
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{device}");
+        assert_eq!(output.status.code(), Some(2), "{command:?} {device}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{command:?} {device}");
         String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let call = |device: &str| {
+        let message = run(&["generate", "--prompt", "a cat", "--out", "out"], device);
+        // Without a command it is the window's, which does not open then.
+        assert_eq!(run(&[], device), message);
+        assert_eq!(run(&["bench"], device), message);
+        message
     };
     assert!(call("abacus").contains("cpu, cuda, metal"));
     if !cfg!(feature = "cuda") {

@@ -6,6 +6,7 @@ mod open_support;
 use candle_core::{DType, Device, Tensor};
 use open_support::*;
 use softcfg_studio::models::checkpoint::Container;
+use softcfg_studio::models::device_kind::DeviceKind;
 use softcfg_studio::models::linear::Precision;
 use softcfg_studio::models::open::{self, ModelOffer, OpenRequest, Surroundings};
 use std::fs;
@@ -34,6 +35,22 @@ fn costs_follow_the_grid() {
     let fixed =
         self::offer(&self::request("rar/model/rar_tiny.bin", "rar_tokenizer/weights.safetensors"));
     assert_eq!(fixed.precisions_at((8, 8)), fixed.precisions_at((99, 99)));
+}
+
+#[test]
+fn of_another_device_no_more_is_said_than_is_known() {
+    let request = OpenRequest {
+        device: DeviceKind::Cuda,
+        ..request("rar/model/rar_tiny.bin", "rar_tokenizer/weights.safetensors")
+    };
+    let surroundings = Surroundings { free_memory: Some(1), ..Surroundings::default() };
+    let offer = open::survey(&request, &surroundings).unwrap();
+    let precisions: Vec<_> = offer.precisions.iter().map(|offer| offer.precision).collect();
+    assert_eq!(precisions, [Precision::F32, Precision::Bf16], "8-bit weights run on the CPU only");
+    // Its memory, and what bf16 changes where inputs are rounded as well.
+    assert!(offer.precisions.iter().all(|offer| offer.fits.is_none()));
+    assert!(offer.precisions.iter().all(|offer| offer.difference.is_none()));
+    assert_eq!(offer.free_memory, None);
 }
 
 /// To the nearest number of 8 significant bits, ties to even.

@@ -7,6 +7,7 @@ use egui_kittest::kittest::Queryable;
 use softcfg_studio::engine::trace::RunStatus;
 use softcfg_studio::engine::{Engine, EngineOptions};
 use softcfg_studio::models::decoder::Condition;
+use softcfg_studio::models::device_kind::DeviceKind;
 use softcfg_studio::ui::app::StudioApp;
 use softcfg_studio::ui::persistence::StoredSettings;
 use std::sync::Arc;
@@ -247,6 +248,23 @@ fn the_window_fits_a_small_screen() {
         assert!(screen.contains_rect(rect), "{name} is cut off: {rect:?}");
         assert!(rect.area() > 0.0, "{name} has no room");
     }
+}
+
+#[test]
+fn a_device_is_named_where_it_is_not_the_cpu() {
+    let mut window = window(StoredSettings { live: Some(false), ..StoredSettings::default() });
+    wait(&mut window, "the first run", finished);
+    window.set_size(vec2(1400.0, 1400.0));
+    window.get_by_label("This machine").click();
+    for _ in 0..30 {
+        window.step();
+    }
+    assert!(window.query_by_label("Decodes on").is_none());
+    window.state_mut().state.device = DeviceKind::Cuda;
+    window.step();
+    assert!(
+        window.query_by_label("Decodes on").is_some() && window.query_by_label("CUDA").is_some()
+    );
 }
 
 #[test]

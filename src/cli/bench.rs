@@ -60,8 +60,8 @@ stands; model_paired_image_s is the seconds that all tokens of an image take in 
 pace and without pictures; threads and read_gigabytes_per_second are those of this run.
 
 With --device and without --model the random decoders and the built-in model run on that device, in \
-bf16 and f32. The share is then of the speed of copies within the device's memory, and bars, which are \
-meant for processors, are left out.
+bf16 and f32. The roof is then a product of one row with 640 MiB of f32, and bars, which are meant for \
+processors, are left out.
 
 The instruction set is found at run time; the environment variable SOFTCFG_KERNEL forces \
 avx512-bf16 (with instructions for pairs), avx512, avx2, neon or portable.";

@@ -46,7 +46,7 @@ impl ModelArguments {
     /// # Errors
     /// No such device.
     pub fn device(&self) -> Result<DeviceKind> {
-        Ok(super::parse("--device", self.device.as_deref())?.unwrap_or_default())
+        super::parse_device(self.device.as_deref())
     }
 
     /// Whether another model than the built-in one is asked for.

@@ -104,9 +104,10 @@ pub(crate) fn survey(shared: &Shared, request: &OpenRequest) {
 pub(crate) fn open(
     shared: &Shared,
     request: &OpenRequest,
-    mut surroundings: Surroundings,
+    surroundings: Surroundings,
     progress: &Arc<LoadProgress>,
 ) {
+    let mut surroundings = surroundings.on(request.device);
     let offer = match open::survey_headers(request, &surroundings) {
         Ok(offer) => offer,
         Err(error) => return shared.outbox.send(failure(&error)),
@@ -120,7 +121,7 @@ pub(crate) fn open(
         finish(shared, outcome);
     }
     if failed && freed {
-        finish(shared, builtin::load());
+        finish(shared, builtin::load_on(request.device));
     }
 }
 
@@ -199,6 +200,7 @@ impl Shared {
 mod tests {
     use super::*;
     use crate::engine::worker::{Engine, EngineOptions};
+    use crate::models::device_kind::DeviceKind;
     use std::path::Path;
 
     fn engine_with_builtin() -> Engine {
@@ -250,6 +252,33 @@ mod tests {
         assert!(message.contains("are free"), "{message}");
         let (before, after) = (before.unwrap(), engine.shared.state().model.clone().unwrap());
         assert!(Arc::ptr_eq(&before, &after));
+    }
+
+    #[test]
+    fn models_are_put_on_the_chosen_device() {
+        if DeviceKind::Cuda.open().is_ok() {
+            return;
+        }
+        let engine = engine_with_builtin();
+        engine.set_device(DeviceKind::Cuda);
+        let wait = || loop {
+            match engine.next_event() {
+                Some(Event::LoadProgress { .. }) => {}
+                Some(event) => break event,
+                None => std::thread::sleep(Duration::from_millis(5)),
+            }
+        };
+        engine.survey_model(rar("rar_tokenizer/weights.safetensors"));
+        let Event::ModelFound(offer) = wait() else { panic!("no offer") };
+        assert_eq!(offer.request.device, DeviceKind::Cuda);
+        // Which is not there, as each of them notices.
+        engine.open_model(rar("rar_tokenizer/weights.safetensors"));
+        let Event::ModelFailed { message } = wait() else { panic!("a model without its device") };
+        assert!(message.contains("CUDA"), "{message}");
+        engine.load_builtin();
+        let Event::ModelFailed { message } = wait() else { panic!("a model without its device") };
+        assert!(message.contains("CUDA"), "{message}");
+        assert_eq!(name(&engine).as_deref(), Some("SimpleAR"), "the model before stays");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::engine::trace::{RunId, RunRecord, RunStatus};
 use crate::models::builtin;
 use crate::models::card::Model;
 use crate::models::checkpoint::LoadProgress;
+use crate::models::device_kind::DeviceKind;
 use crate::models::error::ModelError;
 use crate::models::linear::default_decoder_threads;
 use crate::models::open::{OpenRequest, Surroundings};
@@ -91,6 +92,8 @@ pub(crate) struct WorkerState {
     current: Option<Arc<RunRecord>>,
     /// Threads of the decoder, from the next run on.
     threads: usize,
+    /// Where models are put, from the next one on.
+    device: DeviceKind,
     shutdown: bool,
 }
 
@@ -156,7 +159,8 @@ impl Engine {
 
     /// Loads the built-in model in the background; ends in `ModelReady` or `ModelFailed`.
     pub fn load_builtin(&self) {
-        self.load(builtin::load);
+        let device = self.device();
+        self.load(move || builtin::load_on(device));
     }
 
     /// Loads a model in the background with `open`; ends in `ModelReady` or `ModelFailed`. The model
@@ -168,6 +172,7 @@ impl Engine {
     /// Looks at files in the background without reading weights; ends in `ModelFound` or
     /// `ModelFailed`. The model in use is not touched.
     pub fn survey_model(&self, request: OpenRequest) {
+        let request = OpenRequest { device: self.device(), ..request };
         loader::start(&self.shared, Arc::default(), move |shared| loader::survey(shared, &request));
     }
 
@@ -175,6 +180,7 @@ impl Engine {
     /// `ModelFailed` or `LoadCancelled`; in none of them if another is asked for meanwhile. The model in use stays usable while memory holds both; where
     /// it does not, see [`crate::engine::loader`].
     pub fn open_model(&self, request: OpenRequest) {
+        let request = OpenRequest { device: self.device(), ..request };
         let progress: Arc<LoadProgress> = Arc::default();
         loader::start(&self.shared, progress.clone(), move |shared| {
             loader::open(shared, &request, Surroundings::of_this_machine(), &progress);
@@ -184,6 +190,17 @@ impl Engine {
     /// Stops a model that is being opened, within a block of bytes.
     pub fn cancel_load(&self) {
         loader::cancel(&self.shared);
+    }
+
+    /// Puts decoders on a device, from the next model on: the built-in one and those of requests,
+    /// whatever device these name.
+    pub fn set_device(&self, device: DeviceKind) {
+        self.shared.state().device = device;
+    }
+
+    /// Where decoders are put.
+    pub fn device(&self) -> DeviceKind {
+        self.shared.state().device
     }
 
     /// Threads of the decoder from the next run on; `None` is physical cores minus one, at least one.

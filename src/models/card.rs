@@ -37,19 +37,23 @@ impl ModelIdentity {
         if !same_weights(in_use) {
             return Some(format!("the run was made with {name}. Open it to repeat the run."));
         }
-        let held = |identity: &Self| match identity.device {
-            DeviceKind::Cpu => identity.precision.to_string(),
-            device => format!("{} on {}", identity.precision, device.label()),
-        };
         ((precision, device) != (&in_use.precision, &in_use.device)).then(|| {
             format!(
                 "the run was made with the weights of {name} held in {}, which are now held in {}. \
                  Open the model in {} to repeat the run exactly.",
-                held(self),
-                held(in_use),
-                held(self)
+                self.held(),
+                in_use.held(),
+                self.held()
             )
         })
+    }
+
+    /// How and where the weights are held: "bf16", "f32 on CUDA".
+    pub fn held(&self) -> String {
+        match self.device {
+            DeviceKind::Cpu => self.precision.to_string(),
+            device => format!("{} on {}", self.precision, device.label()),
+        }
     }
 }
 

@@ -64,6 +64,7 @@ impl StudioApp {
             view: stored.view.clone(),
             theme: stored.theme,
             decoder_threads: stored.decoder_threads,
+            device: engine.device(),
             ..State::default()
         };
         state.shell.panels = stored.panels;

@@ -1,12 +1,18 @@
 //! What a run takes of this machine: folded away, below the settings of the run. It changes how long a
 //! run takes and nothing of what it draws.
 
+use crate::models::device_kind::DeviceKind;
 use crate::models::linear::default_decoder_threads;
 use crate::ui::action::Action;
 use crate::ui::controls::{self, Hint};
 use crate::ui::fonts;
 use crate::ui::state::State;
 use egui::{Align, CollapsingHeader, DragValue, Layout, Ui, vec2};
+
+const DEVICE: Hint = Hint::new(
+    "Where decoders run; chosen with --device when the program is started. Image tokenizers stay on the CPU.",
+    "",
+);
 
 const THREADS: Hint = Hint::new(
     "Threads that decode, from the next run on. The tokens are the same with any number.",
@@ -23,6 +29,14 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     let changed = state.decoder_threads.is_some();
     let title = if changed { "This machine (changed)" } else { "This machine" };
     CollapsingHeader::new(fonts::group(title)).id_salt("machine").show_unindented(ui, |ui| {
+        if state.device != DeviceKind::Cpu {
+            ui.horizontal(|ui| {
+                DEVICE.on(ui.label("Decodes on"));
+                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                    DEVICE.on(ui.label(state.device.label()));
+                });
+            });
+        }
         ui.horizontal(|ui| {
             THREADS.on(ui.label("Decoder threads"));
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {

@@ -4,6 +4,7 @@
 use crate::engine::settings::{Field, FieldError, RunSettings};
 use crate::engine::trace::{RunId, RunRecord, RunStatus, StepRecord};
 use crate::models::card::ModelCard;
+use crate::models::device_kind::DeviceKind;
 use crate::models::open::OpenRequest;
 use crate::ui::action::Action;
 use crate::ui::centre::CentreState;
@@ -257,6 +258,8 @@ pub struct State {
     pub theme: ThemeChoice,
     /// Decoder threads of the next run; `None` is physical cores minus one.
     pub decoder_threads: Option<usize>,
+    /// Where models are put; chosen when the program is started.
+    pub device: DeviceKind,
     /// What is open, typed half, or measured.
     pub shell: Shell,
     /// How runs are looked at.

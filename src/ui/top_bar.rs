@@ -139,6 +139,7 @@ fn describe(ui: &mut Ui, card: &ModelCard) {
             rows * side
         ),
     );
+    weak(ui, format!("weights in {}", card.identity.held()));
     let hash = card.identity.sha256.get(..12).unwrap_or(&card.identity.sha256);
     weak(ui, format!("sha256 {hash}…"));
 }

@@ -1,6 +1,7 @@
 //! The real window: eframe's options and the engine behind [`StudioApp`].
 
 use crate::engine::{Engine, EngineOptions};
+use crate::models::device_kind::DeviceKind;
 use crate::ui::app::StudioApp;
 use crate::ui::persistence::StoredSettings;
 use anyhow::{Context as _, Result, anyhow};
@@ -8,11 +9,12 @@ use std::sync::Arc;
 
 const TITLE: &str = "SoftCFG Studio";
 
-/// Opens the window and returns when it is closed.
+/// Opens the window with all decoders on `device`, and returns when it is closed.
 ///
 /// # Errors
-/// The system gives no window or no threads.
-pub fn run() -> Result<()> {
+/// The device cannot be used; the system gives no window or no threads.
+pub fn run(device: DeviceKind) -> Result<()> {
+    device.open()?;
     let viewport = egui::ViewportBuilder::default()
         .with_title(TITLE)
         .with_app_id("softcfg-studio")
@@ -27,6 +29,7 @@ pub fn run() -> Result<()> {
             let waker = Arc::new(move || ctx.request_repaint());
             let engine = Engine::start(EngineOptions { decoder_threads: None, waker })
                 .context("no threads could be started to decode with")?;
+            engine.set_device(device);
             let stored =
                 StoredSettings::default_file().map(StoredSettings::load).unwrap_or_default();
             let app = StudioApp::new(&creation.egui_ctx, engine, stored);

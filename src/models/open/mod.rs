@@ -80,6 +80,12 @@ impl Surroundings {
     pub fn of_this_machine() -> Self {
         Self { caches: cache_roots(), free_memory: memory::free_memory(), reclaimable: 0 }
     }
+
+    /// The same for a decoder on a device: how much memory others than the CPU have is not known here,
+    /// and theirs to refuse.
+    pub(crate) fn on(self, device: DeviceKind) -> Self {
+        Self { free_memory: self.free_memory.filter(|_| device == DeviceKind::Cpu), ..self }
+    }
 }
 
 /// Opens a model. `progress` counts the bytes that are read and can cancel.

@@ -5,6 +5,7 @@ use crate::models::checkpoint::memory::{self, Choice, Footprint};
 use crate::models::checkpoint::{
     Family, Geometry, GridGuess, GridSource, Inspection, MissingPart, Opened, bytes_text,
 };
+use crate::models::device_kind::DeviceKind;
 use crate::models::error::ModelError;
 use crate::models::linear::Precision;
 use crate::models::open::{OpenRequest, RunLength, Surroundings, look, plan, rounding};
@@ -173,7 +174,9 @@ pub fn survey(
 ) -> Result<ModelOffer, ModelError> {
     let inspection = look(request, surroundings)?;
     let mut offer = offer(&inspection, request, surroundings);
-    if let Some(decoder) = &inspection.decoder {
+    // Other devices round what bf16 weights multiply, which a measurement on the CPU does not see.
+    let decoder = inspection.decoder.as_ref().filter(|_| request.device == DeviceKind::Cpu);
+    if let Some(decoder) = decoder {
         // Weights that cannot be read are told of when they are loaded.
         if let Ok(measured) = rounding::measure(decoder) {
             for precision in &mut offer.precisions {
@@ -203,7 +206,12 @@ fn offer(
     let parts = [&inspection.decoder, &inspection.tokenizer, &inspection.text_encoder];
     let parts = || parts.into_iter().flatten();
     let decoder = inspection.decoder.as_ref().map(|decoder| &decoder.identified);
-    let choices = decoder.map(|decoder| plan(inspection, decoder, request, surroundings).choices);
+    let surroundings = &surroundings.clone().on(request.device);
+    let choices = decoder.map(|decoder| {
+        let mut choices = plan(inspection, decoder, request, surroundings).choices;
+        choices.retain(|choice| request.device.check(choice.precision).is_ok());
+        choices
+    });
     ModelOffer {
         request: request.clone(),
         name: parts().next().map(|part| part.identified.name.clone()).unwrap_or_default(),

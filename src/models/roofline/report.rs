@@ -47,8 +47,7 @@ pub struct Report {
     pub threads: usize,
     /// Name of the model that was measured, where it is one.
     pub heading: Option<String>,
-    /// Median read bandwidth in 10⁹ bytes a second, that of copies on a device; 0 where it was not
-    /// measured.
+    /// Median read bandwidth in 10⁹ bytes a second; 0 where it was not measured.
     pub read_bandwidth: f64,
     /// Lines of the table.
     pub measurements: Vec<Measurement>,
@@ -81,7 +80,7 @@ impl Report {
             (true, 0.0) => format!("Decodes with {} decoder thread(s)", self.threads),
             (true, _) => format!("Reads {speed:.1} GB/s with {} decoder thread(s)", self.threads),
             (false, 0.0) => format!("Decodes on {}", self.device.label()),
-            (false, _) => format!("Copies {speed:.1} GB/s on {}", self.device.label()),
+            (false, _) => format!("Reads {speed:.1} GB/s on {}", self.device.label()),
         };
         let _ = write!(
             text,
@@ -178,6 +177,6 @@ mod tests {
         assert!(unknown.json().get("read_gigabytes_per_second").is_none());
         assert_eq!(report(25.0).json()["ratio_4_rows_to_2"], 1.2);
         let card = Report { device: DeviceKind::Cuda, ..report(25.0) }.table();
-        assert!(card.contains("Copies 25.0 GB/s on CUDA") && !card.contains("bar"), "{card}");
+        assert!(card.contains("Reads 25.0 GB/s on CUDA") && !card.contains("bar"), "{card}");
     }
 }

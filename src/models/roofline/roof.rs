@@ -4,17 +4,20 @@ use crate::models::error::ModelError;
 use crate::models::kernels::Kernel;
 use crate::models::kernels::read::{Prefetch, ReadBuffer};
 use crate::models::roofline::subject::median;
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use std::time::Instant;
 
-/// The fastest that memory gives or moves bytes. Each [`Roof::read`] also drives what a step has
+/// Columns of the matrix that a device reads.
+const DEVICE_WIDTH: usize = 8192;
+
+/// The fastest that memory gives bytes. Each [`Roof::read`] also drives what a step has
 /// left out of the caches.
 pub(super) enum Roof {
     /// Reads of this machine's memory, by the way they are done.
     Host { memory: ReadBuffer, ways: [(Prefetch, Vec<f64>); 4], reads: usize },
-    /// Copies within the memory of a device, which candle has no plain reads of: every byte counts
-    /// twice, read and written.
-    Device { from: Tensor, to: Tensor, speeds: Vec<f64> },
+    /// Products of one row with a large matrix on a device, which read it once and do little else:
+    /// candle has no plain reads.
+    Device { row: Tensor, matrix: Tensor, speeds: Vec<f64> },
 }
 
 impl Roof {
@@ -24,8 +27,9 @@ impl Roof {
     /// No memory.
     pub(super) fn new(bytes: usize, device: &Device) -> Result<Self, ModelError> {
         if !device.is_cpu() {
-            let memory = || Tensor::zeros(bytes / size_of::<f32>(), DType::F32, device);
-            return Ok(Self::Device { from: memory()?, to: memory()?, speeds: Vec::new() });
+            let rows = bytes / size_of::<f32>() / DEVICE_WIDTH;
+            let random = |rows| Tensor::rand(-1f32, 1f32, (rows, DEVICE_WIDTH), device);
+            return Ok(Self::Device { row: random(1)?, matrix: random(rows)?, speeds: vec![] });
         }
         let ways = [Prefetch::Hardware, Prefetch::Near, Prefetch::FarAndNear, Prefetch::Few];
         let memory = ReadBuffer::new(bytes)?;
@@ -46,14 +50,14 @@ impl Roof {
                 speeds.push(memory.length() as f64 / start.elapsed().as_secs_f64() / 1e9);
                 *reads += 1;
             }
-            Self::Device { from, to, speeds } => {
-                from.device().synchronize()?;
+            Self::Device { row, matrix, speeds } => {
+                matrix.device().synchronize()?;
                 let start = Instant::now();
-                to.slice_set(from, 0, 0)?;
-                from.device().synchronize()?;
+                let product = row.matmul(&matrix.t()?)?;
+                matrix.device().synchronize()?;
                 let seconds = start.elapsed().as_secs_f64();
-                let bytes = from.elem_count() * size_of::<f32>();
-                speeds.push(2.0 * bytes as f64 / seconds / 1e9);
+                std::hint::black_box(product);
+                speeds.push((matrix.elem_count() * size_of::<f32>()) as f64 / seconds / 1e9);
             }
         }
         Ok(())
