@@ -1,75 +1,119 @@
-//! Attention of single rows over their own caches on a device.
+//! Attention of rows over their own caches on a device. Rows whose caches lie side by side are one batch
+//! of products.
 
 use crate::models::attention::{AttentionShape, factors};
+use crate::models::device::cache::{DeviceCache, of_row, stack};
 use crate::models::error::ModelError;
 use crate::models::kv_cache::{BatchPlan, KvCache};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
+use std::ops::Range;
 use std::sync::OnceLock;
 
-/// Keys and values of one layer on a device, `[kv_heads, capacity, head_dim]` each.
-#[derive(Debug)]
-pub(crate) struct DeviceCache {
-    keys: Tensor,
-    values: Tensor,
+/// Rows of a plan that stand at the same place of slots side by side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Run {
+    rows: Range<usize>,
+    /// The first row's cache.
+    cache: usize,
+    slot: usize,
+    /// Places that are read, free ones before a shorter prefix among them.
+    places: usize,
+    /// Free places of each row.
+    offsets: Vec<usize>,
+    /// Whether all rows are appended; else none is.
+    append: bool,
 }
 
-impl DeviceCache {
-    fn new(shape: AttentionShape, capacity: usize, device: &Device) -> Result<Self, ModelError> {
-        let zeros =
-            || Tensor::zeros((shape.kv_heads, capacity, shape.head_dim), DType::F32, device);
-        Ok(Self { keys: zeros()?, values: zeros()? })
+/// The runs of a plan.
+fn runs(layer: usize, plan: &BatchPlan<'_>, caches: &[KvCache]) -> Result<Vec<Run>, ModelError> {
+    let mut runs: Vec<Run> = Vec::new();
+    for (index, row) in plan.rows.iter().enumerate() {
+        let cache = of_row(layer, row.cache, caches)?;
+        let (slot, places) = (cache.slot(), cache.offset() + row.visible());
+        match runs.last_mut() {
+            Some(run)
+                if run.slot + run.rows.len() == slot
+                    && run.places == places
+                    && run.append == row.append =>
+            {
+                run.rows.end = index + 1;
+                run.offsets.push(cache.offset());
+            }
+            _ => runs.push(Run {
+                rows: index..index + 1,
+                cache: row.cache,
+                slot,
+                places,
+                offsets: vec![cache.offset()],
+                append: row.append,
+            }),
+        }
     }
+    Ok(runs)
+}
 
-    /// A copy of the numbers: a cloned tensor would share them with the original.
-    ///
-    /// # Errors
-    /// The device has no memory left.
-    pub(crate) fn copy(&self) -> Result<Self, ModelError> {
-        Ok(Self { keys: self.keys.copy()?, values: self.values.copy()? })
-    }
+/// Factors on the scores and probabilities of a run, and what free places add to scores: each
+/// `[rows, 1, 1, places]`, none where it changes nothing.
+#[derive(Debug, Clone)]
+struct RunFactors {
+    on_keys: Option<Tensor>,
+    on_values: Option<Tensor>,
+    mask: Option<Tensor>,
+}
 
-    /// Keys of the first positions of a head, brought back from the device; for tests.
-    pub(crate) fn keys(&self, head: usize, length: usize) -> candle_core::Result<Vec<f32>> {
-        self.keys.get(head)?.narrow(0, 0, length)?.flatten_all()?.to_vec1()
-    }
-
-    /// Values of the first positions of a head, brought back from the device; for tests.
-    pub(crate) fn values(&self, head: usize, length: usize) -> candle_core::Result<Vec<f32>> {
-        self.values.get(head)?.narrow(0, 0, length)?.flatten_all()?.to_vec1()
+impl RunFactors {
+    fn new(run: &Run, plan: &BatchPlan<'_>, device: &Device) -> Result<Self, ModelError> {
+        let rows = plan.rows.get(run.rows.clone()).unwrap_or(&[]);
+        let send = |numbers: Vec<f32>| {
+            Tensor::from_vec(numbers, (run.rows.len(), 1, 1, run.places), device)
+        };
+        let weights = |given: &[Option<&[f32]>]| {
+            if given.iter().all(Option::is_none) {
+                return Ok(None);
+            }
+            let mut all = vec![1f32; run.places * rows.len()];
+            let rows = rows.iter().zip(&run.offsets).zip(given);
+            for (all, ((row, offset), weights)) in all.chunks_mut(run.places).zip(rows) {
+                let image = all.iter_mut().skip(offset + row.first_image);
+                image.zip(weights.unwrap_or(&[])).for_each(|(factor, weight)| *factor = *weight);
+            }
+            send(all).map(Some)
+        };
+        let (on_keys, on_values): (Vec<_>, Vec<_>) =
+            rows.iter().map(|row| factors(row.perturbation)).unzip();
+        let mask = run.offsets.iter().any(|&offset| offset > 0).then(|| {
+            let free = |&offset| (0..run.places).map(move |place| place < offset);
+            let mask = run.offsets.iter().flat_map(free);
+            send(mask.map(|free| if free { f32::NEG_INFINITY } else { 0.0 }).collect())
+        });
+        Ok(Self {
+            on_keys: weights(&on_keys)?,
+            on_values: weights(&on_values)?,
+            mask: mask.transpose()?,
+        })
     }
 }
 
 /// What all layers of a step need of their plan on the device, sent there by the first of them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct DevicePlan {
-    factors: OnceLock<Vec<RowFactors>>,
-}
-
-/// Factors on every visible key and value of a row, `[1, 1, visible]`; none where all are 1.
-#[derive(Debug, Clone)]
-struct RowFactors {
-    on_keys: Option<Tensor>,
-    on_values: Option<Tensor>,
+    factors: OnceLock<Vec<RunFactors>>,
 }
 
 impl DevicePlan {
-    fn factors(&self, plan: &BatchPlan<'_>, device: &Device) -> Result<&[RowFactors], ModelError> {
+    /// The factors of `runs`, which are those of every layer: all layers are stacked alike.
+    fn factors(
+        &self,
+        runs: &[Run],
+        plan: &BatchPlan<'_>,
+        device: &Device,
+    ) -> Result<&[RunFactors], ModelError> {
         if let Some(factors) = self.factors.get() {
             return Ok(factors);
         }
-        let rows = plan.rows.iter().map(|row| {
-            let send = |weights: &[f32]| {
-                let mut all = vec![1f32; row.visible()];
-                let image = all.iter_mut().skip(row.first_image);
-                image.zip(weights).for_each(|(factor, weight)| *factor = *weight);
-                Tensor::from_vec(all, (1, 1, row.visible()), device)
-            };
-            let (on_keys, on_values) = factors(row.perturbation);
-            let on_keys = on_keys.map(send).transpose()?;
-            Ok(RowFactors { on_keys, on_values: on_values.map(send).transpose()? })
-        });
-        let rows = rows.collect::<Result<Vec<_>, ModelError>>()?;
-        Ok(self.factors.get_or_init(|| rows))
+        let factors = runs.iter().map(|run| RunFactors::new(run, plan, device));
+        let factors = factors.collect::<Result<Vec<_>, _>>()?;
+        Ok(self.factors.get_or_init(|| factors))
     }
 }
 
@@ -83,66 +127,54 @@ pub(crate) fn attend(
     plan: &BatchPlan<'_>,
     caches: &mut [KvCache],
 ) -> Result<Tensor, ModelError> {
-    append(shape, layer, keys, values, plan, caches)?;
-    let queries = (queries.contiguous()? * f64::from(shape.scale()))?;
-    let factors = plan.device.factors(plan, queries.device())?;
-    let rows = plan.rows.iter().zip(factors).enumerate().map(|(index, (row, factors))| {
-        let cache = caches
-            .get(row.cache)
-            .and_then(|cache| cache.device.get(layer)?.as_ref())
-            .ok_or(ModelError::Internal("a cache lies on another device than its rows"))?;
-        attend_row(shape, &queries.narrow(0, index, 1)?, row.visible(), factors, cache)
-    });
-    Ok(Tensor::cat(&rows.collect::<Result<Vec<_>, _>>()?, 0)?)
-}
-
-/// Writes the rows' keys and values at their positions.
-fn append(
-    shape: AttentionShape,
-    layer: usize,
-    keys: &Tensor,
-    values: &Tensor,
-    plan: &BatchPlan<'_>,
-    caches: &mut [KvCache],
-) -> Result<(), ModelError> {
-    let (keys, values) = (keys.contiguous()?, values.contiguous()?);
-    let parts = (shape.kv_heads, 1, shape.head_dim);
-    for (index, row) in plan.rows.iter().enumerate().filter(|(_, row)| row.append) {
-        let cache = caches.get_mut(row.cache).ok_or(ModelError::Internal("no such cache"))?;
-        let capacity = cache.capacity();
-        let place = cache.device.get_mut(layer).ok_or(ModelError::Internal("no such layer"))?;
-        if place.is_none() {
-            *place = Some(DeviceCache::new(shape, capacity, keys.device())?);
-        }
-        if let Some(cache) = place {
-            let part = |rows: &Tensor| rows.narrow(0, index, 1)?.reshape(parts);
-            cache.keys.slice_set(&part(&keys)?, 1, row.position)?;
-            cache.values.slice_set(&part(&values)?, 1, row.position)?;
-        }
+    let device = queries.device();
+    stack(shape, layer, plan, caches, device)?;
+    let runs = runs(layer, plan, caches)?;
+    let parts = (plan.rows.len(), shape.kv_heads, 1, shape.head_dim);
+    let keys = keys.contiguous()?.reshape(parts)?;
+    let values = values.contiguous()?.reshape(parts)?;
+    // All rows are written before any is read: a row may read what another has appended.
+    for run in runs.iter().filter(|run| run.append) {
+        let part = |rows: &Tensor| rows.narrow(0, run.rows.start, run.rows.len());
+        let cache = of_row(layer, run.cache, caches)?;
+        cache.append(run.places - 1, &part(&keys)?, &part(&values)?)?;
     }
-    Ok(())
+    let queries = (queries.contiguous()? * f64::from(shape.scale()))?;
+    let factors = plan.device.factors(&runs, plan, device)?;
+    let attended = runs.iter().zip(factors).map(|(run, factors)| {
+        let queries = queries.narrow(0, run.rows.start, run.rows.len())?;
+        attend_run(shape, &queries, run, factors, of_row(layer, run.cache, caches)?)
+    });
+    let attended = attended.collect::<Result<Vec<_>, ModelError>>()?;
+    match attended.as_slice() {
+        [all] => Ok(all.clone()),
+        parts => Ok(Tensor::cat(parts, 0)?),
+    }
 }
 
-/// One row `[1, heads * head_dim]` over the visible positions; its queries are scaled. Keys and
-/// values are read where they lie.
-fn attend_row(
+/// The rows of a run, `[rows, heads * head_dim]`, whose queries are scaled. `cache` is the first one's.
+fn attend_run(
     shape: AttentionShape,
-    query: &Tensor,
-    visible: usize,
-    factors: &RowFactors,
+    queries: &Tensor,
+    run: &Run,
+    factors: &RunFactors,
     cache: &DeviceCache,
 ) -> Result<Tensor, ModelError> {
-    let query = query.reshape((shape.kv_heads, shape.group(), shape.head_dim))?;
-    let keys = cache.keys.narrow(1, 0, visible)?;
-    let values = cache.values.narrow(1, 0, visible)?;
-    let weighted = |scores: Tensor, factors: Option<&Tensor>| match factors {
-        Some(factors) => scores.broadcast_mul(factors),
-        None => Ok(scores),
-    };
-    let scores = weighted(query.matmul(&keys.t()?)?, factors.on_keys.as_ref())?;
-    let probabilities = candle_nn::ops::softmax_last_dim(&scores)?;
-    let probabilities = weighted(probabilities, factors.on_values.as_ref())?;
-    Ok(probabilities.matmul(&values)?.reshape((1, shape.heads * shape.head_dim))?)
+    let rows = run.rows.len();
+    let queries = queries.reshape((rows, shape.kv_heads, shape.group(), shape.head_dim))?;
+    let (keys, values) = cache.first_places(rows, run.places)?;
+    let mut scores = queries.matmul(&keys.t()?)?;
+    if let Some(factors) = &factors.on_keys {
+        scores = scores.broadcast_mul(factors)?;
+    }
+    if let Some(mask) = &factors.mask {
+        scores = scores.broadcast_add(mask)?;
+    }
+    let mut probabilities = candle_nn::ops::softmax_last_dim(&scores)?;
+    if let Some(factors) = &factors.on_values {
+        probabilities = probabilities.broadcast_mul(factors)?;
+    }
+    Ok(probabilities.matmul(&values)?.reshape((rows, shape.heads * shape.head_dim))?)
 }
 
 #[cfg(test)]
@@ -152,13 +184,13 @@ mod tests {
     use crate::models::attention;
     use crate::models::decoder::{Perturbation, Prefix};
     use crate::models::device::compare::{assert_close, matrix};
-    use crate::models::kv_cache::{ActivationNumber, PlannedRow};
+    use crate::models::kv_cache::{ActivationNumber, CacheShape, PlannedRow};
 
     #[test]
     fn attention_agrees_with_prefixes_groups_and_every_perturbation() {
         let shape = AttentionShape { heads: 6, kv_heads: 2, head_dim: 20 };
         let caches = shape.cache(1, ActivationNumber::F32);
-        let cache = |prefix| KvCache::new(caches, Prefix::Class(0), prefix, 8).unwrap();
+        let cache = |prefix| new_cache(caches, prefix, 8);
         let mut host = vec![cache(2), cache(4)];
         let mut device = vec![cache(2), cache(4)];
         let weights = [0.5, 0.25, 0.9, 0.1, 0.7, 0.3];
@@ -201,5 +233,56 @@ mod tests {
         attend(shape, 0, &q, &kv, &kv, &plan, &mut device).unwrap();
         assert_eq!(keys_of(&copy), before, "a copy does not share its numbers");
         assert_ne!(keys_of(&device), before);
+    }
+
+    #[test]
+    fn sequences_that_were_filled_apart_are_stacked_with_what_they_hold() {
+        let shape = AttentionShape { heads: 4, kv_heads: 2, head_dim: 12 };
+        let layers = shape.cache(1, ActivationNumber::F32);
+        let prefixes = [3, 1, 2];
+        let caches = || prefixes.map(|prefix| new_cache(layers, prefix, 6));
+        let (mut host, mut device) = (caches(), caches());
+        let mut seed = 0;
+        let mut step = |order: &[usize], host: &mut [KvCache], device: &mut [KvCache]| {
+            let row = |&cache: &usize| PlannedRow {
+                cache,
+                position: host[cache].length(),
+                append: true,
+                first_image: prefixes[cache],
+                perturbation: None,
+            };
+            let plan = BatchPlan::of(order.iter().map(row).collect());
+            seed += 1;
+            let (q, k, v) = (
+                matrix(seed, order.len(), 48),
+                matrix(seed + 40, order.len(), 24),
+                matrix(seed + 80, order.len(), 24),
+            );
+            let expected = attention::attend(shape, 0, &q, &k, &v, &plan, host).unwrap();
+            let found = attend(shape, 0, &q, &k, &v, &plan, device).unwrap();
+            assert_close(&found, &expected, 2e-6);
+            plan.commit(host);
+            plan.commit(device);
+        };
+        for (cache, prefix) in prefixes.into_iter().enumerate() {
+            (0..prefix).for_each(|_| step(&[cache], &mut host, &mut device));
+        }
+        // All together, in another order, some of them, one alone.
+        for order in [&[0, 1, 2][..], &[2, 0, 1], &[1, 2], &[0], &[0, 1, 2]] {
+            step(order, &mut host, &mut device);
+        }
+        // A copy of one beside the others.
+        device[1] = device[1].copy().unwrap();
+        host[1] = host[1].copy().unwrap();
+        step(&[0, 1, 2], &mut host, &mut device);
+        for (host, device) in host.iter().zip(&device) {
+            assert!(device.is_on_device() && !host.is_on_device());
+            assert_eq!(host.keys(0, 1), device.keys(0, 1));
+            assert_eq!(host.values(0, 1), device.values(0, 1));
+        }
+    }
+
+    fn new_cache(layers: CacheShape, prefix: usize, image_tokens: usize) -> KvCache {
+        KvCache::new(layers, Prefix::Class(0), prefix, image_tokens).unwrap()
     }
 }

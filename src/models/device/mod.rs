@@ -6,10 +6,12 @@
 //! layers of a step share goes to the card once.
 
 mod attention;
+mod cache;
 mod linear;
 mod rows;
 
-pub(crate) use attention::{DeviceCache, DevicePlan, attend};
+pub(crate) use attention::{DevicePlan, attend};
+pub(crate) use cache::DeviceCache;
 pub(crate) use linear::DeviceLinear;
 pub(crate) use rows::{DeviceNorm, DeviceRotary};
 
