@@ -12,6 +12,7 @@ use crate::models::error::ModelError;
 use crate::models::host::{matrix, with_numbers};
 use crate::models::kernels::Kernel;
 use crate::models::kernels::attention::{RowJob, attend_row};
+use crate::models::kernels::cache_block::value_block;
 use crate::models::kv_cache::{ActivationNumber, BatchPlan, CacheShape, KvCache, PlannedRow};
 use candle_core::Tensor;
 use rayon::prelude::*;
@@ -39,7 +40,10 @@ pub struct AttentionShape {
 impl AttentionShape {
     /// Caches of `layers` such layers.
     pub fn cache(&self, layers: usize, number: ActivationNumber) -> CacheShape {
-        CacheShape { layers, kv_heads: self.kv_heads, head_dim: self.head_dim, number }
+        let Self { heads, kv_heads, head_dim } = *self;
+        // Heads that form no groups are refused where they attend.
+        let value_block = value_block(heads.checked_div(kv_heads).unwrap_or(1));
+        CacheShape { layers, kv_heads, head_dim, value_block, number }
     }
 
     pub(crate) fn scale(&self) -> f32 {
@@ -210,6 +214,7 @@ fn row_job<'a>(
         queries,
         keys,
         values,
+        value_block: cache.value_block(),
         visible: row.visible(),
         kv_heads: shape.kv_heads,
         first_head: 0,

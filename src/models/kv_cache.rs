@@ -22,6 +22,8 @@ pub struct CacheShape {
     pub kv_heads: usize,
     /// Width of a head.
     pub head_dim: usize,
+    /// Positions of a block of values, whole blocks of keys; only a matter of speed.
+    pub(crate) value_block: usize,
     /// How keys and values are stored in this machine's memory; f32 on other devices.
     pub number: ActivationNumber,
 }
@@ -62,7 +64,7 @@ impl KvCache {
     ) -> Result<Self, ModelError> {
         let capacity = prefix_len.saturating_add(image_tokens);
         let sizes = [2, shape.layers, shape.kv_heads, shape.head_dim];
-        let rounded = capacity.checked_next_multiple_of(BLOCK).unwrap_or(usize::MAX);
+        let rounded = capacity.checked_next_multiple_of(shape.value_block).unwrap_or(usize::MAX);
         let count = sizes.into_iter().fold(rounded, usize::saturating_mul);
         Ok(Self {
             numbers: CacheMemory::zeroed(count, shape.number)?,
@@ -83,7 +85,7 @@ impl KvCache {
         let CacheShape { layers, kv_heads, head_dim, .. } = self.shape;
         let image_tokens = self.capacity - self.prefix_len;
         let mut copy = Self::new(self.shape, self.prefix.clone(), self.prefix_len, image_tokens)?;
-        let filled = self.length.next_multiple_of(BLOCK) * kv_heads * head_dim;
+        let filled = self.length.next_multiple_of(self.shape.value_block) * kv_heads * head_dim;
         for run in 0..layers * 2 {
             copy.numbers
                 .copy_from(&self.numbers, run * self.run_length(), filled)
@@ -133,7 +135,7 @@ impl KvCache {
 
     /// Bytes of the keys and values of the positions filled so far.
     pub fn filled_bytes(&self) -> u64 {
-        let CacheShape { layers, kv_heads, head_dim, number } = self.shape;
+        let CacheShape { layers, kv_heads, head_dim, number, .. } = self.shape;
         (2 * layers * kv_heads * head_dim * self.length * number.bytes()) as u64
     }
 
@@ -159,7 +161,10 @@ impl KvCache {
         }
         let at = |position, channel| {
             let columns = columns(self.shape.head_dim).find(|columns| columns.contains(&channel));
-            columns.map_or(0, |columns| value_place(position, &columns) + channel - columns.start)
+            columns.map_or(0, |columns| {
+                let place = value_place(position, self.shape.value_block, &columns);
+                place + channel - columns.start
+            })
         };
         self.of_head(Part::Values, layer, head, at)
     }
@@ -176,7 +181,7 @@ impl KvCache {
         let (run, dim) = (run.to_f32(), self.shape.head_dim);
         let number = |i: usize| {
             let (position, channel) = (i / dim, i % dim);
-            run.get(self.block(position, head) + at(position, channel)).copied()
+            run.get(self.block(part, position, head) + at(position, channel)).copied()
         };
         (0..self.length * dim).map_while(number).collect()
     }
@@ -203,17 +208,18 @@ impl KvCache {
         keys: &[f32],
         values: &[f32],
     ) -> Result<(), ModelError> {
-        let dim = self.shape.head_dim;
+        let (dim, value_block) = (self.shape.head_dim, self.shape.value_block);
         let all_columns = columns(dim);
         let beyond = ModelError::Internal("a row lies beyond its cache");
         let heads = keys.chunks_exact(dim).zip(values.chunks_exact(dim)).enumerate();
         let mut written = heads.map(|(head, (keys, values))| {
-            let block = self.block(position, head);
             let start = self.start(Part::Keys, layer, position + 1)?;
-            self.numbers.write_apart(start + block + position % BLOCK, BLOCK, keys)?;
+            let start = start + self.block(Part::Keys, position, head);
+            self.numbers.write_apart(start + position % BLOCK, BLOCK, keys)?;
             let start = self.start(Part::Values, layer, position + 1)?;
+            let start = start + self.block(Part::Values, position, head);
             all_columns.clone().try_for_each(|columns| {
-                let place = start + block + value_place(position, &columns);
+                let place = start + value_place(position, value_block, &columns);
                 self.numbers.write(place, values.get(columns)?)
             })
         });
@@ -222,17 +228,32 @@ impl KvCache {
 
     /// Numbers of a run.
     fn run_length(&self) -> usize {
-        self.capacity.next_multiple_of(BLOCK) * self.shape.kv_heads * self.shape.head_dim
+        let CacheShape { kv_heads, head_dim, value_block, .. } = self.shape;
+        self.capacity.next_multiple_of(value_block) * kv_heads * head_dim
+    }
+
+    /// Positions of a block of values.
+    pub(crate) fn value_block(&self) -> usize {
+        self.shape.value_block
+    }
+
+    /// Positions of a block.
+    fn block_length(&self, part: Part) -> usize {
+        match part {
+            Part::Keys => BLOCK,
+            Part::Values => self.shape.value_block,
+        }
     }
 
     /// Where in a run the block of a head stands that has `position`.
-    fn block(&self, position: usize, head: usize) -> usize {
-        (position / BLOCK * self.shape.kv_heads + head) * BLOCK * self.shape.head_dim
+    fn block(&self, part: Part, position: usize, head: usize) -> usize {
+        let length = self.block_length(part);
+        (position / length * self.shape.kv_heads + head) * length * self.shape.head_dim
     }
 
     fn run(&self, part: Part, layer: usize, positions: usize) -> Option<Numbers<'_>> {
         let start = self.start(part, layer, positions)?;
-        let stored = positions.next_multiple_of(BLOCK);
+        let stored = positions.next_multiple_of(self.block_length(part));
         self.numbers.get(start, stored * self.shape.kv_heads * self.shape.head_dim)
     }
 

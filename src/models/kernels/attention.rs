@@ -26,8 +26,10 @@ pub(crate) struct RowJob<'a> {
     pub queries: &'a [f32],
     /// `[blocks][kv_heads][dim][BLOCK]`, the last block filled up with anything.
     pub keys: Numbers<'a>,
-    /// `[blocks][kv_heads][columns][BLOCK][channels]`, stored as the keys are, the last block filled up likewise.
+    /// `[blocks][kv_heads][columns][value_block][channels]`, stored as the keys are, the last block filled up likewise.
     pub values: Numbers<'a>,
+    /// Positions of a block of values.
+    pub value_block: usize,
     /// Positions that are attended to.
     pub visible: usize,
     /// Key/value heads of the cache.
@@ -58,10 +60,10 @@ impl RowJob<'_> {
         self.queries.len() / (self.group * self.dim)
     }
 
-    /// Where the block numbered `block` of one of the job's heads starts, in keys and in values.
+    /// Where the block numbered `block`, of `length` positions, of one of the job's heads starts.
     #[inline(always)]
-    fn block_start(&self, block: usize, head: usize) -> usize {
-        (block * self.kv_heads + self.first_head + head) * BLOCK * self.dim
+    fn block_start(&self, block: usize, head: usize, length: usize) -> usize {
+        (block * self.kv_heads + self.first_head + head) * length * self.dim
     }
 
     /// How its cache lines are asked for. Up to four products an f32, and memory takes longer than the
@@ -88,7 +90,7 @@ impl RowJob<'_> {
             for (block, from) in (0..visible).step_by(BLOCK).enumerate() {
                 for head in 0..self.heads() {
                     ahead.allow(BLOCK * dim * size_of::<S>());
-                    let keys = keys.add(self.block_start(block, head));
+                    let keys = keys.add(self.block_start(block, head, BLOCK));
                     let queries = self.queries.as_ptr().add(head * group * dim);
                     let scores = scores.add(head * group * stride + from);
                     let block = KeyBlock { dim, group, keys, stride, scale, lines };
@@ -108,17 +110,18 @@ impl RowJob<'_> {
         out: *mut f32,
         ahead: &mut Ahead,
     ) {
-        let Self { group, dim, visible, .. } = *self;
+        let Self { group, dim, visible, value_block: length, .. } = *self;
         let width = column_width(dim);
         let lines = value_block::lines_to_ask::<L, S>(group, width);
         // SAFETY: blocks end at `visible`, heads at those of the job.
         unsafe {
-            for (block, from) in (0..visible).step_by(BLOCK).enumerate() {
-                let count = BLOCK.min(visible - from);
+            for (block, from) in (0..visible).step_by(length).enumerate() {
+                let count = length.min(visible - from);
                 for head in 0..self.heads() {
-                    ahead.allow(BLOCK * dim * size_of::<S>());
-                    let values = values.add(self.block_start(block, head));
-                    let block = ValueBlock { dim, width, group, values, count, stride, lines };
+                    ahead.allow(length * dim * size_of::<S>());
+                    let values = values.add(self.block_start(block, head, length));
+                    let block =
+                        ValueBlock { dim, width, group, values, length, count, stride, lines };
                     let probabilities = probabilities.add(head * group * stride + from);
                     block.add_all::<L>(probabilities, out.add(head * group * dim), ahead);
                 }
@@ -134,7 +137,9 @@ pub(crate) fn attend_row(kernel: Kernel, job: RowJob<'_>, scratch: &mut Vec<f32>
     assert!(job.queries.len() == heads * job.group * job.dim && out.len() == job.queries.len());
     assert!(job.first_head + heads <= job.kv_heads, "no more heads than the cache has");
     assert!(job.keys.len() == job.visible.next_multiple_of(BLOCK) * job.kv_heads * job.dim);
-    assert!(job.values.len() == job.keys.len());
+    assert!(job.value_block > 0, "blocks have positions");
+    let positions = job.visible.next_multiple_of(job.value_block);
+    assert!(job.values.len() == positions * job.kv_heads * job.dim);
     let stride = job.visible.next_multiple_of(LANES);
     let (scores, sums) = (heads * job.group * stride, heads * job.group);
     if scratch.len() < scores + sums + stride {

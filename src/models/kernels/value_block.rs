@@ -2,7 +2,7 @@
 //! group and several vectors of channels at once, so that a value is loaded once for them.
 
 use super::ahead::{Ahead, lines_of_a_tile};
-use super::cache_block::{BLOCK, MOST_VECTORS};
+use super::cache_block::MOST_VECTORS;
 use super::lanes::{LANES, Lanes};
 use super::stored::Stored;
 
@@ -23,9 +23,11 @@ pub(super) struct ValueBlock<S> {
     pub(super) width: usize,
     /// Query heads.
     pub(super) group: usize,
-    /// `[columns][BLOCK][channels]`.
+    /// `[columns][length][channels]`.
     pub(super) values: *const S,
-    /// Positions, at most [`BLOCK`].
+    /// Positions of the block.
+    pub(super) length: usize,
+    /// Positions that are added, at most `length`.
     pub(super) count: usize,
     /// Numbers between the probabilities of two heads.
     pub(super) stride: usize,
@@ -56,7 +58,7 @@ impl<S: Stored> ValueBlock<S> {
         // SAFETY: channels stay below `dim`.
         unsafe {
             for from in (0..whole).step_by(self.width) {
-                let (values, out) = (self.values.add(from * BLOCK), out.add(from));
+                let (values, out) = (self.values.add(from * self.length), out.add(from));
                 match self.width.min(whole - from) / LANES {
                     1 => self.add_columns::<L, 1>(values, probabilities, out, ahead),
                     2 => self.add_columns::<L, 2>(values, probabilities, out, ahead),
@@ -66,7 +68,11 @@ impl<S: Stored> ValueBlock<S> {
                 }
             }
             if whole < self.dim {
-                self.add_rest::<L>(self.values.add(whole * BLOCK), probabilities, out.add(whole));
+                self.add_rest::<L>(
+                    self.values.add(whole * self.length),
+                    probabilities,
+                    out.add(whole),
+                );
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::numbers;
 use crate::models::kernels::Kernel;
 use crate::models::kernels::attention::{RowJob, attend_row};
-use crate::models::kernels::cache_block::{BLOCK, columns, value_place};
+use crate::models::kernels::cache_block::{BLOCK, columns, value_block, value_place};
 use crate::models::kernels::storage::{ActivationNumber, CacheMemory};
 use half::bf16;
 
@@ -17,23 +17,25 @@ pub(super) fn attention(
 ) -> Vec<f32> {
     let kv_heads = 3;
     let first_head = kv_heads - heads;
-    let count = visible.next_multiple_of(BLOCK) * kv_heads * dim;
+    let value_block = value_block(group);
+    let count = |block| visible.next_multiple_of(block) * kv_heads * dim;
+    let (key_count, value_count) = (count(BLOCK), count(value_block));
     let queries = numbers(20, heads * group * dim);
     let (given_keys, given_values) =
         (numbers(21, visible * kv_heads * dim), numbers(22, visible * kv_heads * dim));
-    let mut keys = CacheMemory::zeroed(count, number).unwrap();
-    let mut values = CacheMemory::zeroed(count, number).unwrap();
+    let mut keys = CacheMemory::zeroed(key_count, number).unwrap();
+    let mut values = CacheMemory::zeroed(value_count, number).unwrap();
     // What stands beyond the visible positions is not looked at.
-    keys.write(0, &vec![f32::NAN; count]).unwrap();
-    values.write(0, &vec![f32::NAN; count]).unwrap();
+    keys.write(0, &vec![f32::NAN; key_count]).unwrap();
+    values.write(0, &vec![f32::NAN; value_count]).unwrap();
     for position in 0..visible {
         for head in 0..kv_heads {
-            let block = (position / BLOCK * kv_heads + head) * BLOCK * dim;
+            let block = |length| (position / length * kv_heads + head) * length * dim;
             let given = (position * kv_heads + head) * dim;
             let (key, value) = (&given_keys[given..][..dim], &given_values[given..][..dim]);
-            keys.write_apart(block + position % BLOCK, BLOCK, key).unwrap();
+            keys.write_apart(block(BLOCK) + position % BLOCK, BLOCK, key).unwrap();
             for columns in columns(dim) {
-                let place = block + value_place(position, &columns);
+                let place = block(value_block) + value_place(position, value_block, &columns);
                 values.write(place, &value[columns]).unwrap();
             }
         }
@@ -41,12 +43,13 @@ pub(super) fn attention(
     let weights: Vec<f32> = numbers(23, visible - 3).iter().map(|w| w.abs()).collect();
     let job = RowJob {
         queries: &queries,
-        keys: keys.get(0, count).unwrap(),
-        values: values.get(0, count).unwrap(),
+        keys: keys.get(0, key_count).unwrap(),
+        values: values.get(0, value_count).unwrap(),
+        value_block,
         visible,
         kv_heads,
         first_head,
-        next: keys.get(0, count),
+        next: keys.get(0, key_count),
         begun: false,
         group,
         dim,
