@@ -35,9 +35,10 @@ pub fn exact(stored: Precision) -> Precision {
 /// another order where there are more rows.
 pub fn assert_same(found: &[f32], expected: &[f32], label: &str) {
     assert!(!found.is_empty() && found.len() == expected.len(), "{label}: length");
-    let bound = if kind() == DeviceKind::Cpu { 0.0 } else { 1e-4 };
+    let bound = (kind() != DeviceKind::Cpu).then_some(1e-4);
     for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
-        let same = found.to_bits() == expected.to_bits() || (found - expected).abs() <= bound;
+        let same = found.to_bits() == expected.to_bits()
+            || bound.is_some_and(|bound| (found - expected).abs() <= bound);
         assert!(same, "{label}[{index}]: {found} and {expected}");
     }
 }

@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 /// Rows of a plan that stand at the same place of slots side by side.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 struct Run {
     rows: Range<usize>,
     /// The first row's cache.
@@ -94,26 +94,31 @@ impl RunFactors {
     }
 }
 
-/// What all layers of a step need of their plan on the device, sent there by the first of them.
+/// What all layers of a step need of their plan on the device, made and sent there by the first of them:
+/// all layers are stacked alike.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct DevicePlan {
-    factors: OnceLock<Vec<RunFactors>>,
+    runs: OnceLock<Vec<(Run, RunFactors)>>,
 }
 
 impl DevicePlan {
-    /// The factors of `runs`, which are those of every layer: all layers are stacked alike.
-    fn factors(
+    fn runs(
         &self,
-        runs: &[Run],
+        layer: usize,
         plan: &BatchPlan<'_>,
+        caches: &[KvCache],
         device: &Device,
-    ) -> Result<&[RunFactors], ModelError> {
-        if let Some(factors) = self.factors.get() {
-            return Ok(factors);
+    ) -> Result<&[(Run, RunFactors)], ModelError> {
+        if let Some(runs) = self.runs.get() {
+            return Ok(runs);
         }
-        let factors = runs.iter().map(|run| RunFactors::new(run, plan, device));
-        let factors = factors.collect::<Result<Vec<_>, _>>()?;
-        Ok(self.factors.get_or_init(|| factors))
+        let with_factors = |run: Run| {
+            let factors = RunFactors::new(&run, plan, device)?;
+            Ok((run, factors))
+        };
+        let runs = runs(layer, plan, caches)?.into_iter().map(with_factors);
+        let runs = runs.collect::<Result<Vec<_>, ModelError>>()?;
+        Ok(self.runs.get_or_init(|| runs))
     }
 }
 
@@ -129,19 +134,18 @@ pub(crate) fn attend(
 ) -> Result<Tensor, ModelError> {
     let device = queries.device();
     stack(shape, layer, plan, caches, device)?;
-    let runs = runs(layer, plan, caches)?;
+    let runs = plan.device.runs(layer, plan, caches, device)?;
     let parts = (plan.rows.len(), shape.kv_heads, 1, shape.head_dim);
     let keys = keys.contiguous()?.reshape(parts)?;
     let values = values.contiguous()?.reshape(parts)?;
     // All rows are written before any is read: a row may read what another has appended.
-    for run in runs.iter().filter(|run| run.append) {
+    for (run, _) in runs.iter().filter(|(run, _)| run.append) {
         let part = |rows: &Tensor| rows.narrow(0, run.rows.start, run.rows.len());
         let cache = of_row(layer, run.cache, caches)?;
         cache.append(run.places - 1, &part(&keys)?, &part(&values)?)?;
     }
     let queries = (queries.contiguous()? * f64::from(shape.scale()))?;
-    let factors = plan.device.factors(&runs, plan, device)?;
-    let attended = runs.iter().zip(factors).map(|(run, factors)| {
+    let attended = runs.iter().map(|(run, factors)| {
         let queries = queries.narrow(0, run.rows.start, run.rows.len())?;
         attend_run(shape, &queries, run, factors, of_row(layer, run.cache, caches)?)
     });
