@@ -2,7 +2,8 @@
 //! as a cargo bench; `--help` says more.
 
 use clap::Parser;
-use softcfg_studio::cli::bench::{self, ABOUT, Bench, LONG_ABOUT};
+use softcfg_studio::cli::bench;
+use softcfg_studio::cli::bench::{ABOUT, Bench, LONG_ABOUT};
 
 #[derive(Parser)]
 #[command(name = "decode", max_term_width = 100)]

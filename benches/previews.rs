@@ -7,20 +7,20 @@
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{VarBuilder, VarMap};
 use rayon::ThreadPoolBuilder;
+use softcfg_studio::checkpoint::shapes::TensorShapes;
+use softcfg_studio::compute::layout::TokenLayout;
+use softcfg_studio::compute::linear::Precision;
+use softcfg_studio::compute::weights::Weights;
 use softcfg_studio::engine::preview::PREVIEW_SHARE;
-use softcfg_studio::models::builtin;
-use softcfg_studio::models::layout::TokenLayout;
-use softcfg_studio::models::linear::Precision;
-use softcfg_studio::models::shapes::TensorShapes;
-use softcfg_studio::models::tokenizer::ImageTokenizer;
-use softcfg_studio::models::tokenizer::alitok::{
+use softcfg_studio::opening::builtin;
+use softcfg_studio::tokenizers::ImageTokenizer;
+use softcfg_studio::tokenizers::alitok::{
     AlitokTokenizer, AlitokTokenizerConfig, TransformerConfig,
 };
-use softcfg_studio::models::tokenizer::cosmos::CosmosDecoder;
-use softcfg_studio::models::tokenizer::llamagen_vq::{LlamagenVq, LlamagenVqConfig};
-use softcfg_studio::models::tokenizer::maskgit_vqgan::{MaskgitVqgan, MaskgitVqganConfig};
-use softcfg_studio::models::tokenizer::movq::MovqDecoder;
-use softcfg_studio::models::weights::Weights;
+use softcfg_studio::tokenizers::cosmos::CosmosDecoder;
+use softcfg_studio::tokenizers::llamagen_vq::{LlamagenVq, LlamagenVqConfig};
+use softcfg_studio::tokenizers::maskgit_vqgan::{MaskgitVqgan, MaskgitVqganConfig};
+use softcfg_studio::tokenizers::movq::MovqDecoder;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 

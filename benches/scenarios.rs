@@ -5,11 +5,11 @@ use softcfg_studio::engine::decode;
 use softcfg_studio::engine::settings::{LaneKind, RunSettings};
 use softcfg_studio::engine::trace::{RunRecord, StepRecord};
 use softcfg_studio::engine::worker::decode_pool;
-use softcfg_studio::models::builtin;
 use softcfg_studio::models::card::Model;
-use softcfg_studio::models::decoder::Condition;
-use softcfg_studio::ui::scenarios;
-use softcfg_studio::ui::view::ViewSettings;
+use softcfg_studio::opening::builtin;
+use softcfg_studio::prompts::condition::Condition;
+use softcfg_studio::ui::scenarios::scenarios;
+use softcfg_studio::ui::state::view::ViewSettings;
 
 /// Seeds measured unless the call says otherwise.
 const SEEDS: u64 = 24;

@@ -1,14 +1,29 @@
 //! SoftCFG Studio: watch classifier-free guidance and SoftCFG (arXiv 2510.00996) draw the same
 //! prompt side by side, token by token.
 //!
-//! Dependencies point one way: guidance, sampling → models → engine → export, ui, cli → main.
+//! Departments, from the ground up; each imports only from those above it in this list.
 
 #![deny(unsafe_code)]
 
-pub mod cli;
-pub mod engine;
-pub mod export;
 pub mod guidance;
-pub mod models;
 pub mod sampling;
+
+pub mod compute;
+
+pub mod checkpoint;
+
+pub mod tokenizers;
+
+pub mod prompts;
+
+pub mod models;
+
+pub mod opening;
+
+pub mod engine;
+
+pub mod bench;
+pub mod export;
+
+pub mod cli;
 pub mod ui;

@@ -4,17 +4,17 @@
 mod open_support;
 
 use open_support::*;
+use softcfg_studio::compute::linear::Precision;
 use softcfg_studio::engine::decode;
 use softcfg_studio::engine::settings::{Field, LaneKind, RunSettings, RunSpec};
 use softcfg_studio::engine::trace::{RunRecord, RunStatus, StepRecord};
 use softcfg_studio::export::run_json::RunDescription;
 use softcfg_studio::guidance::schedule::{ScaleRule, Schedule};
-use softcfg_studio::models::builtin;
 use softcfg_studio::models::card::{Conditions, Model};
-use softcfg_studio::models::decoder::Condition;
-use softcfg_studio::models::linear::Precision;
-use softcfg_studio::models::open::OpenRequest;
-use softcfg_studio::models::prompt::PromptBook;
+use softcfg_studio::opening::builtin;
+use softcfg_studio::opening::open::OpenRequest;
+use softcfg_studio::prompts::book::PromptBook;
+use softcfg_studio::prompts::condition::Condition;
 use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;

@@ -1,7 +1,7 @@
 //! `softcfg-studio bench` on the real binary: what it prints and writes. Nothing is said about times;
 //! the quick mode measures small decoders.
 
-use softcfg_studio::models::kernels::Kernel;
+use softcfg_studio::compute::cpu::Kernel;
 use std::path::Path;
 use std::process::{Command, Output};
 

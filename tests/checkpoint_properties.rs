@@ -6,8 +6,10 @@ mod checkpoint_support;
 
 use checkpoint_support::{own_golden, pickle, zip_bytes};
 use proptest::prelude::*;
-use softcfg_studio::models::checkpoint::memory::{self, RunSize};
-use softcfg_studio::models::checkpoint::{Config, Container, guard_accepts, identify};
+use softcfg_studio::checkpoint::{Container, guard_accepts};
+use softcfg_studio::opening::identify::{Config, identify};
+use softcfg_studio::opening::memory;
+use softcfg_studio::opening::memory::RunSize;
 use std::sync::OnceLock;
 
 /// Small files of every kind.

@@ -8,13 +8,13 @@ mod miniatures;
 mod test_device;
 
 use miniatures::{Shift, all};
+use softcfg_studio::compute::device_kind::with_cpu_as_device;
+use softcfg_studio::compute::kv_cache::KvCache;
+use softcfg_studio::compute::linear::Precision;
 use softcfg_studio::engine::decode;
 use softcfg_studio::engine::settings::RunSettings;
 use softcfg_studio::engine::trace::{RunRecord, RunStatus};
-use softcfg_studio::models::builtin;
-use softcfg_studio::models::device_kind::with_cpu_as_device;
-use softcfg_studio::models::kv_cache::KvCache;
-use softcfg_studio::models::linear::Precision;
+use softcfg_studio::opening::builtin;
 use std::process::Command;
 
 #[test]

@@ -261,5 +261,5 @@ fn threads_are_changed_between_runs_and_change_nothing_of_what_is_drawn() {
         assert_eq!((&other.1, &other.2), (&one.1, &one.2), "{threads} threads");
     }
     assert_eq!(run(Some(0)).0, Some(1), "at least one");
-    assert_eq!(run(None).0, Some(softcfg_studio::models::linear::default_decoder_threads()));
+    assert_eq!(run(None).0, Some(softcfg_studio::compute::linear::default_decoder_threads()));
 }

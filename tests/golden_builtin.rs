@@ -5,13 +5,14 @@ mod golden_models;
 mod test_device;
 
 use golden_models::*;
-use softcfg_studio::models::builtin;
-use softcfg_studio::models::decoder::{Condition, Decoder};
-use softcfg_studio::models::layout::TokenLayout;
-use softcfg_studio::models::tokenizer::ImageTokenizer;
-use softcfg_studio::models::tokenizer::feature_map::FeatureMap;
-use softcfg_studio::models::tokenizer::grid::continue_downwards;
-use softcfg_studio::models::weights::HeadRows;
+use softcfg_studio::compute::layout::TokenLayout;
+use softcfg_studio::compute::weights::HeadRows;
+use softcfg_studio::models::decoder::Decoder;
+use softcfg_studio::opening::builtin;
+use softcfg_studio::prompts::condition::Condition;
+use softcfg_studio::tokenizers::ImageTokenizer;
+use softcfg_studio::tokenizers::feature_map::FeatureMap;
+use softcfg_studio::tokenizers::grid::continue_downwards;
 use std::path::PathBuf;
 use test_device::{device, exact};
 

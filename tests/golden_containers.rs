@@ -5,7 +5,7 @@ mod checkpoint_support;
 
 use candle_core::{DType, Device, Tensor};
 use checkpoint_support::golden;
-use softcfg_studio::models::checkpoint::{Container, ContainerKind};
+use softcfg_studio::checkpoint::{Container, ContainerKind};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 

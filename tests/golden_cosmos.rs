@@ -5,13 +5,13 @@ mod test_device;
 
 use golden_models::*;
 use sha2::{Digest, Sha256};
-use softcfg_studio::models::checkpoint::{Container, LoadProgress};
-use softcfg_studio::models::layout::TokenLayout;
-use softcfg_studio::models::linear::Precision;
-use softcfg_studio::models::tokenizer::ImageTokenizer;
-use softcfg_studio::models::tokenizer::cosmos::CosmosDecoder;
-use softcfg_studio::models::tokenizer::fsq::FiniteScalarQuantizer;
-use softcfg_studio::models::weights::Weights;
+use softcfg_studio::checkpoint::{Container, LoadProgress};
+use softcfg_studio::compute::layout::TokenLayout;
+use softcfg_studio::compute::linear::Precision;
+use softcfg_studio::compute::weights::Weights;
+use softcfg_studio::tokenizers::ImageTokenizer;
+use softcfg_studio::tokenizers::cosmos::CosmosDecoder;
+use softcfg_studio::tokenizers::fsq::FiniteScalarQuantizer;
 use std::sync::Arc;
 
 fn quantizer(golden: &Golden) -> FiniteScalarQuantizer {

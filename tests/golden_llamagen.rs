@@ -9,10 +9,13 @@ use golden_models_class::arithmetic::*;
 use golden_models_class::replay::{Branch, Observed, Replay, check_rows, class_prefixes};
 use golden_models_class::{Comparison, Expected, folders_with, json, weights};
 use serde_json::Value;
+use softcfg_studio::compute::error::ModelError;
+use softcfg_studio::compute::rows::Prefix;
 use softcfg_studio::guidance::Perturb;
-use softcfg_studio::models::decoder::{Condition, Decoder, Prefix};
-use softcfg_studio::models::error::ModelError;
-use softcfg_studio::models::llamagen::{CaptionEncoder, LlamagenConfig, LlamagenDecoder};
+use softcfg_studio::models::decoder::Decoder;
+use softcfg_studio::models::llamagen::config::LlamagenConfig;
+use softcfg_studio::models::llamagen::decoder::{CaptionEncoder, LlamagenDecoder};
+use softcfg_studio::prompts::condition::Condition;
 use std::path::PathBuf;
 use std::sync::Arc;
 

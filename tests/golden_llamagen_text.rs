@@ -5,10 +5,10 @@ mod golden_models;
 mod test_device;
 
 use golden_models::*;
-use softcfg_studio::models::caption::{clean, clean_once};
-use softcfg_studio::models::checkpoint::{Container, LoadProgress};
-use softcfg_studio::models::read_file::read_file;
-use softcfg_studio::models::t5::TextEncoder;
+use softcfg_studio::checkpoint::read_file::read_file;
+use softcfg_studio::checkpoint::{Container, LoadProgress};
+use softcfg_studio::prompts::caption::{clean, clean_once};
+use softcfg_studio::prompts::t5::TextEncoder;
 use std::sync::Arc;
 
 #[test]

@@ -5,12 +5,14 @@ mod golden_models;
 mod test_device;
 
 use golden_models::*;
-use softcfg_studio::models::decoder::{Condition, Decoder, Prefix};
-use softcfg_studio::models::layout::StepKind;
-use softcfg_studio::models::linear::Precision;
-use softcfg_studio::models::lumina::{FolderOptions, ImageSize, Lumina, load_folder};
-use softcfg_studio::models::transformer::CodeRange;
-use softcfg_studio::models::weights::HeadRows;
+use softcfg_studio::compute::layout::StepKind;
+use softcfg_studio::compute::linear::Precision;
+use softcfg_studio::compute::rows::Prefix;
+use softcfg_studio::compute::transformer::CodeRange;
+use softcfg_studio::compute::weights::HeadRows;
+use softcfg_studio::models::decoder::Decoder;
+use softcfg_studio::models::lumina::decoder::{FolderOptions, ImageSize, Lumina, load_folder};
+use softcfg_studio::prompts::condition::Condition;
 use std::path::{Path, PathBuf};
 use test_device::{assert_same, device};
 

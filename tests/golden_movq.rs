@@ -4,12 +4,12 @@ mod golden_models;
 mod test_device;
 
 use golden_models::*;
-use softcfg_studio::models::checkpoint::{Container, LoadProgress};
-use softcfg_studio::models::layout::TokenLayout;
-use softcfg_studio::models::linear::Precision;
-use softcfg_studio::models::tokenizer::ImageTokenizer;
-use softcfg_studio::models::tokenizer::movq::MovqDecoder;
-use softcfg_studio::models::weights::Weights;
+use softcfg_studio::checkpoint::{Container, LoadProgress};
+use softcfg_studio::compute::layout::TokenLayout;
+use softcfg_studio::compute::linear::Precision;
+use softcfg_studio::compute::weights::Weights;
+use softcfg_studio::tokenizers::ImageTokenizer;
+use softcfg_studio::tokenizers::movq::MovqDecoder;
 use std::sync::Arc;
 
 #[test]

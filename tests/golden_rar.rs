@@ -10,7 +10,8 @@ use golden_models_class::softcfg::{
 };
 use golden_models_class::{json, weights};
 use softcfg_studio::models::decoder::Decoder;
-use softcfg_studio::models::rar::{RarConfig, RarDecoder};
+use softcfg_studio::models::rar::config::RarConfig;
+use softcfg_studio::models::rar::decoder::RarDecoder;
 use std::path::Path;
 
 fn decoder(folder: &Path) -> RarDecoder {

@@ -5,11 +5,15 @@ mod golden_models;
 mod test_device;
 
 use golden_models::*;
-use softcfg_studio::models::decoder::{Condition, Decoder, Prefix};
-use softcfg_studio::models::linear::Precision;
-use softcfg_studio::models::prompt::PromptTemplate;
-use softcfg_studio::models::qwen2::{FolderOptions, Qwen2, load_folder, simple_ar_template};
-use softcfg_studio::models::weights::HeadRows;
+use softcfg_studio::compute::linear::Precision;
+use softcfg_studio::compute::rows::Prefix;
+use softcfg_studio::compute::weights::HeadRows;
+use softcfg_studio::models::decoder::Decoder;
+use softcfg_studio::models::simple_ar::decoder::{
+    FolderOptions, Qwen2, load_folder, simple_ar_template,
+};
+use softcfg_studio::prompts::condition::Condition;
+use softcfg_studio::prompts::template::PromptTemplate;
 use std::path::{Path, PathBuf};
 use test_device::{assert_same, device};
 

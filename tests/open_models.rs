@@ -1,19 +1,20 @@
-//! From files to a decoded image through [`softcfg_studio::models::open`]: every family by its
+//! From files to a decoded image through [`softcfg_studio::opening::open`]: every family by its
 //! miniature, and what is refused before weights are read.
 
 mod open_support;
 
 use open_support::*;
+use softcfg_studio::checkpoint::LoadProgress;
+use softcfg_studio::compute::layout::StepKind;
+use softcfg_studio::compute::linear::Precision;
 use softcfg_studio::engine::Event;
 use softcfg_studio::engine::settings::LaneKind;
 use softcfg_studio::engine::worker::{Engine, EngineOptions};
-use softcfg_studio::models::builtin;
 use softcfg_studio::models::card::Conditions;
-use softcfg_studio::models::checkpoint::LoadProgress;
-use softcfg_studio::models::decoder::Condition;
-use softcfg_studio::models::layout::StepKind;
-use softcfg_studio::models::linear::Precision;
-use softcfg_studio::models::open::{self, OpenRequest, Surroundings};
+use softcfg_studio::opening::builtin;
+use softcfg_studio::opening::{offer, open};
+use softcfg_studio::opening::open::{OpenRequest, Surroundings};
+use softcfg_studio::prompts::condition::Condition;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -187,7 +188,7 @@ fn what_is_missing_is_named_with_its_source() {
     ] {
         let request = OpenRequest::new([golden(path)]);
         let message = message(&request);
-        let offer = open::survey(&request, &Surroundings::default()).unwrap();
+        let offer = offer::survey(&request, &Surroundings::default()).unwrap();
         assert!(!offer.is_complete() && !offer.missing.is_empty());
         for part in &offer.missing {
             assert!(message.contains(&part.to_string()), "{part} is not in: {message}");
@@ -197,7 +198,7 @@ fn what_is_missing_is_named_with_its_source() {
         }
     }
     let tokenizer = OpenRequest::new([golden("rar_tokenizer/weights.safetensors")]);
-    let offer = open::survey(&tokenizer, &Surroundings::default()).unwrap();
+    let offer = offer::survey(&tokenizer, &Surroundings::default()).unwrap();
     assert!(offer.without_decoder && !offer.is_complete());
     let alone = message(&tokenizer);
     assert!(alone.contains("choose a decoder"), "{alone}");
@@ -206,7 +207,7 @@ fn what_is_missing_is_named_with_its_source() {
 #[test]
 fn too_little_memory_is_refused_with_what_would_fit() {
     let mut request = request("alitok/model/alitok_tiny.bin", "alitok_tokenizer/AliTok_tiny.pth");
-    let offer = open::survey(&request, &Surroundings::default()).unwrap();
+    let offer = offer::survey(&request, &Surroundings::default()).unwrap();
     let peak = |precision| offer.peak(precision).unwrap();
     assert!(peak(Precision::F32) > peak(Precision::Bf16));
     assert!(offer.precisions.iter().all(|choice| choice.fits.is_none()));
@@ -234,7 +235,7 @@ fn where_eight_bit_weights_do_not_fit_a_smaller_grid_is_named() {
     request.precision = Some(Precision::Int8);
     let peak = |grid: (usize, usize)| {
         let request = OpenRequest { grid: Some(grid), ..request.clone() };
-        let offer = open::survey(&request, &Surroundings::default()).unwrap();
+        let offer = offer::survey(&request, &Surroundings::default()).unwrap();
         offer.peak(Precision::Int8).unwrap()
     };
     // Room for 16 × 16 tokens at 8 bits and not for the 64 × 64 that are asked for.
@@ -337,7 +338,7 @@ fn a_load_that_is_cancelled_says_so_and_loads_nothing() {
     // The second waits for the first: it is cancelled before it begins.
     engine.load(|| {
         std::thread::sleep(Duration::from_millis(200));
-        builtin::load()
+        Ok(builtin::load()?)
     });
     engine.open_model(request("rar/model/rar_tiny.bin", "rar_tokenizer/weights.safetensors"));
     engine.cancel_load();

@@ -9,17 +9,13 @@ mod test_device;
 use candle_core::{Device, Tensor};
 use golden_models_class::{Expected, folders_below, json, var_builder};
 use serde_json::Value;
-use softcfg_studio::models::tokenizer::alitok::{
-    AlitokEncoder, AlitokTokenizer, AlitokTokenizerConfig,
-};
-use softcfg_studio::models::tokenizer::codebook::Codebook;
-use softcfg_studio::models::tokenizer::llamagen_vq::{
-    LlamagenVq, LlamagenVqConfig, LlamagenVqEncoder,
-};
-use softcfg_studio::models::tokenizer::maskgit_vqgan::{
+use softcfg_studio::tokenizers::alitok::{AlitokEncoder, AlitokTokenizer, AlitokTokenizerConfig};
+use softcfg_studio::tokenizers::codebook::Codebook;
+use softcfg_studio::tokenizers::llamagen_vq::{LlamagenVq, LlamagenVqConfig, LlamagenVqEncoder};
+use softcfg_studio::tokenizers::maskgit_vqgan::{
     MaskgitVqgan, MaskgitVqganConfig, MaskgitVqganEncoder,
 };
-use softcfg_studio::models::tokenizer::partial::to_channels;
+use softcfg_studio::tokenizers::partial::to_channels;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

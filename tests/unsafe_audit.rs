@@ -25,14 +25,14 @@ fn unsafe_lines(path: &Path) -> usize {
 #[test]
 fn unsafe_occurs_in_the_kernels_only() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let kernels = root.join("models/kernels");
+    let kernels = root.join("compute/cpu");
     let mut files = Vec::new();
     rust_files(&root, &mut files);
     let (inside, outside): (Vec<_>, Vec<_>) =
         files.iter().partition(|path| path.starts_with(&kernels));
     assert!(inside.iter().any(|path| unsafe_lines(path) > 0), "the search finds what there is");
     let offenders: Vec<_> = outside.iter().filter(|path| unsafe_lines(path) > 0).collect();
-    assert!(offenders.is_empty(), "unsafe outside of src/models/kernels: {offenders:?}");
+    assert!(offenders.is_empty(), "unsafe outside of src/compute/cpu: {offenders:?}");
     let library = std::fs::read_to_string(root.join("lib.rs")).unwrap();
     assert!(library.contains("#![deny(unsafe_code)]"));
 }

@@ -11,12 +11,13 @@ use open_support::*;
 use softcfg_studio::engine::trace::RunStatus;
 use softcfg_studio::engine::{Engine, EngineOptions};
 use softcfg_studio::guidance::schedule::Schedule;
-use softcfg_studio::models::decoder::Condition;
-use softcfg_studio::models::open::{self, OpenRequest, Surroundings};
-use softcfg_studio::models::prompt::MAX_PROMPT_CHARACTERS;
-use softcfg_studio::ui::action::Action;
-use softcfg_studio::ui::app::StudioApp;
-use softcfg_studio::ui::persistence::StoredSettings;
+use softcfg_studio::opening::offer;
+use softcfg_studio::opening::open::{OpenRequest, Surroundings};
+use softcfg_studio::prompts::check::MAX_PROMPT_CHARACTERS;
+use softcfg_studio::prompts::condition::Condition;
+use softcfg_studio::ui::app::action::Action;
+use softcfg_studio::ui::app::app::StudioApp;
+use softcfg_studio::ui::app::persistence::StoredSettings;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,7 +41,7 @@ fn window(request: OpenRequest, size: egui::Vec2) -> Window {
         });
     wait(&mut window, "the built-in model", |app| app.state.model_is_ready());
     let before = name(window.state());
-    let opened = open::survey(&request, &Surroundings::default()).expect("a model");
+    let opened = offer::survey(&request, &Surroundings::default()).expect("a model");
     assert!(opened.missing.is_empty(), "{:?}", opened.missing);
     window.state_mut().state.actions.push(Action::LoadModel(request));
     wait(&mut window, "the model", |app| name(app) != before);
@@ -209,7 +210,7 @@ fn a_hundred_thousand_characters_are_cut_to_what_the_field_holds() {
 
 #[test]
 fn a_grid_that_is_not_square_is_shown_in_every_view() {
-    use softcfg_studio::ui::view::{Comparison, Overlay, PlotTab};
+    use softcfg_studio::ui::state::view::{Comparison, Overlay, PlotTab};
     for size in [vec2(1400.0, 900.0), vec2(1000.0, 650.0)] {
         let folder = tempfile::tempdir().expect("a folder");
         let mut window = window(lumina_request(folder.path(), (4, 8)), size);
@@ -243,17 +244,15 @@ fn a_grid_that_is_not_square_is_shown_in_every_view() {
             window.step();
         }
         window.state_mut().state.focus.pinned = Some(8);
-        window.state_mut().state.shell.lower_tab = softcfg_studio::ui::state::LowerTab::Inspector;
+        window.state_mut().state.shell.lower_tab =
+            softcfg_studio::ui::state::state::LowerTab::Inspector;
         window.step();
         window.step();
         assert!(says(&window, "end of row"), "step 8 is the end of the first row");
         assert!(
-            window
-                .state()
-                .state
-                .notices
-                .iter()
-                .all(|notice| { notice.kind != softcfg_studio::ui::state::NoticeKind::Error })
+            window.state().state.notices.iter().all(|notice| {
+                notice.kind != softcfg_studio::ui::state::state::NoticeKind::Error
+            })
         );
     }
 }

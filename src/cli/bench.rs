@@ -1,18 +1,18 @@
 //! `softcfg-studio bench`: how fast this machine decodes, against how fast it reads memory. The
 //! program of `cargo bench --bench decode` is the same command.
 
+use crate::bench::{BenchOptions, Report, measure, measure_model, measure_on};
 use crate::cli::RunFailed;
 use crate::cli::model::ModelArguments;
+use crate::compute::cpu::{KERNEL_VARIABLE, Kernel};
+use crate::compute::device_kind::DeviceKind;
+use crate::compute::linear::default_decoder_threads;
 use crate::engine::events::Event;
 use crate::engine::settings::RunSettings;
 use crate::engine::trace::RunStatus;
 use crate::engine::worker::{Engine, EngineOptions};
 use crate::export::{ExportError, Staged, prepare_folder};
 use crate::models::card::Model;
-use crate::models::device_kind::DeviceKind;
-use crate::models::kernels::{KERNEL_VARIABLE, Kernel};
-use crate::models::linear::default_decoder_threads;
-use crate::models::roofline::{BenchOptions, Report, measure, measure_model, measure_on};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use crossbeam_channel::{Receiver, bounded};

@@ -1,10 +1,14 @@
 //! Which model a command works on: `--model` and what belongs to it, `inspect`, and classes by name.
 
-use crate::models::card::{ClassName, Conditions, Model, ModelCard};
-use crate::models::checkpoint::LoadProgress;
-use crate::models::device_kind::DeviceKind;
-use crate::models::open::{self, ModelOffer, OpenRequest, Surroundings};
-use crate::models::{builtin, imagenet};
+use crate::checkpoint::LoadProgress;
+use crate::compute::device_kind::DeviceKind;
+use crate::models::card::{Conditions, Model, ModelCard};
+use crate::opening::builtin;
+use crate::opening::offer::{self, ModelOffer};
+use crate::opening::open;
+use crate::opening::open::{OpenRequest, Surroundings};
+use crate::prompts::imagenet;
+use crate::prompts::imagenet::ClassName;
 use anyhow::{Result, anyhow, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -124,7 +128,7 @@ pub struct Inspect {
 /// A path that cannot be read or identified.
 pub fn inspect(arguments: &Inspect) -> Result<()> {
     let request = OpenRequest::new(arguments.paths.clone());
-    let offer = open::survey(&request, &Surroundings::of_this_machine())?;
+    let offer = offer::survey(&request, &Surroundings::of_this_machine())?;
     print!("{}", describe(&offer));
     Ok(())
 }

@@ -1,12 +1,13 @@
 //! The decode loop: one forward pass per step for all rows of all lanes (design.md section 4).
 
+use crate::compute::error::ModelError;
+use crate::compute::kv_cache::KvCache;
+use crate::compute::rows::{Logits, MAX_ROWS, Prefix, Row};
 use crate::engine::lane::{BranchLogits, Lane, LaneCaches};
 use crate::engine::settings::LaneKind;
 use crate::engine::trace::{RunRecord, RunStatus, StepRecord};
 use crate::models::card::Model;
-use crate::models::decoder::{Decoder, Logits, MAX_ROWS, Prefix, Row, prefill};
-use crate::models::error::ModelError;
-use crate::models::kv_cache::KvCache;
+use crate::models::decoder::{Decoder, prefill};
 use thiserror::Error;
 
 /// Why a run stopped early, other than by cancelling.

@@ -2,7 +2,7 @@
 
 use crate::engine::trace::RunId;
 use crate::models::card::ModelCard;
-use crate::models::open::ModelOffer;
+use crate::opening::offer::ModelOffer;
 use image::RgbImage;
 use std::sync::Arc;
 

@@ -1,6 +1,8 @@
 //! One lane while it decodes: which rows it feeds, how its branches' logits become a token, and the
 //! record of that step (design.md section 2; Alg. 1 of the paper).
 
+use crate::compute::layout::StepKind;
+use crate::compute::rows::{Perturbation, Row, RowInput};
 use crate::engine::decode::EngineError;
 use crate::engine::settings::{LaneKind, RunSpec};
 use crate::engine::trace::{StepRecord, TOP_COUNT, TopTokens};
@@ -10,8 +12,6 @@ use crate::guidance::delta::{deltas, distance};
 use crate::guidance::entropy::Distribution;
 use crate::guidance::weights::{WeightRule, budgets, perturbation_weights};
 use crate::guidance::{CacheRule, Perturb};
-use crate::models::decoder::{Perturbation, Row, RowInput};
-use crate::models::layout::StepKind;
 use crate::sampling::Sampler;
 use crate::sampling::repetition::RepetitionPenalty;
 

@@ -5,13 +5,15 @@
 //! both. Where it does not, the old one is freed first, after everything that can be checked without
 //! weights has passed; if loading then fails, the built-in model takes its place.
 
+use crate::checkpoint::{CheckpointError, LoadProgress};
 use crate::engine::events::Event;
 use crate::engine::worker::{Shared, install, panic_message};
-use crate::models::builtin;
 use crate::models::card::Model;
-use crate::models::checkpoint::{CheckpointError, LoadProgress};
-use crate::models::error::ModelError;
-use crate::models::open::{self, ModelOffer, OpenRequest, Surroundings};
+use crate::opening::builtin;
+use crate::opening::error::OpenError;
+use crate::opening::offer::{self, ModelOffer};
+use crate::opening::open;
+use crate::opening::open::{OpenRequest, Surroundings};
 use crossbeam_channel::{RecvTimeoutError, bounded};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
@@ -76,16 +78,16 @@ fn is_newest(shared: &Shared, progress: &Arc<LoadProgress>) -> bool {
 }
 
 /// Ends in the event that fits: the model, a cancellation, or a message.
-pub(crate) fn finish(shared: &Shared, outcome: Result<Model, ModelError>) {
+pub(crate) fn finish(shared: &Shared, outcome: Result<Model, OpenError>) {
     match outcome {
         Ok(model) => install(shared, model),
         Err(error) => shared.outbox.send(failure(&error)),
     }
 }
 
-fn failure(error: &ModelError) -> Event {
+fn failure(error: &OpenError) -> Event {
     match error {
-        ModelError::Checkpoint(CheckpointError::Cancelled) => Event::LoadCancelled,
+        OpenError::Checkpoint(CheckpointError::Cancelled) => Event::LoadCancelled,
         error => Event::ModelFailed { message: error.to_string() },
     }
 }
@@ -94,7 +96,7 @@ fn failure(error: &ModelError) -> Event {
 pub(crate) fn survey(shared: &Shared, request: &OpenRequest) {
     let reclaimable = shared.held_bytes();
     let surroundings = Surroundings { reclaimable, ..Surroundings::of_this_machine() };
-    match open::survey(request, &surroundings) {
+    match offer::survey(request, &surroundings) {
         Ok(offer) => shared.outbox.send(Event::ModelFound(Arc::new(offer))),
         Err(error) => shared.outbox.send(Event::ModelFailed { message: error.to_string() }),
     }
@@ -108,7 +110,7 @@ pub(crate) fn open(
     progress: &Arc<LoadProgress>,
 ) {
     let mut surroundings = surroundings.on(request.device);
-    let offer = match open::survey_headers(request, &surroundings) {
+    let offer = match offer::survey_headers(request, &surroundings) {
         Ok(offer) => offer,
         Err(error) => return shared.outbox.send(failure(&error)),
     };
@@ -121,7 +123,7 @@ pub(crate) fn open(
         finish(shared, outcome);
     }
     if failed && freed {
-        finish(shared, builtin::load_on(request.device));
+        finish(shared, builtin::load_on(request.device).map_err(OpenError::from));
     }
 }
 
@@ -199,8 +201,8 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compute::device_kind::DeviceKind;
     use crate::engine::worker::{Engine, EngineOptions};
-    use crate::models::device_kind::DeviceKind;
     use std::path::Path;
 
     fn engine_with_builtin() -> Engine {
@@ -220,7 +222,7 @@ mod tests {
 
     /// Opens with this many bytes less free than are needed.
     fn open_short_of(engine: &Engine, request: &OpenRequest, short: u64) -> Vec<Event> {
-        let offer = open::survey(request, &Surroundings::default()).unwrap();
+        let offer = offer::survey(request, &Surroundings::default()).unwrap();
         let free_memory = offer.peak(offer.precision()).map(|peak| peak - short);
         let surroundings = Surroundings { free_memory, ..Surroundings::default() };
         super::open(&engine.shared, request, surroundings, &Arc::default());

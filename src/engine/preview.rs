@@ -232,7 +232,11 @@ pub(crate) fn serve(desk: &PreviewDesk, outbox: &Outbox) {
     }
 }
 
-fn work(model: &Model, job: &Job, outbox: &Outbox) -> Result<(), crate::models::error::ModelError> {
+fn work(
+    model: &Model,
+    job: &Job,
+    outbox: &Outbox,
+) -> Result<(), crate::compute::error::ModelError> {
     match job {
         Job::Live { record } => {
             let steps = record.steps_done();

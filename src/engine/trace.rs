@@ -1,8 +1,8 @@
 //! The trace: one record per lane and step, in an append-only store that the decoder fills and
 //! anybody reads. Rows cannot be lost to a stalled window, because no channel carries them.
 
+use crate::compute::layout::TokenLayout;
 use crate::engine::settings::{LaneKind, RunSpec};
-use crate::models::layout::TokenLayout;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};

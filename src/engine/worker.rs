@@ -6,19 +6,21 @@
 //!
 //! A worker's panic ends its run with a message, and the worker goes on with the next.
 
+use crate::checkpoint::LoadProgress;
+use crate::compute::device_kind::DeviceKind;
+use crate::compute::linear::default_decoder_threads;
 use crate::engine::decode;
 use crate::engine::events::{Event, Preview};
-use crate::engine::loader::{self, Loader};
-use crate::engine::preview::{self, PreviewDesk};
+use crate::engine::loader;
+use crate::engine::loader::Loader;
+use crate::engine::preview;
+use crate::engine::preview::PreviewDesk;
 use crate::engine::settings::RunSpec;
 use crate::engine::trace::{RunId, RunRecord, RunStatus};
-use crate::models::builtin;
 use crate::models::card::Model;
-use crate::models::checkpoint::LoadProgress;
-use crate::models::device_kind::DeviceKind;
-use crate::models::error::ModelError;
-use crate::models::linear::default_decoder_threads;
-use crate::models::open::{OpenRequest, Surroundings};
+use crate::opening::builtin;
+use crate::opening::error::OpenError;
+use crate::opening::open::{OpenRequest, Surroundings};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::any::Any;
 use std::io;
@@ -160,12 +162,12 @@ impl Engine {
     /// Loads the built-in model in the background; ends in `ModelReady` or `ModelFailed`.
     pub fn load_builtin(&self) {
         let device = self.device();
-        self.load(move || builtin::load_on(device));
+        self.load(move || Ok(builtin::load_on(device)?));
     }
 
     /// Loads a model in the background with `open`; ends in `ModelReady` or `ModelFailed`. The model
     /// in use stays usable until then.
-    pub fn load(&self, open: impl FnOnce() -> Result<Model, ModelError> + Send + 'static) {
+    pub fn load(&self, open: impl FnOnce() -> Result<Model, OpenError> + Send + 'static) {
         loader::start(&self.shared, Arc::default(), move |shared| loader::finish(shared, open()));
     }
 

@@ -1,10 +1,10 @@
 //! The trace as CSV (one line per lane and step) and as JSON (the same records, by lane).
 
+use crate::compute::layout::{StepKind, TokenLayout};
 use crate::engine::settings::LaneKind;
 use crate::engine::trace::{RunRecord, StepRecord, TopTokens};
 use crate::export::run_json::RunDescription;
 use crate::export::{ExportError, Staged};
-use crate::models::layout::{StepKind, TokenLayout};
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::Path;

@@ -1,14 +1,15 @@
 //! What the rest of the program knows of a loaded model without touching its weights, and the bundle
 //! of decoder and image tokenizer itself.
 
+use crate::compute::device_kind::DeviceKind;
+use crate::compute::layout::TokenLayout;
+use crate::compute::linear::Precision;
 use crate::guidance::schedule::ScaleRule;
 use crate::models::decoder::{Decoder, DecoderInfo};
-use crate::models::device_kind::DeviceKind;
-use crate::models::layout::TokenLayout;
-use crate::models::linear::Precision;
-use crate::models::prompt::PromptBook;
-use crate::models::tokenizer::{ImageTokenizer, TokenizerInfo};
+use crate::prompts::book::PromptBook;
+use crate::prompts::imagenet::ClassName;
 use crate::sampling::Sampling;
+use crate::tokenizers::{ImageTokenizer, TokenizerInfo};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -98,17 +99,6 @@ impl ModelDefaults {
     pub fn with_schedule(self, schedule: AuthorsSchedule) -> Self {
         Self { authors_schedule: Some(schedule), ..self }
     }
-}
-
-/// A class with the names it can be searched by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClassName {
-    /// Index the model knows it by.
-    pub id: u32,
-    /// First name.
-    pub name: String,
-    /// Other names, and the synset.
-    pub synonyms: Vec<String>,
 }
 
 /// What can be asked of a model.

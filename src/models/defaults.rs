@@ -2,12 +2,12 @@
 //! families' authors sample with. The tables of the authors' READMEs, configurations and programs; nothing here was tuned.
 
 use crate::guidance::schedule::ScaleRule;
-use crate::models::alitok::AlitokConfig;
+use crate::models::alitok::decoder::AlitokConfig;
 use crate::models::card::{AuthorsSchedule, ModelDefaults};
 use crate::models::generation_config::GenerationConfig;
-use crate::models::llamagen::LlamagenConfig;
-use crate::models::lumina::ImageSize;
-use crate::models::rar::RarConfig;
+use crate::models::llamagen::config::LlamagenConfig;
+use crate::models::lumina::decoder::ImageSize;
+use crate::models::rar::config::RarConfig;
 use crate::sampling::Sampling;
 
 /// Codes of RobusTok's RAR, whose files have the names of RAR's.

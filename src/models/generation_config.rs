@@ -5,8 +5,8 @@
 //! (reference/checkpoints/text-to-image.md A3). The end-of-sequence ids there are text, which is never
 //! sampled here.
 
-use crate::models::error::ModelError;
-use crate::models::read_file::read_file;
+use crate::checkpoint::read_file::read_file;
+use crate::compute::error::ModelError;
 use serde::Deserialize;
 use std::path::Path;
 

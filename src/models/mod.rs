@@ -1,40 +1,12 @@
-//! Models: the decoder families, their image tokenizers, and how they are opened.
+//! The decoder families, one folder each, and what every family offers to the rest of the program.
 
-pub mod activation;
 pub mod alitok;
-pub mod attention;
-pub mod builtin;
-pub mod caption;
 pub mod card;
-pub mod checkpoint;
-pub mod class_conditional;
+pub mod class_ids;
 pub mod decoder;
 pub mod defaults;
-mod device;
-pub mod device_kind;
-pub mod error;
 pub mod generation_config;
-pub mod grammar;
-mod host;
-pub mod imagenet;
-pub mod kernels;
-pub mod kv_cache;
-pub mod layers;
-pub mod layout;
-pub mod linear;
 pub mod llamagen;
 pub mod lumina;
-pub mod norm;
-pub mod open;
-pub mod prompt;
-pub mod qwen2;
-pub mod random_decoder;
 pub mod rar;
-pub mod read_file;
-pub mod roofline;
-pub mod rotary;
-pub mod shapes;
-pub mod t5;
-pub mod tokenizer;
-pub mod transformer;
-pub mod weights;
+pub mod simple_ar;

@@ -2,8 +2,8 @@
 //! and the egui style made from them (a grid of 4, controls 26 high, corners 6).
 
 use crate::engine::settings::LaneKind;
-use crate::ui::fonts;
-use crate::ui::view::ColourMap;
+use crate::ui::kit::fonts;
+use crate::ui::state::view::ColourMap;
 use egui::style::{HandleShape, WidgetVisuals};
 use egui::{Color32, CornerRadius, Margin, Shadow, Stroke, Style, Theme, Visuals, vec2};
 use serde::{Deserialize, Serialize};

@@ -10,9 +10,9 @@ mod shards;
 
 use checkpoint_support::*;
 use pickles::refused_pickle;
-use softcfg_studio::models::checkpoint::{
-    CheckpointError, Config, Container, InspectOptions, LoadProgress, identify, inspect,
-};
+use softcfg_studio::checkpoint::{CheckpointError, Container, LoadProgress};
+use softcfg_studio::opening::identify::{Config, identify};
+use softcfg_studio::opening::inspect::{InspectOptions, inspect};
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;

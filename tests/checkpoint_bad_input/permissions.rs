@@ -3,7 +3,8 @@
 
 use super::{assert_advises_read, folder, header};
 use crate::checkpoint_support::*;
-use softcfg_studio::models::checkpoint::{Container, InspectOptions, inspect};
+use softcfg_studio::checkpoint::Container;
+use softcfg_studio::opening::inspect::{InspectOptions, inspect};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;

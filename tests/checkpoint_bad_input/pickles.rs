@@ -2,7 +2,7 @@
 
 use super::checkpoint_support::*;
 use super::{assert_says, refused};
-use softcfg_studio::models::checkpoint::CheckpointError;
+use softcfg_studio::checkpoint::CheckpointError;
 
 /// The error of an archive whose pickle builds `body`.
 pub fn refused_pickle(body: Vec<u8>) -> CheckpointError {

@@ -11,12 +11,14 @@ use checkpoint_support::published::{
 use checkpoint_support::{
     dict, int, own_golden, pickle, sparse_safetensors, storage, tensor, torch_bytes, write,
 };
-use softcfg_studio::models::checkpoint::memory::{self, Footprint, RunSize};
-use softcfg_studio::models::checkpoint::{
-    CheckpointError, Conditioning, DecoderGeometry, Family, Geometry, GridSource, Identified,
-    InspectOptions, Inspection, Opened, inspect,
+use softcfg_studio::checkpoint::CheckpointError;
+use softcfg_studio::compute::linear::Precision;
+use softcfg_studio::opening::identify::{
+    Conditioning, DecoderGeometry, Family, Geometry, GridSource, Identified,
 };
-use softcfg_studio::models::linear::Precision;
+use softcfg_studio::opening::inspect::{InspectOptions, Inspection, Opened, inspect};
+use softcfg_studio::opening::memory;
+use softcfg_studio::opening::memory::{Footprint, RunSize};
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;

@@ -2,20 +2,19 @@
 
 use candle_core::{DType, Device, Tensor};
 use image::{Rgb, RgbImage};
+use softcfg_studio::compute::attention::{AttentionShape, attend};
+use softcfg_studio::compute::error::ModelError;
+use softcfg_studio::compute::kv_cache::{ActivationNumber, BatchPlan, KvCache};
+use softcfg_studio::compute::layout::TokenLayout;
+use softcfg_studio::compute::linear::{Linear, Precision};
+use softcfg_studio::compute::rows::{Logits, Prefix, Row, RowInput};
 use softcfg_studio::engine::settings::{RunSettings, RunSpec};
-use softcfg_studio::models::attention::{AttentionShape, attend};
-use softcfg_studio::models::card::{
-    ClassName, Conditions, Model, ModelCard, ModelDefaults, ModelIdentity,
-};
-use softcfg_studio::models::decoder::{
-    Condition, Decoder, DecoderInfo, Logits, Prefix, Prefixes, Row, RowInput,
-};
-use softcfg_studio::models::error::ModelError;
-use softcfg_studio::models::kv_cache::{ActivationNumber, BatchPlan, KvCache};
-use softcfg_studio::models::layout::TokenLayout;
-use softcfg_studio::models::linear::{Linear, Precision};
-use softcfg_studio::models::tokenizer::{ImageTokenizer, TokenizerInfo};
+use softcfg_studio::models::card::{Conditions, Model, ModelCard, ModelDefaults, ModelIdentity};
+use softcfg_studio::models::decoder::{Decoder, DecoderInfo};
+use softcfg_studio::prompts::condition::{Condition, Prefixes};
+use softcfg_studio::prompts::imagenet::ClassName;
 use softcfg_studio::sampling::Sampling;
+use softcfg_studio::tokenizers::{ImageTokenizer, TokenizerInfo};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

@@ -12,25 +12,21 @@ use candle_nn::{Module, VarBuilder};
 use golden_models_class::{Array, Expected, folders_with, json, var_builder};
 use image::RgbImage;
 use serde_json::Value;
-use softcfg_studio::models::layout::TokenLayout;
-use softcfg_studio::models::shapes::TensorShapes;
-use softcfg_studio::models::tokenizer::ImageTokenizer;
-use softcfg_studio::models::tokenizer::alitok::{
-    AlitokEncoder, AlitokTokenizer, AlitokTokenizerConfig,
-};
-use softcfg_studio::models::tokenizer::blocks::{
+use softcfg_studio::checkpoint::shapes::TensorShapes;
+use softcfg_studio::compute::layout::TokenLayout;
+use softcfg_studio::tokenizers::ImageTokenizer;
+use softcfg_studio::tokenizers::alitok::{AlitokEncoder, AlitokTokenizer, AlitokTokenizerConfig};
+use softcfg_studio::tokenizers::blocks::{
     NormStyle, PixelAttention, ResidualBlock, ResidualStyle, Shortcut, convolution, downsample,
     downsample_convolution, upsample,
 };
-use softcfg_studio::models::tokenizer::codebook::Codebook;
-use softcfg_studio::models::tokenizer::llamagen_vq::{
-    LlamagenVq, LlamagenVqConfig, LlamagenVqEncoder,
-};
-use softcfg_studio::models::tokenizer::maskgit_vqgan::{
+use softcfg_studio::tokenizers::codebook::Codebook;
+use softcfg_studio::tokenizers::llamagen_vq::{LlamagenVq, LlamagenVqConfig, LlamagenVqEncoder};
+use softcfg_studio::tokenizers::maskgit_vqgan::{
     MaskgitVqgan, MaskgitVqganConfig, MaskgitVqganEncoder,
 };
-use softcfg_studio::models::tokenizer::partial::to_channels;
-use softcfg_studio::models::tokenizer::pixels::{rgb_image, signed_byte, unit_byte};
+use softcfg_studio::tokenizers::partial::to_channels;
+use softcfg_studio::tokenizers::pixels::{rgb_image, signed_byte, unit_byte};
 use std::path::{Path, PathBuf};
 
 /// Every `step`th pixel of `[3, height, width]`.

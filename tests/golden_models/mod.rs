@@ -4,12 +4,12 @@
 
 use crate::test_device::assert_same;
 use safetensors::tensor::{Dtype, SafeTensors};
+use softcfg_studio::compute::kv_cache::KvCache;
+use softcfg_studio::compute::rows::{Perturbation, Prefix, Row, RowInput};
 use softcfg_studio::guidance::Perturb;
-use softcfg_studio::models::decoder::{
-    Decoder, Perturbation, Prefix, Prefixes, Row, RowInput, prefill,
-};
-use softcfg_studio::models::kv_cache::KvCache;
-use softcfg_studio::models::tokenizer::feature_map::FeatureMap;
+use softcfg_studio::models::decoder::{Decoder, prefill};
+use softcfg_studio::prompts::condition::Prefixes;
+use softcfg_studio::tokenizers::feature_map::FeatureMap;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 

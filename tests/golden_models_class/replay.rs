@@ -2,12 +2,12 @@
 
 use crate::test_device::assert_same;
 use candle_core::Tensor;
+use softcfg_studio::compute::error::ModelError;
+use softcfg_studio::compute::kv_cache::KvCache;
+use softcfg_studio::compute::rows::{Logits, Perturbation, Prefix, Row, RowInput};
 use softcfg_studio::guidance::Perturb;
-use softcfg_studio::models::decoder::{
-    Condition, Decoder, DecoderInfo, Logits, Perturbation, Prefix, Prefixes, Row, RowInput, prefill,
-};
-use softcfg_studio::models::error::ModelError;
-use softcfg_studio::models::kv_cache::KvCache;
+use softcfg_studio::models::decoder::{Decoder, DecoderInfo, prefill};
+use softcfg_studio::prompts::condition::{Condition, Prefixes};
 use std::sync::Mutex;
 
 /// One branch of a step.

@@ -7,21 +7,23 @@ use crate::golden_models::{Golden, cases, json as json_value, size};
 use crate::golden_models_class::softcfg::{model_folder, released_cases};
 use crate::golden_models_class::{Expected, folders_with, json, var_builder};
 use crate::test_device::device;
+use softcfg_studio::compute::kv_cache::{ActivationNumber, KvCache};
+use softcfg_studio::compute::linear::Precision;
+use softcfg_studio::compute::rows::{Perturbation, Prefix, Row, RowInput};
+use softcfg_studio::compute::transformer::CodeRange;
+use softcfg_studio::compute::weights::{HeadRows, Weights};
 use softcfg_studio::guidance::Perturb;
-use softcfg_studio::models::alitok::AlitokDecoder;
-use softcfg_studio::models::builtin;
-use softcfg_studio::models::decoder::{
-    Condition, Decoder, Perturbation, Prefix, Prefixes, Row, RowInput, prefill,
-};
-use softcfg_studio::models::kv_cache::{ActivationNumber, KvCache};
-use softcfg_studio::models::linear::Precision;
-use softcfg_studio::models::llamagen::{LlamagenConfig, LlamagenDecoder};
-use softcfg_studio::models::lumina::{self, ImageSize};
-use softcfg_studio::models::prompt::PromptTemplate;
-use softcfg_studio::models::qwen2;
-use softcfg_studio::models::rar::RarDecoder;
-use softcfg_studio::models::transformer::CodeRange;
-use softcfg_studio::models::weights::{HeadRows, Weights};
+use softcfg_studio::models::alitok::decoder::AlitokDecoder;
+use softcfg_studio::models::decoder::{Decoder, prefill};
+use softcfg_studio::models::llamagen::config::LlamagenConfig;
+use softcfg_studio::models::llamagen::decoder::LlamagenDecoder;
+use softcfg_studio::models::lumina::decoder as lumina;
+use softcfg_studio::models::lumina::decoder::ImageSize;
+use softcfg_studio::models::rar::decoder::RarDecoder;
+use softcfg_studio::models::simple_ar::decoder as qwen2;
+use softcfg_studio::opening::builtin;
+use softcfg_studio::prompts::condition::{Condition, Prefixes};
+use softcfg_studio::prompts::template::PromptTemplate;
 use std::path::Path;
 
 /// Steps along which precisions and devices are compared.

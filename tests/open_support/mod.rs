@@ -7,9 +7,10 @@ use softcfg_studio::engine::decode;
 use softcfg_studio::engine::settings::{LaneKind, RunSettings, RunSpec};
 use softcfg_studio::engine::trace::{RunRecord, RunStatus};
 use softcfg_studio::models::card::{Model, ModelCard};
-use softcfg_studio::models::decoder::Condition;
-use softcfg_studio::models::error::ModelError;
-use softcfg_studio::models::open::{self, OpenRequest, Surroundings};
+use softcfg_studio::opening::error::OpenError;
+use softcfg_studio::opening::open;
+use softcfg_studio::opening::open::{OpenRequest, Surroundings};
+use softcfg_studio::prompts::condition::Condition;
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -47,7 +48,7 @@ pub fn simple_ar_request(decoder: impl Into<PathBuf>) -> OpenRequest {
 }
 
 /// Opens with unlimited memory and no cache folders.
-pub fn open_with(request: &OpenRequest) -> Result<Model, ModelError> {
+pub fn open_with(request: &OpenRequest) -> Result<Model, OpenError> {
     open::open(request, &Surroundings::default(), &Arc::default())
 }
 

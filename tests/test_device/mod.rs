@@ -3,8 +3,8 @@
 #![allow(dead_code)] // each test binary uses its own part
 
 use candle_core::Device;
-use softcfg_studio::models::device_kind::DeviceKind;
-use softcfg_studio::models::linear::Precision;
+use softcfg_studio::compute::device_kind::DeviceKind;
+use softcfg_studio::compute::linear::Precision;
 use std::sync::OnceLock;
 
 /// The kind of device.

@@ -2,13 +2,13 @@
 //! row, confidence follows them, the lanes draw the same tokens up to a step and part there.
 
 use image::{Rgb, RgbImage};
+use softcfg_studio::compute::layout::{StepKind, TokenLayout};
+use softcfg_studio::compute::linear::Precision;
 use softcfg_studio::engine::settings::{LaneKind, RunSettings, RunSpec};
 use softcfg_studio::engine::trace::{RunRecord, RunStatus, StepRecord, TOP_COUNT, TopTokens};
 use softcfg_studio::guidance::schedule::ScaleRule;
 use softcfg_studio::models::card::ModelIdentity;
-use softcfg_studio::models::layout::{StepKind, TokenLayout};
-use softcfg_studio::models::linear::Precision;
-use softcfg_studio::ui::state::{RunView, State};
+use softcfg_studio::ui::state::state::{RunView, State};
 use std::sync::Arc;
 
 /// Step at which the lanes part.

@@ -1,10 +1,10 @@
 //! [`RunSettings`] against a model: one message per wrong field, or the run that they make.
 
 use super::{Field, FieldError, RunSettings, RunSpec};
+use crate::compute::error::ModelError;
 use crate::models::card::{Conditions, ModelCard};
-use crate::models::decoder::Condition;
-use crate::models::error::ModelError;
-use crate::models::prompt::PromptCheck;
+use crate::prompts::check::PromptCheck;
+use crate::prompts::condition::Condition;
 use crate::sampling::Sampling;
 
 impl RunSettings {

@@ -1,11 +1,11 @@
 //! Sizes of LlamaGen decoders: from `config.json`, or from the shapes of a checkpoint and the table of
 //! published sizes.
 
-use crate::models::class_conditional::require;
-use crate::models::error::ModelError;
-use crate::models::layout::TokenLayout;
-use crate::models::rotary::{Pairing, RotaryTable};
-use crate::models::shapes::TensorShapes;
+use crate::checkpoint::shapes::TensorShapes;
+use crate::compute::error::ModelError;
+use crate::compute::layout::TokenLayout;
+use crate::compute::rotary::{Pairing, RotaryTable};
+use crate::models::class_ids::require;
 use serde::Deserialize;
 
 /// Sizes of a LlamaGen decoder; from a `config.json` or from the shapes of a checkpoint.

@@ -1,9 +1,9 @@
 //! Sizes of RAR decoders, from `config.json` or from the shapes of a checkpoint.
 
-use crate::models::class_conditional::require;
-use crate::models::error::ModelError;
-use crate::models::layout::TokenLayout;
-use crate::models::shapes::TensorShapes;
+use crate::checkpoint::shapes::TensorShapes;
+use crate::compute::error::ModelError;
+use crate::compute::layout::TokenLayout;
+use crate::models::class_ids::require;
 use serde::Deserialize;
 
 /// Rows of the positional tables beyond the image tokens.

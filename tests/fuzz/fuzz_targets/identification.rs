@@ -3,8 +3,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use softcfg_studio::models::checkpoint::memory::{RunSize, plan};
-use softcfg_studio::models::checkpoint::{Config, Container, identify};
+use softcfg_studio::opening::memory::{RunSize, plan};
+use softcfg_studio::checkpoint::Container;
+use softcfg_studio::opening::identify::{Config, identify};
 
 fuzz_target!(|bytes: &[u8]| {
     let mut parts = bytes.splitn(2, |&byte| byte == 0);

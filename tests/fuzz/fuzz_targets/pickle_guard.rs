@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use softcfg_studio::models::checkpoint::guard_accepts;
+use softcfg_studio::checkpoint::guard_accepts;
 
 fuzz_target!(|bytes: &[u8]| {
     guard_accepts(bytes);

@@ -1,0 +1,375 @@
+//! One abstraction over every container of weights: names, shapes and number types, tensors read by
+//! name, and a backend of candle's `VarBuilder`, so that a model file never knows what it is read from.
+
+use crate::checkpoint::entry::{ElementType, TensorEntry};
+use crate::checkpoint::error::CheckpointError;
+use crate::checkpoint::files;
+use crate::checkpoint::files::WeightFiles;
+use crate::checkpoint::progress::LoadProgress;
+use crate::checkpoint::source::SourceFile;
+use crate::checkpoint::torch_file;
+use crate::checkpoint::torch_file::LEGACY_MAGIC;
+use crate::checkpoint::{read_tensor, safetensors_file, sharded, state_dict};
+use candle_core::{DType, Device, Shape, Tensor};
+use candle_nn::VarBuilder;
+use candle_nn::var_builder::SimpleBackend;
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What kind of file the weights came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display)]
+pub enum ContainerKind {
+    /// One safetensors file.
+    #[strum(serialize = "safetensors")]
+    Safetensors,
+    /// PyTorch's zip archive.
+    #[strum(serialize = "PyTorch archive")]
+    TorchZip,
+    /// A TorchScript archive, read for its weights alone.
+    #[strum(serialize = "TorchScript archive")]
+    TorchScript,
+    /// PyTorch's format of before version 1.6.
+    #[strum(serialize = "old PyTorch file")]
+    TorchLegacy,
+    /// Several files with an index.
+    #[strum(serialize = "sharded files")]
+    Sharded,
+}
+
+/// Named tensors in one or several open files. Nothing but headers is in memory.
+#[derive(Debug)]
+pub struct Container {
+    kind: ContainerKind,
+    sources: Vec<Arc<SourceFile>>,
+    entries: Vec<TensorEntry>,
+    by_name: HashMap<String, usize>,
+    weight_set: Option<String>,
+    alternatives: Vec<String>,
+}
+
+impl Container {
+    /// Opens a weight file of any kind, an index with its shards, or a folder with one model.
+    ///
+    /// # Errors
+    /// Everything in [`CheckpointError`] that concerns files and their form.
+    pub fn open(path: &Path) -> Result<Self, CheckpointError> {
+        Self::open_weight_set(path, None)
+    }
+
+    /// As [`Container::open`], taking the weights that a training file keeps under `weight_set`, for
+    /// example `ema`, instead of those it is usually sampled with.
+    ///
+    /// # Errors
+    /// Those of [`Container::open`], and a file without this entry.
+    pub fn open_weight_set(path: &Path, weight_set: Option<&str>) -> Result<Self, CheckpointError> {
+        match files::resolve(path)? {
+            WeightFiles::Single(path) => Self::open_file(&path, weight_set),
+            WeightFiles::Sharded(index) => sharded::open(&index),
+            WeightFiles::Several(files) => {
+                let names: Vec<String> = files.iter().map(|file| file_name(file)).collect();
+                let reason = format!(
+                    "the folder holds several weight files ({}); choose one of them",
+                    names.join(", ")
+                );
+                Err(CheckpointError::format(path, reason))
+            }
+        }
+    }
+
+    /// Opens one file by its contents, whatever its name.
+    pub(crate) fn open_file(
+        path: &Path,
+        weight_set: Option<&str>,
+    ) -> Result<Self, CheckpointError> {
+        let file = SourceFile::open(path)?;
+        let start = file.bytes(0, file.length().min(512))?;
+        let torch = if start.starts_with(b"PK") {
+            torch_file::read_zip(&file, 0, weight_set)?
+        } else if start.starts_with(LEGACY_MAGIC) {
+            torch_file::read_legacy(&file, 0, weight_set)?
+        } else if safetensors_file::looks_like(&start)
+            || path.extension().is_some_and(|extension| extension == "safetensors")
+        {
+            let entries = safetensors_file::entries(&file, 0)?;
+            return Self::build(ContainerKind::Safetensors, vec![file], entries, path);
+        } else {
+            return Err(CheckpointError::format(path, unknown_format(&start)));
+        };
+        let mut container = Self::build(torch.kind, vec![file], torch.entries, path)?;
+        container.weight_set = torch.weight_set;
+        container.alternatives = torch.alternatives;
+        Ok(container)
+    }
+
+    /// Puts entries of open files together under their cleaned names.
+    pub(crate) fn build(
+        kind: ContainerKind,
+        sources: Vec<SourceFile>,
+        mut entries: Vec<TensorEntry>,
+        path: &Path,
+    ) -> Result<Self, CheckpointError> {
+        if entries.is_empty() {
+            let found = "an empty list of tensors".to_owned();
+            return Err(CheckpointError::NoTensors { found, path: path.to_path_buf() });
+        }
+        let mut names: Vec<&mut String> = entries.iter_mut().map(|entry| &mut entry.name).collect();
+        state_dict::strip_wrappers(&mut names);
+        let mut by_name = HashMap::with_capacity(entries.len());
+        for (index, entry) in entries.iter().enumerate() {
+            if by_name.insert(entry.name.clone(), index).is_some() {
+                let reason = format!("tensor {} stands twice; get another copy", entry.name);
+                return Err(CheckpointError::format(path, reason));
+            }
+        }
+        let sources = sources.into_iter().map(Arc::new).collect();
+        Ok(Self { kind, sources, entries, by_name, weight_set: None, alternatives: Vec::new() })
+    }
+
+    /// The same tensors without `prefix` in front of their names; those without it are left out.
+    pub fn without_prefix(mut self, prefix: &str) -> Self {
+        if prefix.is_empty() {
+            return self;
+        }
+        self.entries.retain_mut(|entry| match entry.name.strip_prefix(prefix) {
+            Some(name) => {
+                entry.name = name.to_owned();
+                true
+            }
+            None => false,
+        });
+        let names = self.entries.iter().enumerate();
+        self.by_name = names.map(|(index, entry)| (entry.name.clone(), index)).collect();
+        self
+    }
+
+    /// What kind of file it is.
+    pub fn kind(&self) -> ContainerKind {
+        self.kind
+    }
+
+    /// The file, or the first shard.
+    pub fn path(&self) -> &Path {
+        self.sources.first().map_or(Path::new(""), |file| file.path())
+    }
+
+    /// All open files.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.sources.iter().map(|file| file.path())
+    }
+
+    /// Bytes of all files.
+    pub fn file_bytes(&self) -> u64 {
+        self.sources.iter().map(|file| file.length()).sum()
+    }
+
+    /// The open files, to be read beside the tensors.
+    pub(crate) fn files(&self) -> Vec<Arc<SourceFile>> {
+        self.sources.clone()
+    }
+
+    /// Every tensor.
+    pub fn entries(&self) -> &[TensorEntry] {
+        &self.entries
+    }
+
+    /// The tensor of this name.
+    pub fn entry(&self, name: &str) -> Option<&TensorEntry> {
+        self.by_name.get(name).and_then(|&index| self.entries.get(index))
+    }
+
+    /// The key of a training file whose weights were taken, for example `model`.
+    pub fn weight_set(&self) -> Option<&str> {
+        self.weight_set.as_deref()
+    }
+
+    /// Keys of other weights in the file, for example `ema`.
+    pub fn alternatives(&self) -> &[String] {
+        &self.alternatives
+    }
+
+    /// Reads a tensor in the file's own number type.
+    ///
+    /// # Errors
+    /// The tensor is missing, of a type that cannot be read, not finite, or the file changed.
+    pub fn tensor(&self, name: &str) -> Result<Tensor, CheckpointError> {
+        self.tensor_as(name, None, &LoadProgress::default())
+    }
+
+    /// Reads a tensor, floats widened to f32 on the way if `dtype` asks for it.
+    ///
+    /// # Errors
+    /// Those of [`Container::tensor`], and cancellation.
+    pub fn tensor_as(
+        &self,
+        name: &str,
+        dtype: Option<DType>,
+        progress: &LoadProgress,
+    ) -> Result<Tensor, CheckpointError> {
+        let entry = self.entry(name).ok_or_else(|| self.missing(name))?;
+        self.read(entry, dtype, progress)
+    }
+
+    /// Reads at most `rows` of a tensor's outermost dimension, and no more of the file than these if
+    /// they lie there as they are.
+    ///
+    /// # Errors
+    /// Those of [`Container::tensor`].
+    pub fn first_rows(&self, name: &str, rows: usize) -> Result<Tensor, CheckpointError> {
+        let mut entry = self.entry(name).cloned().ok_or_else(|| self.missing(name))?;
+        if let Some(outermost) = entry.shape.first_mut() {
+            *outermost = rows.min(*outermost);
+        }
+        self.read(&entry, None, &LoadProgress::default())
+    }
+
+    fn read(
+        &self,
+        entry: &TensorEntry,
+        dtype: Option<DType>,
+        progress: &LoadProgress,
+    ) -> Result<Tensor, CheckpointError> {
+        let file = self.sources.get(entry.place.source).ok_or_else(|| self.missing(&entry.name))?;
+        read_tensor::read(file, entry, dtype, progress)
+    }
+
+    fn missing(&self, name: &str) -> CheckpointError {
+        CheckpointError::MissingTensor { tensor: name.to_owned(), path: self.path().to_path_buf() }
+    }
+
+    /// A `VarBuilder` that reads each tensor from the file when a model asks for it, as f32 on the CPU.
+    ///
+    /// Peak memory is what the model keeps plus one tensor in f32. Errors of the file come out of the
+    /// builder as candle errors with the message of the [`CheckpointError`]; after a cancellation
+    /// [`LoadProgress::is_cancelled`] tells it from a fault.
+    pub fn into_var_builder(self, progress: Arc<LoadProgress>) -> VarBuilder<'static> {
+        let backend = ContainerBackend { container: self, progress };
+        VarBuilder::from_backend(Box::new(backend), DType::F32, Device::Cpu)
+    }
+
+    /// SHA-256 over the files one after the other, in hexadecimal: the identity of a model's weights.
+    ///
+    /// # Errors
+    /// Reading fails, or the person cancels.
+    pub fn sha256(&self, progress: &LoadProgress) -> Result<String, CheckpointError> {
+        sha256(&self.sources, progress, &AtomicBool::new(false))
+    }
+
+    /// The number type that most values of the given tensors have.
+    pub(crate) fn main_type<'a>(&self, names: impl Iterator<Item = &'a str>) -> ElementType {
+        let mut counts: HashMap<&ElementType, u64> = HashMap::new();
+        for entry in names.filter_map(|name| self.entry(name)) {
+            *counts.entry(&entry.dtype).or_default() += entry.elements();
+        }
+        // Ties are broken by name, so that the answer does not depend on the map's order.
+        let largest = counts.into_iter().max_by_key(|(dtype, count)| (*count, dtype.to_string()));
+        largest.map_or(ElementType::F32, |(dtype, _)| dtype.clone())
+    }
+}
+
+/// SHA-256 over files one after the other, in hexadecimal. Announces nothing and counts every byte.
+///
+/// # Errors
+/// Reading fails, the person cancels, or nobody wants it any more.
+pub(crate) fn sha256(
+    files: &[Arc<SourceFile>],
+    progress: &LoadProgress,
+    abandoned: &AtomicBool,
+) -> Result<String, CheckpointError> {
+    let mut hash = Sha256::new();
+    for file in files {
+        let mut position = 0;
+        while position < file.length() {
+            let block = file.bytes(position, read_tensor::BLOCK.min(file.length() - position))?;
+            hash.update(&block);
+            position += block.len() as u64;
+            progress.advance(block.len() as u64)?;
+            if abandoned.load(Ordering::Relaxed) {
+                return Err(CheckpointError::Cancelled);
+            }
+        }
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+struct ContainerBackend {
+    container: Container,
+    progress: Arc<LoadProgress>,
+}
+
+impl ContainerBackend {
+    fn read(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor, CheckpointError> {
+        let tensor = self.container.tensor_as(name, Some(dtype), &self.progress)?;
+        let path = self.container.path();
+        let failed = |error: candle_core::Error| CheckpointError::format(path, error.to_string());
+        tensor.to_dtype(dtype).and_then(|tensor| tensor.to_device(device)).map_err(failed)
+    }
+}
+
+impl ContainerBackend {
+    fn fail(&self, error: CheckpointError) -> candle_core::Error {
+        let text = error.to_string();
+        self.progress.fail(error);
+        candle_core::Error::msg(text)
+    }
+}
+
+impl SimpleBackend for ContainerBackend {
+    fn get(
+        &self,
+        shape: Shape,
+        name: &str,
+        _: candle_nn::Init,
+        dtype: DType,
+        device: &Device,
+    ) -> candle_core::Result<Tensor> {
+        // Compared before reading: a wrong file is told from its header.
+        if let Some(entry) = self.container.entry(name)
+            && entry.shape != shape.dims()
+        {
+            return Err(self.fail(CheckpointError::Shape {
+                tensor: name.to_owned(),
+                found: entry.shape.clone(),
+                expected: shape.dims().to_vec(),
+                path: self.container.path().to_path_buf(),
+            }));
+        }
+        self.get_unchecked(name, dtype, device)
+    }
+
+    fn get_unchecked(
+        &self,
+        name: &str,
+        dtype: DType,
+        device: &Device,
+    ) -> candle_core::Result<Tensor> {
+        self.read(name, dtype, device).map_err(|error| self.fail(error))
+    }
+
+    fn contains_tensor(&self, name: &str) -> bool {
+        self.container.entry(name).is_some()
+    }
+}
+
+pub(crate) fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+fn unknown_format(start: &[u8]) -> String {
+    let what = if start.starts_with(b"version https://git-lfs") {
+        "this is a pointer of Git LFS, not the weights; fetch the file with git lfs pull"
+    } else if start.starts_with(b"GGUF") {
+        "this is a GGUF file, whose names and layouts are those of language models; choose the authors' file"
+    } else if start.starts_with(b"<") {
+        "this is a web page, not weights; download the file again"
+    } else if start.get(257..262) == Some(b"ustar") {
+        "this is a tar archive (PyTorch before version 0.4); unpack it or save the weights as safetensors"
+    } else if start.starts_with(b"\x80") {
+        "this is a bare pickle, not a file written by torch.save; save the weights as safetensors"
+    } else {
+        "this is not a weight file (safetensors, .pt, .pth, .bin, .ckpt or .jit); choose another file"
+    };
+    what.to_owned()
+}

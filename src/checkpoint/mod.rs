@@ -1,0 +1,36 @@
+//! Containers of weights on disk, read without trusting them: finds the files, reads names and shapes
+//! from headers, and gives model files their weights tensor by tensor, with progress and cancellation.
+//!
+//! Nothing here knows a model.
+
+mod container;
+mod entry;
+mod error;
+pub mod files;
+pub mod manifest;
+mod pickle;
+mod pickle_calls;
+mod pickle_value;
+mod progress;
+pub mod read_file;
+mod read_tensor;
+mod safetensors_file;
+pub mod shapes;
+mod sharded;
+mod source;
+mod state_dict;
+mod torch_file;
+mod zip_directory;
+
+pub use container::{Container, ContainerKind};
+pub(crate) use container::{file_name, sha256};
+pub use entry::{ElementType, TensorEntry};
+pub use error::CheckpointError;
+pub use progress::LoadProgress;
+pub(crate) use source::SourceFile;
+
+/// Runs the guard on the bytes of a pickle, for fuzzing: whether it would be read.
+pub fn guard_accepts(bytes: &[u8]) -> bool {
+    pickle_value::Pickle::parse(bytes)
+        .is_ok_and(|pickle| state_dict::collect(&pickle, None).is_ok())
+}

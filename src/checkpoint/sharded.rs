@@ -1,0 +1,115 @@
+//! Checkpoints in several files: an index says which tensor is in which shard. The index has to name
+//! every shard in the folder and every tensor in the shards, and nothing outside the folder.
+
+use crate::checkpoint::container::{Container, ContainerKind};
+use crate::checkpoint::error::CheckpointError;
+use crate::checkpoint::files;
+use crate::checkpoint::source::SourceFile;
+use crate::checkpoint::{safetensors_file, torch_file};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path};
+
+/// Longest index that is read.
+const MAX_INDEX: u64 = 64 << 20;
+/// Most shards that are opened.
+const MAX_SHARDS: usize = 1_000;
+
+#[derive(Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
+}
+
+/// Opens the shards that the index at `path` names.
+pub(crate) fn open(path: &Path) -> Result<Container, CheckpointError> {
+    let wrong = |reason: String| CheckpointError::format(path, reason);
+    let file = SourceFile::open(path)?;
+    if file.length() > MAX_INDEX {
+        return Err(wrong("the index is larger than any model's; choose the weight file".into()));
+    }
+    let text = file.bytes(0, file.length())?;
+    let index: Index = serde_json::from_slice(&text)
+        .map_err(|error| wrong(format!("the index cannot be read ({error}); download it again")))?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let shards: BTreeSet<&str> = index.weight_map.values().map(String::as_str).collect();
+    if shards.len() > MAX_SHARDS {
+        return Err(wrong(format!("the index names {} shards; get another copy", shards.len())));
+    }
+    for shard in &shards {
+        // A link in the folder may lead elsewhere, as in the Hugging Face cache: the person put it there.
+        let inside = Path::new(shard).components().all(|part| matches!(part, Component::Normal(_)));
+        if !inside || shard.is_empty() || shard.contains('\\') {
+            return Err(wrong(format!(
+                "the index names \"{shard}\", which lies outside its folder; do not use this model"
+            )));
+        }
+        if !folder.join(shard).exists() {
+            let shard = (*shard).to_owned();
+            return Err(CheckpointError::MissingShard { shard, path: path.to_path_buf() });
+        }
+    }
+    no_extra_shard(path, folder, &shards)?;
+    read_shards(path, folder, &shards, &index)
+}
+
+/// A shard of the same name pattern that the index does not know belongs to another download.
+fn no_extra_shard(
+    path: &Path,
+    folder: &Path,
+    shards: &BTreeSet<&str>,
+) -> Result<(), CheckpointError> {
+    let stem = shards.first().and_then(|shard| files::shard_stem(shard));
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let read = |cause| CheckpointError::read(folder, cause);
+    for entry in std::fs::read_dir(folder).map_err(read)? {
+        let name = entry.map_err(read)?.file_name().to_string_lossy().into_owned();
+        if stem.is_some() && files::shard_stem(&name) == stem && !shards.contains(name.as_str()) {
+            let reason = format!(
+                "the folder holds the shard {name} that the index does not name; files of two downloads are mixed, \
+                 download the model into a folder of its own"
+            );
+            return Err(CheckpointError::format(path, reason));
+        }
+    }
+    Ok(())
+}
+
+fn read_shards(
+    path: &Path,
+    folder: &Path,
+    shards: &BTreeSet<&str>,
+    index: &Index,
+) -> Result<Container, CheckpointError> {
+    let (mut sources, mut entries) = (Vec::new(), Vec::new());
+    for (number, shard) in shards.iter().enumerate() {
+        let file = SourceFile::open(&folder.join(shard))?;
+        let start = file.bytes(0, file.length().min(16))?;
+        let found = if start.starts_with(b"PK") {
+            torch_file::read_zip(&file, number, None)?.entries
+        } else {
+            safetensors_file::entries(&file, number)?
+        };
+        for entry in &found {
+            if index.weight_map.get(&entry.name).map(String::as_str) != Some(*shard) {
+                let reason = format!(
+                    "the shard {shard} holds {}, which the index places elsewhere; download the model again",
+                    entry.name
+                );
+                return Err(CheckpointError::format(path, reason));
+            }
+        }
+        entries.extend(found);
+        sources.push(file);
+    }
+    // Every tensor found is in the index, so equal counts mean equal sets.
+    if entries.len() != index.weight_map.len() {
+        let found: BTreeSet<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+        let missing = index.weight_map.iter().find(|(name, _)| !found.contains(name.as_str()));
+        let (tensor, shard) = missing.map_or(("", ""), |(name, shard)| (name, shard));
+        let reason = format!(
+            "the index places {tensor} in {shard}, which does not hold it; download that shard again"
+        );
+        return Err(CheckpointError::format(path, reason));
+    }
+    Container::build(ContainerKind::Sharded, sources, entries, path)
+}

@@ -1,0 +1,114 @@
+//! An open weight file: positioned reads that notice when another program writes to it.
+//!
+//! Files are read, not mapped. A mapped file that shrinks kills the process with a signal; a read
+//! returns an error that can be shown.
+
+use crate::checkpoint::error::CheckpointError;
+use std::fs::{File, Metadata};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+/// An open file with the length and time of change it had when it was opened. The handle stays open,
+/// so a file that is deleted or replaced meanwhile is still read whole.
+#[derive(Debug)]
+pub struct SourceFile {
+    path: PathBuf,
+    file: Mutex<File>,
+    length: u64,
+    modified: Option<SystemTime>,
+}
+
+impl SourceFile {
+    /// Opens a regular file for reading.
+    ///
+    /// # Errors
+    /// The system refuses, or the path is a folder, a device or a pipe, or the file is empty.
+    pub fn open(path: &Path) -> Result<Self, CheckpointError> {
+        let read = |cause| CheckpointError::read(path, cause);
+        // Asked before opening: opening a pipe would wait for a writer.
+        let metadata = std::fs::metadata(path).map_err(read)?;
+        if !metadata.is_file() {
+            return Err(CheckpointError::format(path, "this is not a file; choose a weight file"));
+        }
+        let file = File::open(path).map_err(read)?;
+        let metadata = file.metadata().map_err(read)?;
+        if metadata.len() == 0 {
+            return Err(CheckpointError::format(path, "the file is empty; download it again"));
+        }
+        Ok(Self {
+            path: path.to_path_buf(),
+            length: metadata.len(),
+            modified: metadata.modified().ok(),
+            file: Mutex::new(file),
+        })
+    }
+
+    /// Where it was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Bytes it had when it was opened.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Fills `buffer` from `offset`.
+    ///
+    /// # Errors
+    /// The range lies beyond the end, the file changed since it was opened, or the system refuses.
+    pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), CheckpointError> {
+        if offset.checked_add(buffer.len() as u64).is_none_or(|end| end > self.length) {
+            let reason = "the file ends before its contents do; it is truncated, download it again";
+            return Err(CheckpointError::format(&self.path, reason));
+        }
+        // A thread that panicked while holding the lock leaves only a position, which is set here anyway.
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(buffer));
+        let metadata = file.metadata();
+        drop(file);
+        self.same(&metadata.map_err(|cause| CheckpointError::read(&self.path, cause))?)?;
+        outcome.map_err(|cause| CheckpointError::read(&self.path, cause))
+    }
+
+    /// The bytes `offset..offset + length` in memory of their own.
+    ///
+    /// # Errors
+    /// Those of [`SourceFile::read_at`], and memory that is not there.
+    pub fn bytes(&self, offset: u64, length: u64) -> Result<Vec<u8>, CheckpointError> {
+        if length > self.length {
+            let reason = "the file claims more bytes than it has; it is damaged, download it again";
+            return Err(CheckpointError::format(&self.path, reason));
+        }
+        let mut buffer = reserve(&self.path, length)?;
+        buffer.resize(length as usize, 0);
+        self.read_at(offset, &mut buffer)?;
+        Ok(buffer)
+    }
+
+    fn same(&self, now: &Metadata) -> Result<(), CheckpointError> {
+        if now.len() == self.length && now.modified().ok() == self.modified {
+            return Ok(());
+        }
+        Err(CheckpointError::Changed { path: self.path.clone() })
+    }
+}
+
+/// An empty vector with room for `count` values, or an error instead of an abort.
+///
+/// # Errors
+/// The memory is not there.
+pub(crate) fn reserve<T>(path: &Path, count: u64) -> Result<Vec<T>, CheckpointError> {
+    let mut vector = Vec::new();
+    let fits = usize::try_from(count).is_ok_and(|count| vector.try_reserve_exact(count).is_ok());
+    if fits {
+        return Ok(vector);
+    }
+    Err(CheckpointError::Memory(format!(
+        "there is no memory for {} bytes; close other programs or choose a smaller precision: {}",
+        count.saturating_mul(size_of::<T>() as u64),
+        path.display()
+    )))
+}

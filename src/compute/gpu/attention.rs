@@ -1,0 +1,292 @@
+//! Attention of rows over their own caches on a device. Rows whose caches lie side by side are one batch
+//! of products.
+
+use crate::compute::attention::{AttentionShape, factors};
+use crate::compute::error::ModelError;
+use crate::compute::gpu::cache::{DeviceCache, of_row, stack};
+use crate::compute::kv_cache::{BatchPlan, KvCache};
+use candle_core::{Device, Tensor};
+use std::ops::Range;
+use std::sync::OnceLock;
+
+/// Rows of a plan that stand at the same place of slots side by side.
+#[derive(Debug, Clone)]
+struct Run {
+    rows: Range<usize>,
+    /// The first row's cache.
+    cache: usize,
+    slot: usize,
+    /// Places that are read, free ones before a shorter prefix among them.
+    places: usize,
+    /// Free places of each row.
+    offsets: Vec<usize>,
+    /// Whether all rows are appended; else none is.
+    append: bool,
+}
+
+/// The runs of a plan.
+fn runs(layer: usize, plan: &BatchPlan<'_>, caches: &[KvCache]) -> Result<Vec<Run>, ModelError> {
+    let mut runs: Vec<Run> = Vec::new();
+    for (index, row) in plan.rows.iter().enumerate() {
+        let cache = of_row(layer, row.cache, caches)?;
+        let (slot, places) = (cache.slot(), cache.offset() + row.visible());
+        match runs.last_mut() {
+            Some(run)
+                if run.slot + run.rows.len() == slot
+                    && run.places == places
+                    && run.append == row.append =>
+            {
+                run.rows.end = index + 1;
+                run.offsets.push(cache.offset());
+            }
+            _ => runs.push(Run {
+                rows: index..index + 1,
+                cache: row.cache,
+                slot,
+                places,
+                offsets: vec![cache.offset()],
+                append: row.append,
+            }),
+        }
+    }
+    Ok(runs)
+}
+
+/// Factors on the scores and probabilities of a run, and what free places add to scores: each
+/// `[rows, 1, 1, places]`, none where it changes nothing.
+#[derive(Debug, Clone)]
+struct RunFactors {
+    on_keys: Option<Tensor>,
+    on_values: Option<Tensor>,
+    mask: Option<Tensor>,
+}
+
+impl RunFactors {
+    fn new(run: &Run, plan: &BatchPlan<'_>, device: &Device) -> Result<Self, ModelError> {
+        let rows = plan.rows.get(run.rows.clone()).unwrap_or(&[]);
+        let send = |numbers: Vec<f32>| {
+            Tensor::from_vec(numbers, (run.rows.len(), 1, 1, run.places), device)
+        };
+        let weights = |given: &[Option<&[f32]>]| {
+            if given.iter().all(Option::is_none) {
+                return Ok(None);
+            }
+            let mut all = vec![1f32; run.places * rows.len()];
+            let rows = rows.iter().zip(&run.offsets).zip(given);
+            for (all, ((row, offset), weights)) in all.chunks_mut(run.places).zip(rows) {
+                let image = all.iter_mut().skip(offset + row.first_image);
+                image.zip(weights.unwrap_or(&[])).for_each(|(factor, weight)| *factor = *weight);
+            }
+            send(all).map(Some)
+        };
+        let (on_keys, on_values): (Vec<_>, Vec<_>) =
+            rows.iter().map(|row| factors(row.perturbation)).unzip();
+        let mask = run.offsets.iter().any(|&offset| offset > 0).then(|| {
+            let free = |&offset| (0..run.places).map(move |place| place < offset);
+            let mask = run.offsets.iter().flat_map(free);
+            send(mask.map(|free| if free { f32::NEG_INFINITY } else { 0.0 }).collect())
+        });
+        Ok(Self {
+            on_keys: weights(&on_keys)?,
+            on_values: weights(&on_values)?,
+            mask: mask.transpose()?,
+        })
+    }
+}
+
+/// What all layers of a step need of their plan on the device, made and sent there by the first of them:
+/// all layers are stacked alike.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct DevicePlan {
+    runs: OnceLock<Vec<(Run, RunFactors)>>,
+}
+
+impl DevicePlan {
+    fn runs(
+        &self,
+        layer: usize,
+        plan: &BatchPlan<'_>,
+        caches: &[KvCache],
+        device: &Device,
+    ) -> Result<&[(Run, RunFactors)], ModelError> {
+        if let Some(runs) = self.runs.get() {
+            return Ok(runs);
+        }
+        let with_factors = |run: Run| {
+            let factors = RunFactors::new(&run, plan, device)?;
+            Ok((run, factors))
+        };
+        let runs = runs(layer, plan, caches)?.into_iter().map(with_factors);
+        let runs = runs.collect::<Result<Vec<_>, ModelError>>()?;
+        Ok(self.runs.get_or_init(|| runs))
+    }
+}
+
+/// [`crate::compute::attention::attend`] for a plan that was checked.
+pub(crate) fn attend(
+    shape: AttentionShape,
+    layer: usize,
+    queries: &Tensor,
+    keys: &Tensor,
+    values: &Tensor,
+    plan: &BatchPlan<'_>,
+    caches: &mut [KvCache],
+) -> Result<Tensor, ModelError> {
+    let device = queries.device();
+    stack(shape, layer, plan, caches, device)?;
+    let runs = plan.device.runs(layer, plan, caches, device)?;
+    let parts = (plan.rows.len(), shape.kv_heads, 1, shape.head_dim);
+    let keys = keys.contiguous()?.reshape(parts)?;
+    let values = values.contiguous()?.reshape(parts)?;
+    // All rows are written before any is read: a row may read what another has appended.
+    for (run, _) in runs.iter().filter(|(run, _)| run.append) {
+        let part = |rows: &Tensor| rows.narrow(0, run.rows.start, run.rows.len());
+        let cache = of_row(layer, run.cache, caches)?;
+        cache.append(run.places - 1, &part(&keys)?, &part(&values)?)?;
+    }
+    let queries = (queries.contiguous()? * f64::from(shape.scale()))?;
+    let attended = runs.iter().map(|(run, factors)| {
+        let queries = queries.narrow(0, run.rows.start, run.rows.len())?;
+        attend_run(shape, &queries, run, factors, of_row(layer, run.cache, caches)?)
+    });
+    let attended = attended.collect::<Result<Vec<_>, ModelError>>()?;
+    match attended.as_slice() {
+        [all] => Ok(all.clone()),
+        parts => Ok(Tensor::cat(parts, 0)?),
+    }
+}
+
+/// The rows of a run, `[rows, heads * head_dim]`, whose queries are scaled. `cache` is the first one's.
+fn attend_run(
+    shape: AttentionShape,
+    queries: &Tensor,
+    run: &Run,
+    factors: &RunFactors,
+    cache: &DeviceCache,
+) -> Result<Tensor, ModelError> {
+    let rows = run.rows.len();
+    let queries = queries.reshape((rows, shape.kv_heads, shape.group(), shape.head_dim))?;
+    let (keys, values) = cache.first_places(rows, run.places)?;
+    let mut scores = queries.matmul(&keys.t()?)?;
+    if let Some(factors) = &factors.on_keys {
+        scores = scores.broadcast_mul(factors)?;
+    }
+    if let Some(mask) = &factors.mask {
+        scores = scores.broadcast_add(mask)?;
+    }
+    let mut probabilities = candle_nn::ops::softmax_last_dim(&scores)?;
+    if let Some(factors) = &factors.on_values {
+        probabilities = probabilities.broadcast_mul(factors)?;
+    }
+    Ok(probabilities.matmul(&values)?.reshape((rows, shape.heads * shape.head_dim))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compute::attention;
+    use crate::compute::gpu::compare::{assert_close, matrix};
+    use crate::compute::kv_cache::{ActivationNumber, CacheShape, PlannedRow};
+    use crate::compute::rows::{Perturbation, Prefix};
+    use crate::guidance::Perturb;
+
+    #[test]
+    fn attention_agrees_with_prefixes_groups_and_every_perturbation() {
+        let shape = AttentionShape { heads: 6, kv_heads: 2, head_dim: 20 };
+        let caches = shape.cache(1, ActivationNumber::F32);
+        let cache = |prefix| new_cache(caches, prefix, 8);
+        let mut host = vec![cache(2), cache(4)];
+        let mut device = vec![cache(2), cache(4)];
+        let weights = [0.5, 0.25, 0.9, 0.1, 0.7, 0.3];
+        for position in 0..8 {
+            let on = [Perturb::Value, Perturb::Key, Perturb::KeyValue][position % 3];
+            let visible = |prefix: usize| (position + 1usize).saturating_sub(prefix);
+            let row = |cache, append, prefix, perturbed: bool| PlannedRow {
+                cache,
+                position,
+                append,
+                first_image: prefix,
+                perturbation: perturbed
+                    .then(|| Perturbation { weights: &weights[..visible(prefix)], on }),
+            };
+            // The third row only reads the second one's cache: the cache rule `exact`.
+            let rows = vec![row(0, true, 2, false), row(1, true, 4, false), row(1, false, 4, true)];
+            let plan = BatchPlan::of(rows);
+            let (q, k, v) = (
+                matrix(position, 3, 120),
+                matrix(position + 7, 3, 40),
+                matrix(position + 9, 3, 40),
+            );
+            let on_host = attention::attend(shape, 0, &q, &k, &v, &plan, &mut host).unwrap();
+            let on_device = attend(shape, 0, &q, &k, &v, &plan, &mut device).unwrap();
+            assert_close(&on_device, &on_host, 2e-6);
+        }
+        let copy: Vec<_> = device.iter().map(|cache| cache.copy().unwrap()).collect();
+        let plan = BatchPlan::of(vec![PlannedRow {
+            cache: 0,
+            position: 0,
+            append: true,
+            first_image: 2,
+            perturbation: None,
+        }]);
+        let (q, kv) = (matrix(1, 1, 120), matrix(50, 1, 40));
+        let keys_of = |caches: &[KvCache]| {
+            caches[0].device[0].as_ref().map(|cache| cache.keys(1, 8).unwrap()).unwrap()
+        };
+        let before = keys_of(&copy);
+        attend(shape, 0, &q, &kv, &kv, &plan, &mut device).unwrap();
+        assert_eq!(keys_of(&copy), before, "a copy does not share its numbers");
+        assert_ne!(keys_of(&device), before);
+    }
+
+    #[test]
+    fn sequences_that_were_filled_apart_are_stacked_with_what_they_hold() {
+        let shape = AttentionShape { heads: 4, kv_heads: 2, head_dim: 12 };
+        let layers = shape.cache(1, ActivationNumber::F32);
+        let prefixes = [3, 1, 2];
+        let caches = || prefixes.map(|prefix| new_cache(layers, prefix, 6));
+        let (mut host, mut device) = (caches(), caches());
+        let mut seed = 0;
+        let mut step = |order: &[usize], host: &mut [KvCache], device: &mut [KvCache]| {
+            let row = |&cache: &usize| PlannedRow {
+                cache,
+                position: host[cache].length(),
+                append: true,
+                first_image: prefixes[cache],
+                perturbation: None,
+            };
+            let plan = BatchPlan::of(order.iter().map(row).collect());
+            seed += 1;
+            let (q, k, v) = (
+                matrix(seed, order.len(), 48),
+                matrix(seed + 40, order.len(), 24),
+                matrix(seed + 80, order.len(), 24),
+            );
+            let expected = attention::attend(shape, 0, &q, &k, &v, &plan, host).unwrap();
+            let found = attend(shape, 0, &q, &k, &v, &plan, device).unwrap();
+            assert_close(&found, &expected, 2e-6);
+            plan.commit(host);
+            plan.commit(device);
+        };
+        for (cache, prefix) in prefixes.into_iter().enumerate() {
+            (0..prefix).for_each(|_| step(&[cache], &mut host, &mut device));
+        }
+        // All together, in another order, some of them, one alone.
+        for order in [&[0, 1, 2][..], &[2, 0, 1], &[1, 2], &[0], &[0, 1, 2]] {
+            step(order, &mut host, &mut device);
+        }
+        // A copy of one beside the others.
+        device[1] = device[1].copy().unwrap();
+        host[1] = host[1].copy().unwrap();
+        step(&[0, 1, 2], &mut host, &mut device);
+        for (host, device) in host.iter().zip(&device) {
+            assert!(device.is_on_device() && !host.is_on_device());
+            assert_eq!(host.keys(0, 1), device.keys(0, 1));
+            assert_eq!(host.values(0, 1), device.values(0, 1));
+        }
+    }
+
+    fn new_cache(layers: CacheShape, prefix: usize, image_tokens: usize) -> KvCache {
+        KvCache::new(layers, Prefix::Class(0), prefix, image_tokens).unwrap()
+    }
+}

@@ -1,0 +1,73 @@
+//! Rows: what one forward pass is fed, and the logits it gives.
+//!
+//! A *row* is one token fed to one sequence. Prefill is the same pass as decoding: several prefix
+//! tokens of one sequence are several rows of a batch, appended in order, each seeing what stands
+//! before it. So there is no padding and no mask, and a row's numbers do not depend on the others.
+
+use crate::guidance::Perturb;
+use candle_core::Tensor;
+
+/// Most rows a forward pass takes at once; longer prefixes go in several passes.
+pub const MAX_ROWS: usize = 8;
+
+/// What stands before the image tokens of one sequence, in the form its family wants it.
+#[derive(Debug, Clone)]
+pub enum Prefix {
+    /// Vocabulary ids, one position each (SimpleAR, the built-in model, Lumina).
+    Tokens(Vec<u32>),
+    /// A class index of the model's own table, the null class included (AliTok, RAR, LlamaGen c2i).
+    Class(u32),
+    /// Embedding rows `[length, width]` of the model, already projected (LlamaGen t2i).
+    Embeddings(Tensor),
+}
+
+/// Weights on the image positions of one row's attention.
+#[derive(Debug, Clone, Copy)]
+pub struct Perturbation<'a> {
+    /// One factor per image token seen by the row, the token being fed included.
+    pub weights: &'a [f32],
+    /// What the factors multiply.
+    pub on: Perturb,
+}
+
+/// The token a row feeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowInput {
+    /// Prefix position `i` of the sequence.
+    Prefix(usize),
+    /// Image token number `index` (from 0). `token` is a code, or for forced tokens the id of the
+    /// layout's [`crate::compute::layout::StepKind::RowEnd`].
+    Image { index: usize, token: u32 },
+}
+
+/// One row of a forward pass.
+#[derive(Debug, Clone, Copy)]
+pub struct Row<'a> {
+    /// Index of the cache that the row reads, and appends to if `append`.
+    pub cache: usize,
+    /// What is fed.
+    pub input: RowInput,
+    /// Whether the row's keys and values enter the cache. A row that does not append must come
+    /// after the appending row of the same token; it reads that row's entry (cache rule *exact*).
+    pub append: bool,
+    /// Factors on the image positions; `None` for the clean branches.
+    pub perturbation: Option<Perturbation<'a>>,
+    /// Whether the caller wants this row's logits.
+    pub logits: bool,
+}
+
+/// Logits of the rows that asked for them, in their order.
+#[derive(Debug, Clone, Default)]
+pub struct Logits {
+    /// Row-major `[rows, width]`.
+    pub values: Vec<f32>,
+    /// Entries per row.
+    pub width: usize,
+}
+
+impl Logits {
+    /// The logits of output row `index`, empty if there is no such row.
+    pub fn row(&self, index: usize) -> &[f32] {
+        self.values.get(index * self.width..(index + 1) * self.width).unwrap_or(&[])
+    }
+}

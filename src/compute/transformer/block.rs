@@ -1,0 +1,180 @@
+//! One block of the transformer: pre-norm attention and SwiGLU.
+
+use crate::compute::attention::{AttentionShape, attend};
+use crate::compute::device_kind::on_device;
+use crate::compute::error::ModelError;
+use crate::compute::host::{copied, matrix};
+use crate::compute::kv_cache::{BatchPlan, KvCache};
+use crate::compute::layers::SwiGlu;
+use crate::compute::linear::Linear;
+use crate::compute::norm::{Norm, NormKind};
+use crate::compute::rotary::RotaryTable;
+use crate::compute::transformer::{QueryKeyNorm, TransformerOptions};
+use crate::compute::weights::Weights;
+use candle_core::Tensor;
+
+/// One block: `x + attention(norm(x))`, then `x + mlp(norm(x))`.
+pub(super) struct Block {
+    input_norm: Norm,
+    attention: Attention,
+    post_attention_norm: Norm,
+    mlp: SwiGlu,
+}
+
+impl Block {
+    pub(super) fn load(
+        options: &TransformerOptions,
+        weights: &Weights<'_>,
+    ) -> Result<Self, ModelError> {
+        let (width, inner) = (options.hidden_size, options.intermediate_size);
+        let (mlp, eps) = (weights.pp("mlp"), options.norm_eps);
+        Ok(Self {
+            input_norm: weights.pp("input_layernorm").rms_norm(width, eps)?,
+            attention: Attention::load(options, &weights.pp("self_attn"))?,
+            post_attention_norm: weights.pp("post_attention_layernorm").rms_norm(width, eps)?,
+            mlp: SwiGlu::new(
+                mlp.pp("gate_proj").linear(width, inner)?,
+                mlp.pp("up_proj").linear(width, inner)?,
+                mlp.pp("down_proj").linear(inner, width)?,
+            ),
+        })
+    }
+
+    pub(super) fn forward(
+        &self,
+        layer: usize,
+        x: &Tensor,
+        positions: &[usize],
+        rotary: &RotaryTable,
+        plan: &BatchPlan<'_>,
+        caches: &mut [KvCache],
+    ) -> Result<Tensor, ModelError> {
+        let attended = self.attention.forward(
+            layer,
+            &self.input_norm.forward(x)?,
+            positions,
+            rotary,
+            plan,
+            caches,
+        )?;
+        let x = (x + attended)?;
+        let inner = self.mlp.forward(&self.post_attention_norm.forward(&x)?)?;
+        Ok((x + inner)?)
+    }
+
+    pub(super) fn weight_bytes(&self) -> u64 {
+        let Attention { query, key, value, output, .. } = &self.attention;
+        let attention = [query, key, value, output].into_iter().map(Linear::weight_bytes);
+        attention.sum::<u64>() + self.mlp.weight_bytes()
+    }
+}
+
+struct Attention {
+    shape: AttentionShape,
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    output: Linear,
+    query_norm: Option<HeadNorm>,
+    key_norm: Option<HeadNorm>,
+}
+
+impl Attention {
+    fn load(options: &TransformerOptions, weights: &Weights<'_>) -> Result<Self, ModelError> {
+        let shape = options.attention;
+        let (hidden, queries) = (options.hidden_size, shape.heads * shape.head_dim);
+        let keys = shape.kv_heads * shape.head_dim;
+        let project = |name: &str, outputs: usize| {
+            let weights = weights.pp(name);
+            if options.qkv_bias {
+                weights.linear_with_bias(hidden, outputs)
+            } else {
+                weights.linear(hidden, outputs)
+            }
+        };
+        let head_norm = |name: &str, heads: usize| {
+            options
+                .query_key_norm
+                .map(|norm| HeadNorm::load(norm, heads, shape.head_dim, &weights.pp(name)))
+                .transpose()
+        };
+        Ok(Self {
+            shape,
+            query: project("q_proj", queries)?,
+            key: project("k_proj", keys)?,
+            value: project("v_proj", keys)?,
+            output: weights.pp("o_proj").linear(queries, hidden)?,
+            query_norm: head_norm("q_norm", shape.heads)?,
+            key_norm: head_norm("k_norm", shape.kv_heads)?,
+        })
+    }
+
+    fn forward(
+        &self,
+        layer: usize,
+        x: &Tensor,
+        positions: &[usize],
+        rotary: &RotaryTable,
+        plan: &BatchPlan<'_>,
+        caches: &mut [KvCache],
+    ) -> Result<Tensor, ModelError> {
+        let mut queries = self.query.forward(x)?;
+        let mut keys = self.key.forward(x)?;
+        if let (Some(query_norm), Some(key_norm)) = (&self.query_norm, &self.key_norm) {
+            queries = query_norm.forward(&queries)?;
+            keys = key_norm.forward(&keys)?;
+        }
+        let queries = rotary.rotate(&queries, positions)?;
+        let keys = rotary.rotate(&keys, positions)?;
+        let values = self.value.forward(x)?;
+        let attended = attend(self.shape, layer, &queries, &keys, &values, plan, caches)?;
+        self.output.forward(&attended)
+    }
+}
+
+/// Layer norm of each head; consecutive heads share a row of the weights.
+struct HeadNorm {
+    shards: Vec<Norm>,
+    heads: usize,
+    head_dim: usize,
+}
+
+impl HeadNorm {
+    fn load(
+        norm: QueryKeyNorm,
+        heads: usize,
+        head_dim: usize,
+        weights: &Weights<'_>,
+    ) -> Result<Self, ModelError> {
+        let weight = weights.tensor((norm.shards, head_dim), "weight")?.to_vec2::<f32>()?;
+        let bias = weights.tensor((norm.shards, head_dim), "bias")?.to_vec2::<f32>()?;
+        let shards = weight
+            .into_iter()
+            .zip(bias)
+            .map(|(w, b)| Norm::new(NormKind::Layer, head_dim, Some(w), Some(b), norm.eps))
+            .collect();
+        Ok(Self { shards, heads, head_dim })
+    }
+
+    fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+        if let [norm] = self.shards.as_slice() {
+            return norm.forward(x);
+        }
+        let heads_per_shard = (self.heads / self.shards.len()).max(1);
+        if on_device(x) {
+            let width = heads_per_shard * self.head_dim;
+            let shards = self.shards.iter().enumerate();
+            let parts =
+                shards.map(|(shard, norm)| norm.forward(&x.narrow(1, shard * width, width)?));
+            return Ok(Tensor::cat(&parts.collect::<Result<Vec<_>, _>>()?, 1)?);
+        }
+        let (rows, columns) = x.dims2()?;
+        let mut data = copied(x)?;
+        for (index, head) in data.chunks_mut(self.head_dim).enumerate() {
+            if let Some(norm) = self.shards.get(index % self.heads / heads_per_shard) {
+                norm.normalize(head);
+            }
+        }
+        matrix(data, rows, columns)
+    }
+}

@@ -1,0 +1,174 @@
+//! The decoder-only transformer of the prompt families (Qwen2: SimpleAR and the built-in model;
+//! Chameleon: Lumina-mGPT 2.0): pre-norm RMS blocks, rotary attention with grouped queries, SwiGLU.
+//! What differs between the families is an option, so there is one block.
+//!
+//! Keys are those of the Hugging Face checkpoints (reference/checkpoints/text-to-image.md A4, B1).
+
+mod block;
+mod options;
+
+pub use options::{CodeRange, QueryKeyNorm, TransformerOptions};
+
+use crate::compute::error::ModelError;
+use crate::compute::kv_cache::{ActivationNumber, BatchPlan, KvCache};
+use crate::compute::layers::{requested_rows, to_logits};
+use crate::compute::linear::Linear;
+use crate::compute::norm::Norm;
+use crate::compute::rotary::{Pairing, RotaryTable};
+use crate::compute::rows::{Logits, MAX_ROWS, Prefix, Row, RowInput};
+use crate::compute::weights::{Embedding, HeadRows, Weights};
+use crate::models::decoder::DecoderInfo;
+use block::Block;
+use candle_core::{Device, Tensor};
+
+/// Embedding, blocks, final norm and output head.
+pub struct Transformer {
+    options: TransformerOptions,
+    codes: CodeRange,
+    info: DecoderInfo,
+    embedding: Embedding,
+    blocks: Vec<Block>,
+    activations: ActivationNumber,
+    norm: Norm,
+    head: Linear,
+    rotary: RotaryTable,
+    device: Device,
+}
+
+impl Transformer {
+    /// Loads the tensors `model.*` and `lm_head.weight`.
+    ///
+    /// # Errors
+    /// Options that make no sense, a missing tensor or one of another shape.
+    pub fn load(
+        options: TransformerOptions,
+        codes: CodeRange,
+        head_rows: HeadRows,
+        weights: &Weights<'_>,
+    ) -> Result<Self, ModelError> {
+        options.validate(codes)?;
+        let model = weights.pp("model");
+        let table = (options.vocab_size, options.hidden_size);
+        let embedding_table = model.pp("embed_tokens").tensor(table, "weight")?;
+        let embedding = Embedding::new(&embedding_table, weights.precision())?;
+        let head_table = if options.tied_head && !weights.contains("lm_head.weight") {
+            embedding_table
+        } else {
+            weights.pp("lm_head").tensor(table, "weight")?
+        };
+        let head_table = match head_rows {
+            HeadRows::Codes => head_table.narrow(0, codes.offset, codes.count)?,
+            HeadRows::All => head_table,
+        };
+        let head = weights.pack(&head_table, None)?;
+        drop(head_table);
+        let blocks = (0..options.layers)
+            .map(|layer| Block::load(&options, &model.pp("layers").pp(layer)))
+            .collect::<Result<Vec<_>, _>>()?;
+        let info = DecoderInfo {
+            codebook_size: codes.count,
+            logits_width: head.outputs(),
+            parameters: options.parameters(),
+            step_weight_bytes: head.weight_bytes()
+                + blocks.iter().map(Block::weight_bytes).sum::<u64>(),
+        };
+        Ok(Self {
+            codes,
+            info,
+            embedding,
+            blocks,
+            activations: weights.activations(),
+            norm: model.pp("norm").rms_norm(options.hidden_size, options.norm_eps)?,
+            head,
+            rotary: RotaryTable::one_dimensional(
+                options.positions,
+                options.attention.head_dim,
+                options.rope_theta,
+                Pairing::HalfSplit,
+            ),
+            device: weights.device().clone(),
+            options,
+        })
+    }
+
+    /// Sizes.
+    pub fn info(&self) -> &DecoderInfo {
+        &self.info
+    }
+
+    /// Where the codes lie in the vocabulary.
+    pub fn codes(&self) -> CodeRange {
+        self.codes
+    }
+
+    /// An empty cache for one sequence.
+    ///
+    /// # Errors
+    /// A prefix that is not of tokens, is empty, or leaves no room for the image.
+    pub fn new_cache(&self, prefix: Prefix, image_tokens: usize) -> Result<KvCache, ModelError> {
+        let Prefix::Tokens(ids) = &prefix else {
+            return Err(ModelError::Internal("this decoder takes prefixes of token ids"));
+        };
+        let length = ids.len();
+        if length == 0 {
+            return Err(ModelError::Internal("an empty prefix"));
+        }
+        let room = self.options.positions;
+        if length.saturating_add(image_tokens) > room {
+            return Err(ModelError::Condition(format!(
+                "The prompt takes {length} tokens and the image {image_tokens}, more than the {room} \
+                 positions of the model. Shorten the prompt."
+            )));
+        }
+        let shape = self.options.attention.cache(self.options.layers, self.activations);
+        KvCache::new(shape, prefix, length, image_tokens)
+    }
+
+    /// One pass. `image_token_id` gives the vocabulary id of image token `index` with the code or
+    /// forced id `token`, `None` if there is no such code.
+    ///
+    /// # Errors
+    /// Rows that do not fit their caches, or ids beyond the vocabulary.
+    pub fn forward(
+        &self,
+        rows: &[Row<'_>],
+        caches: &mut [KvCache],
+        image_token_id: impl Fn(usize, u32) -> Option<u32>,
+    ) -> Result<Logits, ModelError> {
+        if rows.is_empty() || rows.len() > MAX_ROWS {
+            return Err(ModelError::Internal("a forward pass takes 1 to 8 rows"));
+        }
+        let plan = BatchPlan::new(rows, caches)?;
+        let positions = plan.positions();
+        let mut x = self.embed(rows, caches, image_token_id)?;
+        for (layer, block) in self.blocks.iter().enumerate() {
+            x = block.forward(layer, &x, &positions, &self.rotary, &plan, caches)?;
+        }
+        plan.commit(caches);
+        let output = requested_rows(&x, rows)?
+            .map(|x| self.head.forward(&self.norm.forward(&x)?))
+            .transpose()?;
+        to_logits(output, self.head.outputs())
+    }
+
+    fn embed(
+        &self,
+        rows: &[Row<'_>],
+        caches: &[KvCache],
+        image_token_id: impl Fn(usize, u32) -> Option<u32>,
+    ) -> Result<Tensor, ModelError> {
+        let mut values = Vec::with_capacity(rows.len() * self.options.hidden_size);
+        for row in rows {
+            let id = match row.input {
+                RowInput::Prefix(index) => match caches.get(row.cache).map(KvCache::prefix) {
+                    Some(Prefix::Tokens(ids)) => ids.get(index).copied(),
+                    _ => None,
+                },
+                RowInput::Image { index, token } => image_token_id(index, token),
+            };
+            let id = id.ok_or(ModelError::Internal("a row feeds a token that does not exist"))?;
+            self.embedding.lookup(id, &mut values)?;
+        }
+        Ok(Tensor::from_vec(values, (rows.len(), self.options.hidden_size), &self.device)?)
+    }
+}

@@ -1,0 +1,3 @@
+//! AliTok.
+
+pub mod decoder;

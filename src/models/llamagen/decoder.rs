@@ -1,0 +1,349 @@
+//! LlamaGen's decoder: class-conditional (one prefix position) and text-conditional (a caption of up
+//! to 120 rows), raster order, no bias anywhere.
+//!
+//! Pre-norm blocks with RMS norms, packed projections with grouped queries, SwiGLU. Rotation is
+//! interleaved: the first quarter of a head's channels' pairs turns by the row, the next by the column
+//! of the grid. Prefix positions have cos = sin = 0, so their queries and keys are zero vectors and the
+//! prefix carries no positions.
+//!
+//! A caption is fed as its n valid rows alone: in the original the padding rows before them are hidden
+//! from everything but themselves, so leaving them out gives the same numbers. The null caption is
+//! masked like the caption in the original, so here it is the last n rows of its table.
+//!
+//! Verified on miniatures with random weights: logits of every recorded step with and without grouped
+//! queries, rotary table, rotated queries' effect, hidden states, captions (`tests/golden_llamagen.rs`),
+//! and the parameter counts of the published sizes. The authors' own files were not available. The
+//! side of the grid stands in no tensor: whoever loads a file has to say it.
+
+use crate::compute::attention::{AttentionShape, attend};
+use crate::compute::error::ModelError;
+use crate::compute::kv_cache::{ActivationNumber, BatchPlan, KvCache};
+use crate::compute::layers::{SwiGlu, requested_rows, split_packed, to_logits};
+use crate::compute::linear::Linear;
+use crate::compute::norm::Norm;
+use crate::compute::rotary::RotaryTable;
+use crate::compute::rows::{Logits, MAX_ROWS, Prefix, Row, RowInput};
+use crate::compute::weights::{Embedding, Weights};
+use crate::models::class_ids::ClassIds;
+use crate::models::decoder::{Decoder, DecoderInfo};
+use crate::models::llamagen::config::LlamagenConfig;
+use crate::prompts::condition::{Condition, Prefixes};
+use candle_core::{D, DType, Device, Tensor};
+use std::sync::Arc;
+
+/// Text to caption rows, for the text-conditional models.
+pub trait CaptionEncoder: Send + Sync {
+    /// The valid rows `[n, caption_dim]` of a caption, padding left out; 1 ≤ n ≤ `cls_token_num`.
+    ///
+    /// # Errors
+    /// The text cannot be encoded.
+    fn encode(&self, caption: &str) -> Result<Tensor, ModelError>;
+}
+
+struct Block {
+    attention_norm: Norm,
+    wqkv: Linear,
+    wo: Linear,
+    ffn_norm: Norm,
+    feed_forward: SwiGlu,
+}
+
+impl Block {
+    fn load(weights: &Weights<'_>, config: &LlamagenConfig) -> Result<Self, ModelError> {
+        let (dim, hidden) = (config.dim, config.ffn_hidden);
+        let (attention, ffn) = (weights.pp("attention"), weights.pp("feed_forward"));
+        let packed = dim + 2 * config.n_kv_head * config.head_dim();
+        Ok(Self {
+            attention_norm: weights.pp("attention_norm").rms_norm(dim, config.norm_eps)?,
+            wqkv: attention.pp("wqkv").linear(dim, packed)?,
+            wo: attention.pp("wo").linear(dim, dim)?,
+            ffn_norm: weights.pp("ffn_norm").rms_norm(dim, config.norm_eps)?,
+            feed_forward: SwiGlu::new(
+                ffn.pp("w1").linear(dim, hidden)?,
+                ffn.pp("w3").linear(dim, hidden)?,
+                ffn.pp("w2").linear(hidden, dim)?,
+            ),
+        })
+    }
+
+    fn weight_bytes(&self) -> u64 {
+        self.wqkv.weight_bytes() + self.wo.weight_bytes() + self.feed_forward.weight_bytes()
+    }
+}
+
+/// What the prefix is made of.
+enum ConditionEmbedding {
+    Class {
+        table: Embedding,
+        ids: ClassIds,
+    },
+    Caption {
+        fc1: Linear,
+        fc2: Linear,
+        /// `[cls_token_num, dim]`, projected.
+        null: Tensor,
+        encoder: Option<Arc<dyn CaptionEncoder>>,
+    },
+}
+
+/// fc2(gelu_tanh(fc1 x)) of caption rows `[n, caption_dim]`.
+fn project(fc1: &Linear, fc2: &Linear, rows: &Tensor) -> Result<Tensor, ModelError> {
+    let rows = rows.to_dtype(DType::F32)?.contiguous()?;
+    let count = rows.dim(0)?;
+    let chunks = (0..count)
+        .step_by(MAX_ROWS)
+        .map(|start| {
+            let chunk = rows.narrow(0, start, MAX_ROWS.min(count - start))?.contiguous()?;
+            fc2.forward(&fc1.forward(&chunk)?.gelu()?)
+        })
+        .collect::<Result<Vec<_>, ModelError>>()?;
+    // Read row by row when it is fed.
+    Ok(Tensor::cat(&chunks, 0)?.to_device(&Device::Cpu)?)
+}
+
+/// The LlamaGen decoder.
+pub struct LlamagenDecoder {
+    config: LlamagenConfig,
+    info: DecoderInfo,
+    ids: ClassIds,
+    condition: ConditionEmbedding,
+    tok_embeddings: Embedding,
+    blocks: Vec<Block>,
+    activations: ActivationNumber,
+    norm: Norm,
+    output: Linear,
+    rotary: RotaryTable,
+    shape: AttentionShape,
+    device: Device,
+}
+
+impl LlamagenDecoder {
+    /// Loads the weights of a LlamaGen state dict; keys it does not know are ignored.
+    ///
+    /// # Errors
+    /// A configuration that makes no sense, or weights that do not fit it.
+    pub fn load(weights: &Weights<'_>, config: LlamagenConfig) -> Result<Self, ModelError> {
+        config.check()?;
+        let (dim, codes) = (config.dim, config.vocab_size);
+        let ids = ClassIds { codebook_size: codes, classes: config.num_classes };
+        let embedding = weights.pp("cls_embedding");
+        let condition = if let Some(width) = config.caption_dim {
+            let projection = embedding.pp("cap_proj");
+            let fc1 = projection.pp("fc1").linear(width, dim)?;
+            let fc2 = projection.pp("fc2").linear(dim, dim)?;
+            let null = embedding.tensor((config.cls_token_num, width), "uncond_embedding")?;
+            let null = project(&fc1, &fc2, &null.to_device(weights.device())?)?;
+            ConditionEmbedding::Caption { fc1, fc2, null, encoder: None }
+        } else {
+            let table = embedding.pp("embedding_table").embedding(config.num_classes + 1, dim)?;
+            ConditionEmbedding::Class { table, ids }
+        };
+        let blocks = (0..config.n_layer)
+            .map(|index| Block::load(&weights.pp("layers").pp(index), &config))
+            .collect::<Result<Vec<_>, _>>()?;
+        let output = weights.pp("output").linear(dim, codes)?;
+        let info = DecoderInfo {
+            codebook_size: codes,
+            logits_width: codes,
+            parameters: config.parameters(),
+            step_weight_bytes: blocks.iter().map(Block::weight_bytes).sum::<u64>()
+                + output.weight_bytes(),
+        };
+        let (heads, kv_heads, head_dim) = (config.n_head, config.n_kv_head, config.head_dim());
+        Ok(Self {
+            info,
+            ids,
+            condition,
+            tok_embeddings: weights.pp("tok_embeddings").embedding(codes, dim)?,
+            blocks,
+            activations: weights.activations(),
+            norm: weights.pp("norm").rms_norm(dim, config.norm_eps)?,
+            output,
+            rotary: config.rotary(),
+            shape: AttentionShape { heads, kv_heads, head_dim },
+            device: weights.device().clone(),
+            config,
+        })
+    }
+
+    /// The same decoder with an encoder for prompts; without one it takes captions by
+    /// [`LlamagenDecoder::caption_prefixes`] only. Class-conditional models have no use for it.
+    pub fn with_caption_encoder(mut self, caption_encoder: Arc<dyn CaptionEncoder>) -> Self {
+        if let ConditionEmbedding::Caption { encoder, .. } = &mut self.condition {
+            *encoder = Some(caption_encoder);
+        }
+        self
+    }
+
+    /// Sizes.
+    pub fn config(&self) -> &LlamagenConfig {
+        &self.config
+    }
+
+    /// Prefixes of a caption given by its valid rows `[n, caption_dim]`: its projection, and the last
+    /// n rows of the null caption.
+    ///
+    /// # Errors
+    /// A class-conditional model, or a caption that is empty, too long or of another width.
+    pub fn caption_prefixes(&self, caption: &Tensor) -> Result<Prefixes, ModelError> {
+        let ConditionEmbedding::Caption { null, .. } = &self.condition else {
+            return Err(ModelError::Condition(
+                "this model draws classes, not prompts; choose a class".to_string(),
+            ));
+        };
+        let conditional = self.project_caption(caption)?;
+        let rows = conditional.dim(0)?;
+        let unconditional = null.narrow(0, self.config.cls_token_num - rows, rows)?;
+        Ok(Prefixes {
+            conditional: Prefix::Embeddings(conditional),
+            unconditional: Prefix::Embeddings(unconditional.contiguous()?),
+        })
+    }
+
+    /// Caption rows `[n, caption_dim]` to prefix rows `[n, dim]`.
+    ///
+    /// # Errors
+    /// Those of [`LlamagenDecoder::caption_prefixes`].
+    pub fn project_caption(&self, caption: &Tensor) -> Result<Tensor, ModelError> {
+        let ConditionEmbedding::Caption { fc1, fc2, .. } = &self.condition else {
+            return Err(ModelError::Internal("a class-conditional model got a caption"));
+        };
+        let (rows, width) = caption.dims2()?;
+        if rows == 0 || rows > self.config.cls_token_num || Some(width) != self.config.caption_dim {
+            return Err(ModelError::Condition(format!(
+                "the prompt takes {rows} rows of width {width}; this model takes 1 to {}",
+                self.config.cls_token_num
+            )));
+        }
+        project(fc1, fc2, &caption.to_device(&self.device)?)
+    }
+
+    /// The whole null caption after projection, `[cls_token_num, dim]`; `None` for classes.
+    pub fn null_caption(&self) -> Option<&Tensor> {
+        match &self.condition {
+            ConditionEmbedding::Caption { null, .. } => Some(null),
+            ConditionEmbedding::Class { .. } => None,
+        }
+    }
+
+    /// [`Decoder::forward`] that also shows the residual stream `[rows, dim]`: the input of the first
+    /// block, then the output of each block.
+    ///
+    /// # Errors
+    /// Those of [`Decoder::forward`].
+    pub fn forward_observed(
+        &self,
+        rows: &[Row<'_>],
+        caches: &mut [KvCache],
+        observe: &mut dyn FnMut(&Tensor),
+    ) -> Result<Logits, ModelError> {
+        let plan = BatchPlan::new(rows, caches)?;
+        // The prefix may be of any length: image token i has entry 1 + i of the rotary table.
+        let entries: Vec<usize> = plan
+            .rows
+            .iter()
+            .map(|row| (row.position + 1).saturating_sub(row.first_image))
+            .collect();
+        let mut hidden = self.embed(rows, caches)?;
+        observe(&hidden);
+        for (index, block) in self.blocks.iter().enumerate() {
+            let packed = block.wqkv.forward(&block.attention_norm.forward(&hidden)?)?;
+            let (queries, keys, values) = split_packed(&packed, self.shape)?;
+            let queries = self.rotary.rotate(&queries, &entries)?;
+            let keys = self.rotary.rotate(&keys, &entries)?;
+            let attended = attend(self.shape, index, &queries, &keys, &values, &plan, caches)?;
+            hidden = (hidden + block.wo.forward(&attended)?)?;
+            let widened = block.feed_forward.forward(&block.ffn_norm.forward(&hidden)?)?;
+            hidden = (hidden + widened)?;
+            observe(&hidden);
+        }
+        plan.commit(caches);
+        let output = requested_rows(&hidden, rows)?
+            .map(|hidden| self.output.forward(&self.norm.forward(&hidden)?))
+            .transpose()?;
+        to_logits(output, self.info.logits_width)
+    }
+
+    fn embed(&self, rows: &[Row<'_>], caches: &[KvCache]) -> Result<Tensor, ModelError> {
+        let mut data = Vec::with_capacity(rows.len() * self.config.dim);
+        for row in rows {
+            match (row.input, &self.condition) {
+                (RowInput::Image { token, .. }, _) => {
+                    self.tok_embeddings.lookup(self.ids.code(token)?, &mut data)?;
+                }
+                (RowInput::Prefix(0), ConditionEmbedding::Class { table, ids }) => {
+                    table.lookup(ids.class_of(caches, row.cache)?, &mut data)?;
+                }
+                (RowInput::Prefix(index), ConditionEmbedding::Caption { .. }) => {
+                    data.extend(self.caption_row(caches, row.cache, index)?);
+                }
+                (RowInput::Prefix(_), ConditionEmbedding::Class { .. }) => {
+                    return Err(ModelError::Internal("a class is one position"));
+                }
+            }
+        }
+        Ok(Tensor::from_vec(data, (rows.len(), self.config.dim), &self.device)?)
+    }
+
+    fn caption_row(
+        &self,
+        caches: &[KvCache],
+        cache: usize,
+        index: usize,
+    ) -> Result<Vec<f32>, ModelError> {
+        match caches.get(cache).map(KvCache::prefix) {
+            Some(Prefix::Embeddings(rows)) => Ok(rows.get(index)?.to_vec1()?),
+            _ => Err(ModelError::Internal("a sequence does not start with a caption")),
+        }
+    }
+}
+
+impl Decoder for LlamagenDecoder {
+    fn info(&self) -> &DecoderInfo {
+        &self.info
+    }
+
+    fn prefixes(&self, condition: &Condition) -> Result<Prefixes, ModelError> {
+        let (encoder, text, negative) = match (&self.condition, condition) {
+            (ConditionEmbedding::Class { ids, .. }, _) => return ids.prefixes(condition),
+            (ConditionEmbedding::Caption { .. }, Condition::Class(_)) => {
+                return Err(ModelError::Condition(
+                    "this model draws prompts, not classes; type a prompt".to_string(),
+                ));
+            }
+            (ConditionEmbedding::Caption { encoder, .. }, Condition::Prompt { text, negative }) => {
+                (encoder.as_ref(), text, negative)
+            }
+        };
+        let encoder = encoder.ok_or_else(|| {
+            ModelError::Condition(
+                "this model needs its text encoder for prompts; open it with the model".to_string(),
+            )
+        })?;
+        let mut prefixes = self.caption_prefixes(&encoder.encode(text)?)?;
+        if let Some(negative) = negative {
+            let rows = self.project_caption(&encoder.encode(negative)?)?;
+            prefixes.unconditional = Prefix::Embeddings(rows);
+        }
+        Ok(prefixes)
+    }
+
+    fn new_cache(&self, prefix: Prefix, image_tokens: usize) -> Result<KvCache, ModelError> {
+        let prefix_len = match &prefix {
+            Prefix::Class(_) => 1,
+            Prefix::Embeddings(rows) if rows.dim(D::Minus1)? == self.config.dim => rows.dim(0)?,
+            Prefix::Embeddings(_) | Prefix::Tokens(_) => {
+                return Err(ModelError::Internal("a sequence starts with another model's prefix"));
+            }
+        };
+        if image_tokens > self.config.grid * self.config.grid {
+            return Err(ModelError::Internal("a sequence is longer than the model's positions"));
+        }
+        let shape = self.shape.cache(self.blocks.len(), self.activations);
+        KvCache::new(shape, prefix, prefix_len, image_tokens)
+    }
+
+    fn forward(&self, rows: &[Row<'_>], caches: &mut [KvCache]) -> Result<Logits, ModelError> {
+        self.forward_observed(rows, caches, &mut |_| ())
+    }
+}

@@ -1,0 +1,4 @@
+//! LlamaGen, drawing classes or captions.
+
+pub mod config;
+pub mod decoder;

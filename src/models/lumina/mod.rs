@@ -1,0 +1,3 @@
+//! Lumina-mGPT 2.0.
+
+pub mod decoder;

@@ -1,0 +1,4 @@
+//! RAR, and RobusTok's variant of it.
+
+pub mod config;
+pub mod decoder;

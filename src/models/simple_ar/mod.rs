@@ -1,0 +1,3 @@
+//! SimpleAR, and the built-in model of the same architecture.
+
+pub mod decoder;

@@ -1,0 +1,89 @@
+//! Which tokenizers and text encoders belong to which decoder, by family, code counts and widths.
+
+use crate::checkpoint::CheckpointError;
+use crate::opening::identify::{Conditioning, Family, Geometry, Identified, Role};
+use crate::opening::inspect::Opened;
+
+/// Whether a tokenizer or text encoder belongs to a decoder.
+///
+/// # Errors
+/// [`CheckpointError::Mismatch`] with what differs.
+pub(super) fn check_pair(decoder: &Identified, companion: &Opened) -> Result<(), CheckpointError> {
+    let other = &companion.identified;
+    let mismatch = |what: String| {
+        let path = companion.container.path().to_path_buf();
+        Err(CheckpointError::Mismatch { reason: what, path })
+    };
+    if let (Geometry::Decoder(g), Geometry::TextEncoder(encoder)) =
+        (&decoder.geometry, &other.geometry)
+    {
+        if let Some(ids) = companion.config.text_tokens().filter(|&ids| ids > encoder.vocabulary) {
+            return mismatch(format!(
+                "the text tokenizer beside {} has {ids} ids, more than its {}; put its own tokenizer.json there",
+                other.name, encoder.vocabulary
+            ));
+        }
+        return match g.conditioning {
+            Conditioning::Caption { width, .. } if width != encoder.hidden => mismatch(format!(
+                "{} wants captions of width {width} and {} gives {}; choose the text encoder it was trained with",
+                decoder.name, other.name, encoder.hidden
+            )),
+            _ => Ok(()),
+        };
+    }
+    if other.role() == Role::Decoder {
+        let reason = format!("it holds a decoder too, {}; choose it alone to open it", other.name);
+        return mismatch(reason);
+    }
+    if let (Some(drawn), Some(known)) = (decoder.codebook_size(), other.codebook_size())
+        && drawn != known
+    {
+        return mismatch(format!(
+            "{} draws {drawn} codes and {} knows {known}; choose the image tokenizer it was trained with",
+            decoder.name, other.name
+        ));
+    }
+    if let (Geometry::Decoder(g), Some(known)) = (&decoder.geometry, other.codebook_size())
+        && decoder.codebook_size().is_none()
+        && g.vocabulary < known
+    {
+        return mismatch(format!(
+            "{} has a vocabulary of {}, without room for the {known} codes of {}; choose the image tokenizer it was trained with",
+            decoder.name, g.vocabulary, other.name
+        ));
+    }
+    if !tokenizers_of(decoder.family).contains(&other.family) {
+        return mismatch(format!(
+            "{} does not belong to {}; choose the image tokenizer it was trained with",
+            other.name, decoder.name
+        ));
+    }
+    Ok(())
+}
+
+fn tokenizers_of(family: Family) -> &'static [Family] {
+    match family {
+        Family::AliTok => &[Family::AliTokTokenizer],
+        Family::Rar => &[Family::MaskGitVqgan],
+        Family::LlamaGen => &[Family::LlamaGenVq],
+        Family::SimpleAr => &[Family::Cosmos, Family::FsqConv],
+        Family::Lumina => &[Family::MoVqgan],
+        _ => &[],
+    }
+}
+
+/// The text tokenizer beside a prompt model must not name ids beyond its vocabulary.
+pub(super) fn check_text_tokenizer(decoder: &Opened) -> Result<(), CheckpointError> {
+    let Geometry::Decoder(g) = &decoder.identified.geometry else { return Ok(()) };
+    match g.conditioning {
+        Conditioning::Prompt { text_tokens: Some(ids) } if ids > g.vocabulary => {
+            let reason = format!(
+                "the text tokenizer has {ids} ids and {} only {}; put the tokenizer.json of this model beside it",
+                decoder.identified.name, g.vocabulary
+            );
+            let path = decoder.folder.join("tokenizer.json");
+            Err(CheckpointError::Mismatch { reason, path })
+        }
+        _ => Ok(()),
+    }
+}

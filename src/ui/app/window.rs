@@ -1,0 +1,45 @@
+//! The real window: eframe's options and the engine behind [`StudioApp`].
+
+use crate::compute::device_kind::DeviceKind;
+use crate::engine::{Engine, EngineOptions};
+use crate::ui::app::app::StudioApp;
+use crate::ui::app::persistence::StoredSettings;
+use anyhow::{Context as _, Result, anyhow};
+use std::sync::Arc;
+
+const TITLE: &str = "SoftCFG Studio";
+
+/// Opens the window with all decoders on `device`, and returns when it is closed.
+///
+/// # Errors
+/// The device cannot be used; the system gives no window or no threads.
+pub fn run(device: DeviceKind) -> Result<()> {
+    device.open()?;
+    let viewport = egui::ViewportBuilder::default()
+        .with_title(TITLE)
+        .with_app_id("softcfg-studio")
+        .with_inner_size([1400.0, 900.0])
+        .with_min_inner_size([1000.0, 650.0]);
+    let options = eframe::NativeOptions { viewport, persist_window: false, ..Default::default() };
+    eframe::run_native(
+        TITLE,
+        options,
+        Box::new(|creation| {
+            let ctx = creation.egui_ctx.clone();
+            let waker = Arc::new(move || ctx.request_repaint());
+            let engine = Engine::start(EngineOptions { decoder_threads: None, waker })
+                .context("no threads could be started to decode with")?;
+            engine.set_device(device);
+            let stored =
+                StoredSettings::default_file().map(StoredSettings::load).unwrap_or_default();
+            let app = StudioApp::new(&creation.egui_ctx, engine, stored);
+            Ok(Box::new(app.with_model_opener(Box::new(Engine::survey_model))))
+        }),
+    )
+    .map_err(|error| {
+        anyhow!(
+            "the window could not be opened ({error}); a screen and OpenGL are needed, see \
+             “On a bare Linux” in the README, or run without a window: softcfg-studio generate"
+        )
+    })
+}

@@ -1,0 +1,3 @@
+//! Commands with their shortcuts.
+
+pub mod shortcuts;

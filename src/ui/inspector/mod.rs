@@ -1,0 +1,4 @@
+//! The inspector of one token.
+
+pub mod inspector;
+pub mod top_tokens;

@@ -1,0 +1,328 @@
+//! The heat map over the images: one value a token, one texel a token. Values come from the trace;
+//! the weights at the cursor's step are recomputed from the confidences (Eq. 3, Eq. 9).
+
+use crate::compute::layout::{StepKind, TokenLayout};
+use crate::engine::settings::{LaneKind, RunSpec};
+use crate::engine::trace::{RunId, StepRecord};
+use crate::guidance::weights::{WeightRule, perturbation_weights};
+use crate::ui::state::state::RunView;
+use crate::ui::state::view::{ColourMap, Overlay};
+use crate::ui::theme;
+use egui::{Color32, ColorImage, Context, TextureHandle, TextureId, TextureOptions};
+
+/// Word on the control and in accessible names.
+pub fn label(overlay: Overlay) -> &'static str {
+    match overlay {
+        Overlay::Off => "off",
+        Overlay::Confidence => "confidence",
+        Overlay::Entropy => "entropy",
+        Overlay::Weight => "weight",
+        Overlay::Delta => "‖Δ‖",
+    }
+}
+
+/// Title and unit beside the colour bar.
+pub fn title_and_unit(overlay: Overlay) -> (&'static str, &'static str) {
+    match overlay {
+        Overlay::Off => ("", ""),
+        Overlay::Confidence => ("confidence", "probability"),
+        Overlay::Entropy => ("entropy", "of log V"),
+        Overlay::Weight => ("weight", "factor on V"),
+        Overlay::Delta => ("‖Δ‖", "logits"),
+    }
+}
+
+/// What the overlay shows: one sentence, then the paper's term.
+pub fn explanation(overlay: Overlay) -> &'static str {
+    match overlay {
+        Overlay::Off => "The images as they are.",
+        Overlay::Confidence => {
+            "How sure the model was of each token when it drew it. Eq. 3: the largest conditional probability, unless the method options say otherwise."
+        }
+        Overlay::Entropy => {
+            "How undecided the guided distribution was when each token was drawn, 0 to 1. Eq. 11-13: normalized entropy."
+        }
+        Overlay::Weight => {
+            "How much each token drawn so far still says in the unconditional branch at the cursor's step. ŵ_i of Eq. 9, or w_i of Eq. 3 without step norm."
+        }
+        Overlay::Delta => {
+            "How far the branches were apart when each token was drawn. L2 norm of z_c - z_u; of z_c - z_ũ where no clean unconditional branch runs."
+        }
+    }
+}
+
+/// Decimals that suit the overlay's values.
+pub fn decimals(overlay: Overlay, range: (f32, f32)) -> usize {
+    let span = range.1 - range.0;
+    match overlay {
+        Overlay::Delta if span >= 10.0 => 1,
+        Overlay::Delta => 2,
+        _ if span < 0.001 => 5,
+        _ if span < 0.1 => 4,
+        _ => 3,
+    }
+}
+
+/// ‖Δ‖ where a clean unconditional branch runs, else ‖z_c - z_ũ‖.
+pub fn delta(record: &StepRecord) -> Option<f32> {
+    record.delta.or(record.guiding_delta)
+}
+
+/// A lane's weights at `step`, one for each token before it; row ends only where the run perturbs
+/// them. `step_norm` overrides the lane's own rule.
+pub fn weights_at(
+    spec: &RunSpec,
+    kind: LaneKind,
+    records: &[StepRecord],
+    step: usize,
+    step_norm: Option<bool>,
+) -> Vec<f32> {
+    let past = records.get(..step.min(records.len())).unwrap_or_default();
+    let confidences: Vec<f32> = past.iter().map(|record| record.confidence).collect();
+    let perturbed: Vec<bool> =
+        past.iter().map(|record| !record.forced || spec.settings.perturb_row_ends).collect();
+    let rule = match (spec.weight_rule(kind), step_norm) {
+        (rule, None) => rule,
+        (WeightRule::Paper { .. }, Some(step_norm)) => WeightRule::Paper { step_norm },
+        (WeightRule::ReleasedCode { constants, .. }, Some(step_norm)) => {
+            WeightRule::ReleasedCode { step_norm, constants }
+        }
+    };
+    let mut weights = Vec::with_capacity(past.len());
+    perturbation_weights(rule, &confidences, &perturbed, &mut weights);
+    weights
+}
+
+/// One lane's values, one a step; NaN where there is none.
+fn lane_values(run: &RunView, lane: usize, overlay: Overlay, shown: usize) -> Vec<f32> {
+    let records = run.lanes.get(lane).map_or(&[][..], |lane| lane.records.as_slice());
+    let value = |record: &StepRecord| {
+        let value = match overlay {
+            Overlay::Off | Overlay::Weight => None,
+            _ if record.forced => None,
+            Overlay::Confidence => Some(record.confidence),
+            Overlay::Entropy => Some(record.entropy_guided),
+            Overlay::Delta => delta(record),
+        };
+        value.unwrap_or(f32::NAN)
+    };
+    match (overlay, run.record.lanes().get(lane)) {
+        (Overlay::Weight, Some(&kind)) => {
+            if !kind.is_soft() {
+                // These lanes weigh nothing; what they would weigh is in the inspector.
+                return Vec::new();
+            }
+            let spec = &run.record.spec;
+            let mut weights = weights_at(spec, kind, records, shown.saturating_sub(1), None);
+            for (weight, record) in weights.iter_mut().zip(records) {
+                if record.forced && !spec.settings.perturb_row_ends {
+                    *weight = f32::NAN;
+                }
+            }
+            weights
+        }
+        _ => records.iter().map(value).collect(),
+    }
+}
+
+/// Smallest and largest finite value, rounded outwards to one digit of their distance, so that the
+/// range does not creep while a run decodes.
+pub fn fitted_range<'a>(values: impl Iterator<Item = &'a f32>) -> (f32, f32) {
+    let (low, high) = values
+        .filter(|value| value.is_finite())
+        .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)));
+    if low > high {
+        return (0.0, 1.0);
+    }
+    let span = (high - low).max(1e-4 * high.abs()).max(1e-6);
+    let unit = 10f32.powf(span.log10().floor());
+    let (bottom, top) = ((low / unit).floor() * unit, (high / unit).ceil() * unit);
+    if top > bottom { (bottom, top) } else { (bottom, bottom + unit) }
+}
+
+/// What a lane's values were computed from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct ValuesKey {
+    run: RunId,
+    overlay: Overlay,
+    records: usize,
+    // Only the weights depend on the cursor.
+    shown: usize,
+}
+
+/// What a lane's texture was made from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct TextureKey {
+    values: ValuesKey,
+    map: ColourMap,
+    range: (f32, f32),
+    shown: usize,
+}
+
+#[derive(Default)]
+struct LaneOverlay {
+    values_key: Option<ValuesKey>,
+    values: Vec<f32>,
+    texture_key: Option<TextureKey>,
+    handle: Option<TextureHandle>,
+}
+
+/// Heat maps of the lanes in view.
+#[derive(Default)]
+pub struct OverlayCache {
+    lanes: Vec<LaneOverlay>,
+    range: (f32, f32),
+}
+
+impl OverlayCache {
+    /// Recomputes what the run's progress or the cursor changed.
+    pub fn update_values(
+        &mut self,
+        run: &RunView,
+        overlay: Overlay,
+        shown: usize,
+        locked: Option<(f32, f32)>,
+    ) {
+        self.lanes.resize_with(run.lanes.len(), LaneOverlay::default);
+        for (lane, cache) in self.lanes.iter_mut().enumerate() {
+            let key = ValuesKey {
+                run: run.record.id,
+                overlay,
+                records: run.lanes.get(lane).map_or(0, |lane| lane.records.len()),
+                shown: if overlay == Overlay::Weight { shown } else { 0 },
+            };
+            if cache.values_key != Some(key) {
+                cache.values = lane_values(run, lane, overlay, shown);
+                cache.values_key = Some(key);
+            }
+        }
+        let all = self.lanes.iter().flat_map(|lane| &lane.values);
+        self.range = locked.unwrap_or_else(|| fitted_range(all));
+    }
+
+    /// Range of the colour bar.
+    pub fn range(&self) -> (f32, f32) {
+        self.range
+    }
+
+    /// A lane's value at a step.
+    pub fn value(&self, lane: usize, step: usize) -> Option<f32> {
+        let value = *self.lanes.get(lane)?.values.get(step)?;
+        value.is_finite().then_some(value)
+    }
+
+    /// Colour of a lane's value at a step, see [`shade`].
+    pub fn colour(&self, lane: usize, step: usize, map: ColourMap) -> Option<Color32> {
+        let overlay = self.lanes.get(lane)?.values_key?.overlay;
+        Some(shade(overlay, map, position(self.value(lane, step)?, self.range)))
+    }
+
+    /// The texture of a lane's heat map, `columns × rows`, clear from step `shown` on.
+    pub fn texture(
+        &mut self,
+        ctx: &Context,
+        lane: usize,
+        layout: &TokenLayout,
+        map: ColourMap,
+        shown: usize,
+    ) -> Option<TextureId> {
+        let range = self.range;
+        let cache = self.lanes.get_mut(lane)?;
+        let values = cache.values_key?;
+        let overlay = values.overlay;
+        let key = TextureKey { values, map, range, shown };
+        if layout.rows() == 0 || layout.columns() == 0 {
+            return None;
+        }
+        if cache.texture_key != Some(key) {
+            let image = heat_map(layout, &cache.values, |at| shade(overlay, map, at), range, shown);
+            match &mut cache.handle {
+                Some(handle) => handle.set(image, TextureOptions::NEAREST),
+                None => {
+                    let name = format!("heat map of lane {lane}");
+                    cache.handle = Some(ctx.load_texture(name, image, TextureOptions::NEAREST));
+                }
+            }
+            cache.texture_key = Some(key);
+        }
+        cache.handle.as_ref().map(TextureHandle::id)
+    }
+}
+
+/// Where a value lies in a range, 0 to 1.
+pub fn position(value: f32, (low, high): (f32, f32)) -> f32 {
+    ((value - low) / (high - low).max(f32::MIN_POSITIVE)).clamp(0.0, 1.0)
+}
+
+/// What is left of a colour where the values say nothing of note.
+const FAINTEST: f32 = 0.05;
+
+/// Colour of the overlay for a place in its range, 0 to 1. Most tokens are sure ones, at one end of the
+/// range: there it is nearly clear, so that the image keeps its colours and the others stand out.
+pub fn shade(overlay: Overlay, map: ColourMap, at: f32) -> Color32 {
+    let from_common = match overlay {
+        Overlay::Confidence | Overlay::Weight => 1.0 - at,
+        Overlay::Entropy | Overlay::Delta => at,
+        Overlay::Off => 0.0,
+    };
+    let strength = FAINTEST + (1.0 - FAINTEST) * from_common.clamp(0.0, 1.0).sqrt();
+    theme::map_colour(map, at).gamma_multiply(strength)
+}
+
+fn heat_map(
+    layout: &TokenLayout,
+    values: &[f32],
+    colour: impl Fn(f32) -> Color32,
+    range: (f32, f32),
+    shown: usize,
+) -> ColorImage {
+    let size = [layout.columns(), layout.rows()];
+    let mut image = ColorImage::filled(size, Color32::TRANSPARENT);
+    for (kind, &value) in layout.steps().iter().zip(values).take(shown) {
+        if let StepKind::Cell { row, column } = *kind
+            && value.is_finite()
+            && let Some(pixel) = image.pixels.get_mut(row * size[0] + column)
+        {
+            *pixel = colour(position(value, range));
+        }
+    }
+    image
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_hold_all_values_and_are_round() {
+        let (low, high) = fitted_range([0.13f32, 0.87, f32::NAN].iter());
+        assert!((low - 0.1).abs() < 1e-6 && (high - 0.9).abs() < 1e-6, "{low} {high}");
+        assert_eq!(fitted_range([].iter()), (0.0, 1.0));
+        let (low, high) = fitted_range([0.5f32, 0.5].iter());
+        assert!(low <= 0.5 && high >= 0.5 && high > low);
+        let (low, high) = fitted_range([0.9961f32, 0.99998].iter());
+        assert!((0.99..=0.9961).contains(&low) && (0.99998..1.001).contains(&high), "{low} {high}");
+    }
+
+    #[test]
+    fn sure_tokens_are_nearly_clear() {
+        for (overlay, sure) in
+            [(Overlay::Confidence, 1.0), (Overlay::Weight, 1.0), (Overlay::Entropy, 0.0)]
+        {
+            let alpha = |at| shade(overlay, ColourMap::Viridis, at).a();
+            assert!(alpha(sure) < 40, "{overlay:?}");
+            assert_eq!(alpha(1.0 - sure), 255);
+            assert!(alpha(sure) < alpha(0.5) && alpha(0.5) < 255);
+        }
+    }
+
+    #[test]
+    fn the_heat_map_is_clear_where_nothing_is_drawn() {
+        let layout = TokenLayout::with_prefix(1, 2, 2);
+        let values = [0.9, 0.0, 1.0, f32::NAN, 0.5];
+        let colour = |at| theme::map_colour(ColourMap::Viridis, at);
+        let image = heat_map(&layout, &values, colour, (0.0, 1.0), 4);
+        let expected = [colour(0.0), colour(1.0), Color32::TRANSPARENT, Color32::TRANSPARENT];
+        assert_eq!(image.pixels, expected);
+    }
+}

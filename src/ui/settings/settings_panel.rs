@@ -1,0 +1,331 @@
+//! The settings: what shapes every run stands fixed at the top, the rest scrolls below it.
+
+use crate::engine::settings::{Field, LaneKind, RunSettings};
+use crate::guidance::schedule::Schedule;
+use crate::models::card::{Conditions, ModelCard, ModelDefaults};
+use crate::prompts::condition::Condition;
+use crate::ui::app::action::Action;
+use crate::ui::kit::controls;
+use crate::ui::kit::controls::{Hint, SliderRow};
+use crate::ui::kit::fonts;
+use crate::ui::settings::schedule_plot::SchedulePlot;
+use crate::ui::settings::{class_field, machine_panel, method_panel, prompt_field, schedule_field};
+use crate::ui::state::state::{ModelStatus, State};
+use crate::ui::theme::{CONTROL_HEIGHT, palette};
+use egui::{Button, Label, RichText, ScrollArea, Sense, Stroke, TextEdit, Ui, vec2};
+use egui_material_icons::icons::{
+    ICON_CASINO, ICON_LOCK, ICON_LOCK_OPEN, ICON_PLAY_ARROW, ICON_STOP,
+};
+use std::sync::Arc;
+use strum::VariantArray;
+
+const GENERATE: Hint = Hint::new(
+    "Decodes all lanes with the settings below, with the same noise in each. Ctrl+Enter.",
+    "One forward pass a step for all branches of all lanes.",
+);
+const STOP: Hint = Hint::new("Stops after the present step; what is drawn stays. Esc.", "");
+const LIVE: Hint =
+    Hint::new("Decodes again 150 ms after every change of the settings, stopping what runs.", "");
+const GUIDANCE_SCALE: Hint = Hint::new(
+    "How hard the condition pulls. 1 is no guidance; too much breaks the image.",
+    "γ, the guidance scale reached at the last step. Paper: γ_t = scale − 1, Eq. 6.",
+);
+const STEP_NORM: Hint = Hint::new(
+    "Keeps what SoftCFG takes away at one token's worth, however long the sequence.",
+    "Step normalization, Eq. 9: ŵ_i = 1 − (1 − w_i) / Σ_j (1 − w_j).",
+);
+const SEED: Hint = Hint::new(
+    "Key of the noise; every lane draws the same noise at the same step.",
+    "Gumbel noise from a counter-based generator keyed by seed and step.",
+);
+const LOCK: Hint =
+    Hint::new("Closed: Generate keeps the seed. Open: Generate takes a new one each time.", "");
+const DICE: Hint = Hint::new("Takes a new seed.", "");
+const LANES: [Hint; 4] = [
+    Hint::new("Draws with the condition alone.", "z_c: no guidance, scale 1."),
+    Hint::new(
+        "Draws under classifier-free guidance.",
+        "CFG: z_u + scale·(z_c − z_u), the baseline of the paper.",
+    ),
+    Hint::new(
+        "Draws under SoftCFG: tokens the model was sure of say less in the unconditional branch.",
+        "SoftCFG: z_ũ + scale·(z_c − z_ũ), Eq. 3 to 6; with step norm Eq. 9.",
+    ),
+    Hint::new(
+        "Draws under SoftCFG without step norm, whatever the switch says.",
+        "w_i = 1 − confidence_i, Eq. 3: the budget Σ(1 − w_i) grows with the sequence.",
+    ),
+];
+
+/// Seeds of the dice: short enough to read out.
+const DICE_SEEDS: u64 = 100_000;
+
+/// Shows the panel.
+pub fn show(ui: &mut Ui, state: &mut State) {
+    let card = state.card().cloned();
+    let defaults = card.as_ref().map_or_else(plain_defaults, |card| card.defaults.clone());
+    ui.spacing_mut().item_spacing.y = if state.shell.low { 4.0 } else { 8.0 };
+    condition(ui, state, card.as_deref());
+    generate(ui, state);
+    guidance(ui, state, &defaults, card.as_deref());
+    seed(ui, state);
+    ui.add_space(if state.shell.low { 0.0 } else { 4.0 });
+    separator(ui);
+    ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+        // Room for the scroll bar, so that it covers nothing.
+        ui.set_max_width(ui.available_width() - 8.0);
+        lanes(ui, state);
+        ui.add_space(8.0);
+        method_panel::sampling(ui, state, &defaults, card.as_deref());
+        ui.add_space(8.0);
+        method_panel::method(ui, state, card.as_deref());
+        ui.add_space(8.0);
+        machine_panel::show(ui, state);
+    });
+}
+
+fn plain_defaults() -> ModelDefaults {
+    let RunSettings { guidance_scale, cosine_power, repetition_penalty, sampling, .. } =
+        RunSettings::default();
+    ModelDefaults {
+        guidance_scale,
+        cosine_power,
+        authors_schedule: None,
+        repetition_penalty,
+        sampling,
+        source: String::new(),
+    }
+}
+
+fn separator(ui: &mut Ui) {
+    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 1.0), Sense::hover());
+    let stroke = Stroke::new(1.0, palette(ui.ctx()).border);
+    ui.painter().hline(rect.x_range(), rect.center().y, stroke);
+}
+
+fn condition(ui: &mut Ui, state: &mut State, card: Option<&ModelCard>) {
+    match card.map(|card| card.conditions.clone()) {
+        Some(Conditions::Prompts(book)) => prompt_field::show(ui, state, &book),
+        Some(Conditions::Classes(classes)) => class_field::show(ui, state, &classes),
+        None => {
+            // Before a model is there the prompt of the last sitting is shown as it will stand.
+            controls::group_title(ui, "Prompt", |_| {});
+            let mut text = match &state.settings.condition {
+                Condition::Prompt { text, .. } => text.clone(),
+                Condition::Class(id) => format!("class {id}"),
+            };
+            let field = TextEdit::multiline(&mut text)
+                .desired_rows(2)
+                .desired_width(f32::INFINITY)
+                .margin(egui::Margin::symmetric(8, 6));
+            ui.add_enabled(false, field).accessible_name("Prompt");
+        }
+    }
+}
+
+fn generate(ui: &mut Ui, state: &mut State) {
+    ui.horizontal(|ui| {
+        let live_width = 76.0;
+        let size = vec2(ui.available_width() - live_width - 8.0, 32.0);
+        let running = state.running().map(|run| (run.record.id, run.steps_done, run.steps()));
+        match running {
+            Some((id, done, steps)) => stop_button(ui, state, size, id, done as f32 / steps as f32),
+            None => generate_button(ui, state, size),
+        }
+        controls::switch(ui, &mut state.live, "Live", LIVE);
+    });
+}
+
+fn generate_button(ui: &mut Ui, state: &mut State, size: egui::Vec2) {
+    let colours = palette(ui.ctx());
+    let reason = match &state.model {
+        ModelStatus::Loading => Some("The model is still being loaded."),
+        ModelStatus::Failed(_) => {
+            Some("There is no model. Choose one in the menu at the top left.")
+        }
+        ModelStatus::Ready(_) => state.field_errors.first().map(|error| error.message.as_str()),
+    };
+    let text = |text: RichText| text.color(colours.on_accent);
+    let button =
+        Button::new((text(ICON_PLAY_ARROW.rich_text().size(18.0)), text(fonts::group("Generate"))))
+            .fill(colours.accent)
+            .stroke(Stroke::NONE)
+            .min_size(size);
+    let response = ui.add_enabled(reason.is_none(), button).accessible_name("Generate");
+    let response = match reason {
+        Some(reason) => response.on_disabled_hover_text(reason),
+        None => GENERATE.on(response),
+    };
+    if response.clicked() {
+        state.actions.push(Action::Generate);
+    }
+}
+
+fn stop_button(ui: &mut Ui, state: &mut State, size: egui::Vec2, id: u64, done: f32) {
+    let colours = palette(ui.ctx());
+    let stopping = state.shell.stopping == Some(id);
+    let name = if stopping { "Stopping…" } else { "Stop" };
+    let button = Button::new((ICON_STOP.rich_text().size(18.0), fonts::group(name)))
+        .fill(colours.raised)
+        .min_size(size);
+    let response = STOP.on(ui.add_enabled(!stopping, button).accessible_name(name));
+    // How far the run is, as a line along the button's foot.
+    let mut line = response.rect.shrink2(vec2(5.0, 0.0));
+    line.set_top(line.bottom() - 3.0);
+    line.set_width(line.width() * done.clamp(0.0, 1.0));
+    ui.painter().rect_filled(line, 1.5, colours.accent);
+    if response.clicked() {
+        state.actions.push(Action::Cancel);
+    }
+}
+
+fn guidance(ui: &mut Ui, state: &mut State, defaults: &ModelDefaults, card: Option<&ModelCard>) {
+    let one_line = state.shell.low;
+    let row = SliderRow {
+        name: if one_line { "Guidance γ" } else { "Guidance scale γ" },
+        hint: GUIDANCE_SCALE,
+        range: 0.0..=10.0,
+        default: defaults.guidance_scale,
+        decimals: 1,
+        one_line,
+    };
+    row.show(ui, &mut state.settings.guidance_scale);
+    controls::field_message(ui, state.field_error(Field::GuidanceScale));
+    schedule_field::cosine_power(ui, state, defaults, one_line);
+    schedule_field::show(ui, state, defaults);
+    let settings = &state.settings;
+    let authors = defaults.authors_schedule.as_ref();
+    let plot = SchedulePlot {
+        steps: card.map_or(256, |card| card.layout.len()),
+        rule: settings.scale_rule(defaults).unwrap_or_default(),
+        guidance_scale: settings.guidance_scale,
+        cosine_power: settings.cosine_power,
+        step: state.cursor.step(),
+        height: if one_line { 44.0 } else { 64.0 },
+        term: schedule_field::term(authors.filter(|_| settings.schedule == Schedule::Authors)),
+    };
+    plot.show(ui);
+    controls::switch(ui, &mut state.settings.step_norm, "Step norm", STEP_NORM);
+}
+
+fn seed(ui: &mut Ui, state: &mut State) {
+    ui.horizontal(|ui| {
+        let label = SEED.on(ui.label("Seed"));
+        ui.spacing_mut().item_spacing.x = 4.0;
+        let width = ui.available_width() - 2.0 * (CONTROL_HEIGHT + 4.0);
+        let field = TextEdit::singleline(&mut state.shell.seed_text)
+            .font(fonts::number_font())
+            .desired_width(width)
+            .char_limit(24)
+            .margin(egui::Margin::symmetric(8, 5));
+        let response = SEED.on(ui.add(field).labelled_by(label.id));
+        if response.changed() {
+            match state.shell.seed_text.trim().parse() {
+                Ok(seed) => {
+                    state.settings.sampling.seed = seed;
+                    state.shell.seed_error = None;
+                }
+                Err(_) => {
+                    let message = format!("The seed is a whole number from 0 to {}.", u64::MAX);
+                    state.shell.seed_error = Some(message);
+                }
+            }
+        } else if response.lost_focus() {
+            state.set_seed(state.settings.sampling.seed);
+        }
+        let icons = (ICON_LOCK, ICON_LOCK_OPEN);
+        controls::icon_toggle(ui, &mut state.seed_locked, icons, "Lock seed", LOCK);
+        if controls::icon_button(ui, ICON_CASINO, "New seed", DICE).clicked() {
+            state.set_seed(dice_seed());
+        }
+    });
+    controls::field_message(ui, state.shell.seed_error.as_deref());
+}
+
+/// A seed of the dice.
+pub fn dice_seed() -> u64 {
+    prompt_field::random_seed() % DICE_SEEDS
+}
+
+fn lanes(ui: &mut Ui, state: &mut State) {
+    let chosen = &mut state.settings.lanes;
+    let usual = RunSettings::default().lanes;
+    let mut reset = false;
+    controls::group_title(ui, "Lanes", |ui| {
+        reset = controls::reset_button(ui, *chosen != usual, "the lanes");
+    });
+    if reset {
+        *chosen = usual;
+    }
+    let spacing = std::mem::replace(&mut ui.spacing_mut().item_spacing.y, 0.0);
+    for (lane, hint) in LaneKind::VARIANTS.iter().zip(LANES) {
+        let step_norm = *lane == LaneKind::SoftCfg && state.settings.step_norm;
+        let colour = palette(ui.ctx()).lane(*lane, step_norm);
+        let mut on = chosen.contains(lane);
+        let response = ui
+            .horizontal(|ui| {
+                let name = lane.label(step_norm);
+                let response = lane_check(ui, &mut on).accessible_name(name);
+                ui.spacing_mut().item_spacing.x = 6.0;
+                let (dot, _) = ui.allocate_exact_size(vec2(10.0, 10.0), Sense::hover());
+                ui.painter().circle_filled(dot.center(), 4.5, colour);
+                let label = ui.add(Label::new(name).sense(Sense::click()));
+                if label.clicked() {
+                    on = !on;
+                }
+                response | label
+            })
+            .inner;
+        hint.on(response);
+        if on != chosen.contains(lane) {
+            // The order of the enumeration, whatever the order of clicks.
+            let keep = |one: &&LaneKind| if *one == lane { on } else { chosen.contains(one) };
+            *chosen = LaneKind::VARIANTS.iter().filter(keep).copied().collect();
+        }
+    }
+    ui.spacing_mut().item_spacing.y = spacing;
+    controls::field_message(ui, state.field_error(Field::Lanes));
+}
+
+/// A check box that is filled while it is on, so that the lanes of a run are seen at a glance.
+fn lane_check(ui: &mut Ui, on: &mut bool) -> egui::Response {
+    let colours = palette(ui.ctx());
+    ui.scope(|ui| {
+        ui.spacing_mut().icon_spacing = 0.0;
+        ui.spacing_mut().interact_size.x = 16.0;
+        if *on {
+            let widgets = &mut ui.visuals_mut().widgets;
+            for state in [&mut widgets.inactive, &mut widgets.hovered, &mut widgets.active] {
+                state.bg_fill = colours.accent;
+                state.bg_stroke = Stroke::new(1.0, colours.accent);
+                state.fg_stroke = Stroke::new(1.5, colours.on_accent);
+            }
+        }
+        ui.checkbox(on, "")
+    })
+    .inner
+}
+
+/// Steps, columns and conditions of the model decide which settings have a meaning; a prompt becomes
+/// a class and a class a prompt when a model of the other kind is opened.
+pub fn fit_to_model(settings: &mut RunSettings, card: &Arc<ModelCard>) {
+    match (&settings.condition, &card.conditions) {
+        (Condition::Prompt { .. }, Conditions::Classes(classes)) => {
+            let first = classes.first().map_or(0, |class| class.id);
+            settings.condition = Condition::Class(first);
+        }
+        (Condition::Class(_), Conditions::Prompts(_)) => {
+            settings.condition = RunSettings::default().condition;
+        }
+        (Condition::Class(id), Conditions::Classes(classes))
+            if !classes.iter().any(|class| class.id == *id) =>
+        {
+            let first = classes.first().map_or(0, |class| class.id);
+            settings.condition = Condition::Class(first);
+        }
+        _ => {}
+    }
+    if card.defaults.authors_schedule.is_none() {
+        settings.schedule = Schedule::Cosine;
+    }
+}

@@ -1,0 +1,3 @@
+//! The status bar.
+
+pub mod status_bar;

@@ -1,0 +1,3 @@
+//! The timeline.
+
+pub mod timeline;

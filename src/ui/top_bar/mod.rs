@@ -1,0 +1,3 @@
+//! The top bar.
+
+pub mod top_bar;

@@ -1,0 +1,196 @@
+//! The top bar: the model, the scenarios, theme and shortcuts.
+
+use crate::models::card::{Conditions, ModelCard};
+use crate::ui::app::action::Action;
+use crate::ui::kit::controls;
+use crate::ui::kit::controls::Hint;
+use crate::ui::kit::fonts;
+use crate::ui::scenarios::scenarios;
+use crate::ui::state::state::{ModelStatus, State};
+use crate::ui::theme::{ThemeChoice, palette};
+use egui::text::{LayoutJob, TextFormat};
+use egui::{Align, Button, FontId, Layout, Popup, ProgressBar, Response, Ui, vec2};
+use egui_material_icons::icons::{
+    ICON_CLOSE, ICON_DARK_MODE, ICON_EXPAND_MORE, ICON_HELP, ICON_LIGHT_MODE, ICON_MEMORY,
+    ICON_SCIENCE,
+};
+
+const MODEL: Hint = Hint::new("The model that draws; opens the list of models.", "");
+const CANCEL: Hint = Hint::new("Stops loading; the model that is open stays open.", "");
+const SCENARIOS: Hint =
+    Hint::new("Settings that show what the paper's figures show; one click decodes them.", "");
+const THEME: Hint = Hint::new("Switches between dark and light. Ctrl+T.", "");
+const SHEET: Hint = Hint::new("Lists all shortcuts. ? or F1.", "");
+
+/// Shows the bar.
+pub fn show(ui: &mut Ui, state: &mut State) {
+    ui.horizontal_centered(|ui| {
+        model_menu(ui, state);
+        loading(ui, state);
+        if state.card().is_some_and(|card| draws_scenarios(card)) {
+            scenario_menu(ui, state);
+        }
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            ui.spacing_mut().item_spacing.x = 4.0;
+            if controls::icon_button(ui, ICON_HELP, "Shortcuts", SHEET).clicked() {
+                state.shell.shortcuts_open = true;
+            }
+            let icon = match state.theme {
+                ThemeChoice::Dark => ICON_LIGHT_MODE,
+                ThemeChoice::Light => ICON_DARK_MODE,
+            };
+            if controls::icon_button(ui, icon, "Switch theme", THEME).clicked() {
+                state.theme = state.theme.other();
+            }
+        });
+    });
+}
+
+/// How far a model is loaded, and a button to stop it.
+fn loading(ui: &mut Ui, state: &mut State) {
+    if let Some((name, fraction)) = &state.shell.loading {
+        let text = format!("{name}  {:.0} %", fraction * 100.0);
+        let bar = ProgressBar::new(*fraction).desired_width(220.0).text(fonts::number(text));
+        ui.add(bar).accessible_name("Loading");
+        if controls::icon_button(ui, ICON_CLOSE, "Cancel loading", CANCEL).clicked() {
+            state.actions.push(Action::CancelLoad);
+        }
+    } else if state.shell.surveying {
+        ui.label(egui::RichText::new("Looking at the files…").small().weak());
+    }
+}
+
+fn model_menu(ui: &mut Ui, state: &mut State) {
+    let colours = palette(ui.ctx());
+    let (name, colour) = match &state.model {
+        ModelStatus::Loading => ("Loading…".to_owned(), colours.secondary),
+        ModelStatus::Ready(card) => (card.identity.name.clone(), colours.text),
+        ModelStatus::Failed(_) => ("No model".to_owned(), colours.error),
+    };
+    let response = menu_button(ui, ICON_MEMORY, fonts::group(name.as_str()).color(colour), "Model");
+    let response = MODEL.on(response);
+    Popup::menu(&response).width(300.0).show(|ui| {
+        match &state.model {
+            ModelStatus::Ready(card) => describe(ui, card),
+            ModelStatus::Failed(message) => {
+                ui.colored_label(colours.error, message);
+            }
+            ModelStatus::Loading => {
+                ui.label("The model is being loaded.");
+            }
+        }
+        ui.separator();
+        if entry(ui, "Built-in model").clicked() {
+            state.actions.push(Action::LoadBuiltin);
+        }
+        if state.shell.can_open_models && open_entry(ui).clicked() {
+            state.actions.push(Action::OpenModel);
+        }
+        if state.shell.can_open_models && !state.shell.recent.is_empty() {
+            ui.separator();
+            ui.label(egui::RichText::new("Recent").small().weak());
+            for recent in &state.shell.recent {
+                let paths: Vec<String> =
+                    recent.request.paths.iter().map(|path| path.display().to_string()).collect();
+                if entry(ui, &recent.name).on_hover_text(paths.join("\n")).clicked() {
+                    state.actions.push(Action::LoadModel(recent.request.clone()));
+                }
+            }
+        }
+    });
+}
+
+fn open_entry(ui: &mut Ui) -> Response {
+    let response = entry_button(ui, Button::new("Open model…").shortcut_text("Ctrl+O"));
+    response.accessible_name("Open model…")
+}
+
+fn entry(ui: &mut Ui, text: &str) -> Response {
+    entry_button(ui, Button::new(text))
+}
+
+fn entry_button(ui: &mut Ui, button: Button<'_>) -> Response {
+    let response = ui.add(button.min_size(vec2(ui.available_width(), 26.0)));
+    if response.clicked() {
+        ui.close();
+    }
+    response
+}
+
+fn describe(ui: &mut Ui, card: &ModelCard) {
+    ui.spacing_mut().item_spacing.y = 4.0;
+    ui.label(fonts::group(card.identity.name.as_str()));
+    let weak = |ui: &mut Ui, text: String| ui.label(egui::RichText::new(text).small().weak());
+    weak(ui, format!("{} family", card.identity.family));
+    weak(
+        ui,
+        format!(
+            "{:.1} M parameters, tokenizer {:.1} M",
+            card.decoder.parameters as f64 / 1e6,
+            card.tokenizer.parameters as f64 / 1e6
+        ),
+    );
+    let (rows, columns) = (card.layout.rows(), card.layout.columns());
+    let side = card.tokenizer.pixels_per_token;
+    weak(
+        ui,
+        format!(
+            "{rows} × {columns} tokens of {} codes, {} × {} pixels",
+            card.decoder.codebook_size,
+            columns * side,
+            rows * side
+        ),
+    );
+    weak(ui, format!("weights in {}", card.identity.held()));
+    let hash = card.identity.sha256.get(..12).unwrap_or(&card.identity.sha256);
+    weak(ui, format!("sha256 {hash}…"));
+}
+
+/// Scenarios are prompts of the built-in model's grammar.
+fn draws_scenarios(card: &ModelCard) -> bool {
+    matches!(&card.conditions, Conditions::Prompts(book) if book.grammar().is_some())
+}
+
+fn scenario_menu(ui: &mut Ui, state: &mut State) {
+    let response = menu_button(ui, ICON_SCIENCE, fonts::group("Scenarios"), "Scenarios");
+    let response = SCENARIOS.on(response);
+    Popup::menu(&response).width(420.0).show(|ui| {
+        let colours = palette(ui.ctx());
+        for (index, scenario) in scenarios::all().iter().enumerate() {
+            let mut text = LayoutJob::default();
+            text.wrap.max_width = 400.0;
+            let part = |text: &mut LayoutJob, words: &str, font: FontId, colour| {
+                text.append(words, 0.0, TextFormat::simple(font, colour));
+            };
+            let regular = FontId::proportional(fonts::SECONDARY);
+            let strong = FontId::new(fonts::TEXT, fonts::semibold());
+            part(&mut text, scenario.name, strong, colours.text);
+            part(&mut text, &format!("   {}\n", scenario.figure), regular.clone(), colours.accent);
+            part(&mut text, &scenario.look_at.join("\n"), regular, colours.secondary);
+            let button = Button::new(text)
+                .wrap()
+                .frame_when_inactive(false)
+                .min_size(vec2(ui.available_width(), 0.0));
+            if ui.add(button).accessible_name(scenario.name).clicked() {
+                state.actions.push(Action::ApplyScenario(index));
+                ui.close();
+            }
+        }
+    });
+}
+
+fn menu_button(
+    ui: &mut Ui,
+    icon: egui_material_icons::MaterialIcon,
+    text: egui::RichText,
+    name: &str,
+) -> Response {
+    let secondary = palette(ui.ctx()).secondary;
+    let button = Button::new((
+        icon.rich_text().size(16.0).color(secondary),
+        text,
+        ICON_EXPAND_MORE.rich_text().size(16.0).color(secondary),
+    ))
+    .frame_when_inactive(false);
+    ui.add(button).accessible_name(name)
+}
