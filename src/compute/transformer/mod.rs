@@ -10,10 +10,11 @@ mod options;
 pub use options::{CodeRange, QueryKeyNorm, TransformerOptions};
 
 use crate::compute::error::ModelError;
-use crate::compute::kv_cache::{ActivationNumber, BatchPlan, KvCache};
+use crate::compute::kv_cache::{BatchPlan, KvCache};
 use crate::compute::layers::{requested_rows, to_logits};
 use crate::compute::linear::Linear;
 use crate::compute::norm::Norm;
+use crate::compute::precision::ActivationNumber;
 use crate::compute::rotary::{Pairing, RotaryTable};
 use crate::compute::rows::{Logits, MAX_ROWS, Prefix, Row, RowInput};
 use crate::compute::weights::{Embedding, HeadRows, Weights};

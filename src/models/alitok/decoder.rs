@@ -12,11 +12,12 @@
 use crate::checkpoint::shapes::TensorShapes;
 use crate::compute::attention::{AttentionShape, attend};
 use crate::compute::error::ModelError;
-use crate::compute::kv_cache::{ActivationNumber, BatchPlan, KvCache};
+use crate::compute::kv_cache::{BatchPlan, KvCache};
 use crate::compute::layers::{SwiGlu, requested_rows, split_packed, to_logits};
 use crate::compute::layout::TokenLayout;
 use crate::compute::linear::Linear;
 use crate::compute::norm::Norm;
+use crate::compute::precision::ActivationNumber;
 use crate::compute::rotary::{Pairing, RotaryTable};
 use crate::compute::rows::{Logits, Prefix, Row, RowInput};
 use crate::compute::weights::{Embedding, Weights};
