@@ -17,6 +17,7 @@
 mod haar;
 
 use crate::compute::error::ModelError;
+use crate::compute::layer_source::LayerSource;
 use crate::compute::layout::TokenLayout;
 use crate::compute::weights::Weights;
 use crate::tokenizers::conv2d::Conv2d;
