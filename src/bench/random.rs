@@ -5,10 +5,9 @@ use crate::bench::report::{Measurement, Report};
 use crate::bench::roof::Roof;
 use crate::bench::subject::{Caches, Steps, Subject, find, interleave, median, ratio};
 use crate::bench::{BUSY_TIME, BenchOptions, LENGTHS_TIME, OTHERS_TIME, ROWS_TIME};
-use crate::compute::cpu::Kernel;
+use crate::compute::cpu::isa::Isa;
 use crate::compute::error::ModelError;
-use crate::compute::kv_cache::ActivationNumber;
-use crate::compute::linear::Precision;
+use crate::compute::precision::{ActivationNumber, Precision};
 use crate::compute::rows::MAX_ROWS;
 use candle_core::Device;
 use std::cell::RefCell;
@@ -205,11 +204,11 @@ fn measure_others(
         subjects.push(Subject::new(CFG, "int8", rounded(int8, rows)));
         subjects.push(Subject::new(CANDLE, "f32", exact(candle, rows)));
     }
-    let other = Kernel::by_name("avx2").filter(|_| Kernel::current().name().starts_with("avx512"));
-    if let Some(kernel) = other {
+    let other = Isa::by_name("avx2").filter(|_| Isa::current().name().starts_with("avx512"));
+    if let Some(isa) = other {
         for (steps, precision) in [(rounded(bf16, 2), "bf16"), (exact(f32, 2), "f32")] {
             let subject = Subject::new(OTHER_KERNEL, precision, steps);
-            subjects.push(subject.with_kernel(kernel));
+            subjects.push(subject.with_isa(isa));
         }
     }
     let printed = subjects.len();

@@ -4,9 +4,10 @@
 use crate::compute::activation::silu_mul;
 use crate::compute::attention::{AttentionShape, attend};
 use crate::compute::error::ModelError;
-use crate::compute::kv_cache::{ActivationNumber, BatchPlan, KvCache, PlannedRow};
-use crate::compute::linear::{Linear, Precision};
+use crate::compute::kv_cache::{BatchPlan, KvCache, PlannedRow};
+use crate::compute::linear::Linear;
 use crate::compute::norm::{Norm, NormKind};
+use crate::compute::precision::{ActivationNumber, Precision};
 use crate::compute::rotary::{Pairing, RotaryTable};
 use crate::compute::rows::{Perturbation, Prefix};
 use candle_core::{Device, Module, Tensor};

@@ -2,7 +2,7 @@
 
 use crate::bench::report::Measurement;
 use crate::bench::roof::Roof;
-use crate::compute::cpu::Kernel;
+use crate::compute::cpu::isa::Isa;
 use crate::compute::error::ModelError;
 use crate::compute::kv_cache::KvCache;
 use std::cell::RefCell;
@@ -39,20 +39,20 @@ pub(super) struct Subject<'a> {
     pub(super) name: &'static str,
     pub(super) precision: &'static str,
     pub(super) times: Vec<f64>,
-    kernel: Kernel,
+    isa: Isa,
     cache_bytes: Vec<f64>,
     steps: Box<dyn Steps + 'a>,
 }
 
 impl<'a> Subject<'a> {
     pub(super) fn new(name: &'static str, precision: &'static str, steps: impl Steps + 'a) -> Self {
-        let kernel = Kernel::current();
+        let isa = Isa::current();
         let steps = Box::new(steps);
-        Self { name, precision, times: vec![], kernel, cache_bytes: vec![], steps }
+        Self { name, precision, times: vec![], isa, cache_bytes: vec![], steps }
     }
 
-    pub(super) fn with_kernel(mut self, kernel: Kernel) -> Self {
-        self.kernel = kernel;
+    pub(super) fn with_isa(mut self, isa: Isa) -> Self {
+        self.isa = isa;
         self
     }
 
@@ -63,8 +63,8 @@ impl<'a> Subject<'a> {
     /// Milliseconds of one step.
     pub(super) fn run(&mut self) -> Result<f64, ModelError> {
         self.steps.prepare();
-        let before = Kernel::current();
-        self.kernel.make_current();
+        let before = Isa::current();
+        self.isa.make_current();
         let start = Instant::now();
         let outcome = self.steps.step();
         let time = start.elapsed();
@@ -79,7 +79,7 @@ impl<'a> Subject<'a> {
             name: self.name.to_owned(),
             rows: self.rows(),
             precision: self.precision.to_owned(),
-            kernel: self.kernel.name(),
+            kernel: self.isa.name(),
             milliseconds: median(&self.times),
             weight_bytes: self.steps.weight_bytes(),
             cache_bytes: median(&self.cache_bytes) as u64,

@@ -4,14 +4,15 @@
 //! the cached values: Σ a_i (w_i v_i) = Σ (a_i w_i) v_i. Key perturbation multiplies the scores
 //! before the softmax. Nothing is copied and the cost is linear in the length.
 
-use crate::compute::cpu::Kernel;
 use crate::compute::cpu::attention::{RowJob, attend_row};
 use crate::compute::cpu::cache_block::value_block;
+use crate::compute::cpu::isa::Isa;
 use crate::compute::device_kind::on_device;
 use crate::compute::error::ModelError;
 use crate::compute::gpu as device;
 use crate::compute::host::{matrix, with_numbers};
-use crate::compute::kv_cache::{ActivationNumber, BatchPlan, CacheShape, KvCache, PlannedRow};
+use crate::compute::kv_cache::{BatchPlan, CacheShape, KvCache, PlannedRow};
+use crate::compute::precision::ActivationNumber;
 use crate::compute::rows::Perturbation;
 use crate::guidance::Perturb;
 use candle_core::Tensor;
@@ -164,7 +165,7 @@ fn attend_rows(
     caches: &[KvCache],
     out: &mut [f32],
 ) -> Result<(), ModelError> {
-    let kernel = Kernel::current();
+    let isa = Isa::current();
     let width = shape.heads * shape.head_dim;
     let visible: usize = plan.rows.iter().map(PlannedRow::visible).sum();
     let bytes = visible * shape.kv_heads * shape.head_dim * 2 * size_of::<f32>();
@@ -176,7 +177,7 @@ fn attend_rows(
             let next = row_job(shape, layer, index + 1, queries, plan, caches);
             let next = next.ok().map(|next| next.keys);
             let job = RowJob { next, begun: index > 0, ..job };
-            SCORES.with_borrow_mut(|scores| attend_row(kernel, job, scores, out));
+            SCORES.with_borrow_mut(|scores| attend_row(isa, job, scores, out));
         }
         return Ok(());
     }
@@ -189,7 +190,7 @@ fn attend_rows(
         let pieces = queries.par_chunks(piece_width).zip(out.par_chunks_mut(piece_width));
         pieces.enumerate().for_each(|(piece, (queries, out))| {
             let job = RowJob { queries, first_head: piece * heads, ..job };
-            SCORES.with_borrow_mut(|scores| attend_row(kernel, job, scores, out));
+            SCORES.with_borrow_mut(|scores| attend_row(isa, job, scores, out));
         });
         Ok(())
     })

@@ -9,9 +9,8 @@ use crate::compute::cpu::cache_block::{BLOCK, columns, value_place};
 use crate::compute::cpu::storage::{CacheMemory, Numbers};
 use crate::compute::error::ModelError;
 use crate::compute::gpu::{DeviceCache, DevicePlan};
+use crate::compute::precision::ActivationNumber;
 use crate::compute::rows::{Perturbation, Prefix, Row};
-
-pub use crate::compute::cpu::storage::ActivationNumber;
 
 /// What a decoder's caches look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,6 +14,7 @@ pub mod layers;
 pub mod layout;
 pub mod linear;
 pub mod norm;
+pub mod precision;
 pub mod rotary;
 pub mod rows;
 pub mod transformer;

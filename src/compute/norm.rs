@@ -1,6 +1,7 @@
 //! Normalisation of rows: RMS and layer norm over the last axis, in f32.
 
-use crate::compute::cpu::{Kernel, rows};
+use crate::compute::cpu::isa::Isa;
+use crate::compute::cpu::rows;
 use crate::compute::device_kind::on_device;
 use crate::compute::error::ModelError;
 use crate::compute::gpu::DeviceNorm;
@@ -73,6 +74,6 @@ impl Norm {
     pub fn normalize(&self, group: &mut [f32]) {
         let centred = self.kind == NormKind::Layer;
         let (weight, bias) = (self.weight.as_deref(), self.bias.as_deref());
-        rows::normalize(Kernel::current(), group, weight, bias, centred, self.eps);
+        rows::normalize(Isa::current(), group, weight, bias, centred, self.eps);
     }
 }

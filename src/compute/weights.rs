@@ -3,10 +3,10 @@
 //! compared with the original by searching for a key.
 
 use crate::compute::error::ModelError;
-use crate::compute::kv_cache::ActivationNumber;
 use crate::compute::layer_source::LayerSource;
-use crate::compute::linear::{Linear, Precision};
+use crate::compute::linear::Linear;
 use crate::compute::norm::{Norm, NormKind};
+use crate::compute::precision::{ActivationNumber, Precision};
 use candle_core::{DType, Device, Shape, Tensor};
 use candle_nn::VarBuilder;
 use half::bf16;

@@ -1,8 +1,8 @@
 //! Activations of image tokenizers, channels last, with the layers that need no matrix product:
 //! activation, norms, shuffles, nearest upsampling.
 
-use crate::compute::cpu::Kernel;
 use crate::compute::cpu::activation::{Activation, activate};
+use crate::compute::cpu::isa::Isa;
 use crate::compute::cpu::rows::normalize;
 use crate::compute::error::ModelError;
 
@@ -79,14 +79,14 @@ impl FeatureMap {
 
     /// `x · sigmoid(x)` everywhere.
     pub fn silu(&mut self) {
-        activate(Kernel::current(), Activation::Silu, &mut self.data);
+        activate(Isa::current(), Activation::Silu, &mut self.data);
     }
 
     /// RMS norm over the channels of each position.
     pub fn rms_norm(&mut self, weight: &[f32], eps: f64) {
-        let kernel = Kernel::current();
+        let isa = Isa::current();
         for position in self.data.chunks_exact_mut(self.channels) {
-            normalize(kernel, position, Some(weight), None, false, eps);
+            normalize(isa, position, Some(weight), None, false, eps);
         }
     }
 

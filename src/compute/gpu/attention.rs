@@ -186,7 +186,8 @@ mod tests {
     use super::*;
     use crate::compute::attention;
     use crate::compute::gpu::compare::{assert_close, matrix};
-    use crate::compute::kv_cache::{ActivationNumber, CacheShape, PlannedRow};
+    use crate::compute::kv_cache::{CacheShape, PlannedRow};
+    use crate::compute::precision::ActivationNumber;
     use crate::compute::rows::{Perturbation, Prefix};
     use crate::guidance::Perturb;
 

@@ -12,8 +12,9 @@ pub use layers::TransformerLayers;
 pub use options::{CodeRange, QueryKeyNorm, TransformerOptions};
 
 use crate::compute::error::ModelError;
-use crate::compute::kv_cache::{ActivationNumber, BatchPlan, KvCache};
+use crate::compute::kv_cache::{BatchPlan, KvCache};
 use crate::compute::layers::{requested_rows, to_logits};
+use crate::compute::precision::ActivationNumber;
 use crate::compute::rotary::{Pairing, RotaryTable};
 use crate::compute::rows::{Logits, MAX_ROWS, Prefix, Row, RowInput};
 use crate::compute::weights::{HeadRows, Weights};

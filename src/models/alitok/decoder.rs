@@ -11,8 +11,9 @@
 
 use crate::compute::attention::{AttentionShape, attend};
 use crate::compute::error::ModelError;
-use crate::compute::kv_cache::{ActivationNumber, BatchPlan, KvCache};
+use crate::compute::kv_cache::{BatchPlan, KvCache};
 use crate::compute::layers::{requested_rows, split_packed, to_logits};
+use crate::compute::precision::ActivationNumber;
 use crate::compute::rotary::RotaryTable;
 use crate::compute::rows::{Logits, Prefix, Row, RowInput};
 use crate::compute::weights::Weights;

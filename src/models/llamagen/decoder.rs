@@ -17,9 +17,10 @@
 
 use crate::compute::attention::{AttentionShape, attend};
 use crate::compute::error::ModelError;
-use crate::compute::kv_cache::{ActivationNumber, BatchPlan, KvCache};
+use crate::compute::kv_cache::{BatchPlan, KvCache};
 use crate::compute::layers::{requested_rows, split_packed, to_logits};
 use crate::compute::linear::Linear;
+use crate::compute::precision::ActivationNumber;
 use crate::compute::rotary::RotaryTable;
 use crate::compute::rows::{Logits, MAX_ROWS, Prefix, Row, RowInput};
 use crate::compute::weights::Weights;

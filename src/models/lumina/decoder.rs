@@ -17,7 +17,7 @@ use crate::compute::attention::AttentionShape;
 use crate::compute::error::ModelError;
 use crate::compute::kv_cache::KvCache;
 use crate::compute::layout::TokenLayout;
-use crate::compute::linear::Precision;
+use crate::compute::precision::Precision;
 use crate::compute::rows::{Logits, Prefix, Row};
 use crate::compute::transformer::{CodeRange, QueryKeyNorm, Transformer, TransformerOptions};
 use crate::compute::weights::{HeadRows, Weights};

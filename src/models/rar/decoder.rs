@@ -13,9 +13,10 @@
 
 use crate::compute::attention::{AttentionShape, attend};
 use crate::compute::error::ModelError;
-use crate::compute::kv_cache::{ActivationNumber, BatchPlan, KvCache};
+use crate::compute::kv_cache::{BatchPlan, KvCache};
 use crate::compute::layers::{requested_rows, split_packed, to_logits};
 use crate::compute::norm::{Norm, NormKind};
+use crate::compute::precision::ActivationNumber;
 use crate::compute::rows::{Logits, Prefix, Row, RowInput};
 use crate::compute::weights::{Embedding, Weights};
 use crate::models::class_ids::ClassIds;
