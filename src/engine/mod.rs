@@ -6,6 +6,8 @@
 //! stalls can lose them; events are few and small, previews may be dropped.
 
 pub mod decode;
+pub mod decoding;
+pub mod error;
 pub mod events;
 pub mod lane;
 pub mod loader;

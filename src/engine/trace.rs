@@ -2,7 +2,7 @@
 //! anybody reads. Rows cannot be lost to a stalled window, because no channel carries them.
 
 use crate::compute::layout::TokenLayout;
-use crate::engine::settings::{LaneKind, RunSpec};
+use crate::engine::settings::{LaneSpec, RunSpec};
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -94,7 +94,7 @@ impl RunStatus {
     }
 }
 
-/// Number of a run, unique within a sitting.
+/// Number of a run, unique within a session.
 pub type RunId = u64;
 
 /// A run and its trace, shared between the decoder and everybody who looks on.
@@ -127,7 +127,7 @@ struct Progress {
 impl RunRecord {
     /// A record without steps, with room for all of them.
     pub fn new(id: RunId, spec: RunSpec, layout: TokenLayout) -> Self {
-        let lanes = spec.settings.lanes.iter().map(|_| Vec::with_capacity(spec.steps)).collect();
+        let lanes = spec.lanes.iter().map(|_| Vec::with_capacity(spec.steps)).collect();
         let progress =
             Progress { status: RunStatus::Starting, lanes, started: None, elapsed: Duration::ZERO };
         Self {
@@ -148,8 +148,8 @@ impl RunRecord {
     }
 
     /// The lanes in the order they are shown.
-    pub fn lanes(&self) -> &[LaneKind] {
-        &self.spec.settings.lanes
+    pub fn lanes(&self) -> &[LaneSpec] {
+        &self.spec.lanes
     }
 
     /// How the run stands.

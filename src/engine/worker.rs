@@ -318,7 +318,6 @@ pub(crate) fn install(shared: &Shared, model: Model) {
 /// The decoder thread's body.
 fn serve_runs(shared: &Shared, mut pool: rayon::ThreadPool) {
     while let Some((model, record, threads)) = next_run(shared) {
-        shared.outbox.send(Event::RunStarted(record.id));
         if pool.current_num_threads() != threads {
             match decode_pool(Some(threads)) {
                 Ok(other) => pool = other,

@@ -7,9 +7,16 @@ use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::Path;
 
+/// Form of the description that this version writes. Form 1, of version 0.1.0, has no number and one
+/// set of settings for all lanes; it is read as well.
+pub const FORMAT: u32 = 2;
+
 /// A run as it is described in files.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunDescription {
+    /// Form of this description, [`FORMAT`].
+    #[serde(default = "first_format")]
+    pub format: u32,
     /// Version of this program.
     pub softcfg_studio: String,
     /// The validated settings, with the model's name, hash and precision.
@@ -23,6 +30,10 @@ pub struct RunDescription {
     pub threads: Option<usize>,
 }
 
+fn first_format() -> u32 {
+    1
+}
+
 impl RunDescription {
     /// Describes a run as it stands.
     pub fn of(record: &RunRecord) -> Self {
@@ -33,6 +44,7 @@ impl RunDescription {
             RunStatus::Failed(reason) => format!("failed: {reason}"),
         };
         Self {
+            format: FORMAT,
             softcfg_studio: env!("CARGO_PKG_VERSION").to_owned(),
             run: record.spec.clone(),
             steps_done: record.steps_done(),

@@ -9,7 +9,7 @@ use egui::{Key, Pos2, Rect, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use softcfg_studio::compute::layout::TokenLayout;
-use softcfg_studio::engine::settings::LaneKind;
+use softcfg_studio::guidance::Preset;
 use softcfg_studio::ui::app::action::Action;
 use softcfg_studio::ui::inspector::inspector;
 use softcfg_studio::ui::lanes::geometry::{LaneGeometry, content_size};
@@ -20,9 +20,8 @@ use softcfg_studio::ui::state::view::{Comparison, Overlay, PlotTab};
 use softcfg_studio::ui::timeline::timeline;
 use ui_fixture::{DIVERGENCE, state};
 
-const PAIR: [LaneKind; 2] = [LaneKind::Cfg, LaneKind::SoftCfg];
-const ALL: [LaneKind; 4] =
-    [LaneKind::None, LaneKind::Cfg, LaneKind::SoftCfg, LaneKind::SoftCfgNoStepNorm];
+const PAIR: [Preset; 2] = [Preset::Cfg, Preset::SoftCfg];
+const ALL: [Preset; 4] = [Preset::None, Preset::Cfg, Preset::SoftCfg, Preset::SoftCfgNoStepNorm];
 
 /// The centre's panels as the window arranges them.
 fn window(state: State, size: (f32, f32)) -> Harness<'static, State> {

@@ -1,5 +1,6 @@
 //! What panels asked for during a frame, carried out after it, in one place.
 
+use crate::engine::settings::RunSettings;
 use crate::engine::trace::RunId;
 use crate::ui::app::action::Action;
 use crate::ui::app::app::{StudioApp, centre_panels};
@@ -141,8 +142,8 @@ impl StudioApp {
             },
             |in_use| spec.model.unlike(&in_use),
         );
-        self.state.settings = spec.settings;
-        self.state.set_seed(self.state.settings.sampling.seed);
+        self.state.settings = RunSettings::of_run(&spec);
+        self.state.set_seed(self.state.settings.shared.sampling.seed);
         if let Some(card) = self.state.card().cloned() {
             settings_panel::fit_to_model(&mut self.state.settings, &card);
         }
@@ -158,7 +159,7 @@ impl StudioApp {
     fn apply_scenario(&mut self, ctx: &Context, index: usize) {
         let Some(scenario) = scenarios::all().get(index) else { return };
         scenario.apply(&mut self.state.settings, &mut self.state.view);
-        self.state.set_seed(self.state.settings.sampling.seed);
+        self.state.set_seed(self.state.settings.shared.sampling.seed);
         self.state.shell.scenario = Some(index);
         self.generate(ctx, false);
     }

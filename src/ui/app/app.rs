@@ -71,7 +71,7 @@ impl StudioApp {
         };
         state.shell.panels = stored.panels;
         state.shell.recent = stored.recent_models.clone();
-        state.set_seed(state.settings.sampling.seed);
+        state.set_seed(state.settings.shared.sampling.seed);
         if let Some(problem) = &stored.problem {
             state.notify(NoticeKind::Warning, problem.as_str());
         }
@@ -171,7 +171,6 @@ impl StudioApp {
                 let message = "Loading was cancelled. The model that was open stays open.";
                 state.notify(NoticeKind::Info, message);
             }
-            Event::RunStarted(_) => {}
             Event::RunEnded(id) => {
                 if state.shell.stopping == Some(id) {
                     state.shell.stopping = None;
@@ -210,10 +209,7 @@ impl StudioApp {
         state.swatches.clear();
         if self.first_start || switched {
             let defaults = &card.defaults;
-            state.settings.guidance_scale = defaults.guidance_scale;
-            state.settings.cosine_power = defaults.cosine_power;
-            state.settings.repetition_penalty = defaults.repetition_penalty;
-            state.settings.sampling = defaults.sampling;
+            state.settings.shared.adopt(defaults);
             state.set_seed(defaults.sampling.seed);
         }
         state.model = ModelStatus::Ready(card);

@@ -1,7 +1,8 @@
 //! The settings of the last sitting: one JSON file in the person's configuration folder, written
 //! whole or not at all, on a thread of its own. A damaged file is kept aside and never stops the start.
 
-use crate::engine::settings::RunSettings;
+use crate::engine::settings::{LaneSettings, RunSettings};
+use crate::guidance::Guidance;
 use crate::ui::settings::machine_panel::most_threads;
 use crate::ui::state::state::{PanelSizes, RecentModel};
 use crate::ui::state::view::ViewSettings;
@@ -141,13 +142,17 @@ impl StoredSettings {
     /// JSON has no NaN and no infinity: a number that is being typed wrong is not kept.
     fn writable(&self) -> Self {
         let mut stored = self.clone();
-        let default = RunSettings::default();
-        let settings = &mut stored.settings;
+        let default = LaneSettings::default();
+        let settings = &mut stored.settings.shared;
+        let Guidance { perturbation, scale, .. } = &mut settings.guidance;
+        let usual = &default.guidance;
+        let (constants, usual_constants) =
+            (&mut perturbation.released_code, usual.perturbation.released_code);
         for (value, otherwise) in [
-            (&mut settings.guidance_scale, default.guidance_scale),
-            (&mut settings.cosine_power, default.cosine_power),
-            (&mut settings.released_code.strength, default.released_code.strength),
-            (&mut settings.released_code.floor, default.released_code.floor),
+            (&mut scale.guidance_scale, usual.scale.guidance_scale),
+            (&mut scale.cosine_power, usual.scale.cosine_power),
+            (&mut constants.strength, usual_constants.strength),
+            (&mut constants.floor, usual_constants.floor),
             (&mut settings.repetition_penalty, default.repetition_penalty),
             (&mut settings.sampling.temperature, default.sampling.temperature),
             (&mut settings.sampling.top_p, default.sampling.top_p),
@@ -237,14 +242,14 @@ impl SettingsWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::settings::LaneKind;
+    use crate::guidance::Preset;
     use crate::opening::open::OpenRequest;
 
     fn changed(file: &Path) -> StoredSettings {
         StoredSettings {
             settings: RunSettings {
                 guidance_scale: 2.5,
-                lanes: vec![LaneKind::None, LaneKind::SoftCfgNoStepNorm],
+                lanes: vec![Preset::None, Preset::SoftCfgNoStepNorm],
                 ..RunSettings::default()
             },
             live: Some(false),

@@ -96,7 +96,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
 /// A lane's name over its column, among `lanes` of them.
 fn column_name(ui: &mut Ui, name: &LaneName, lanes: usize) {
     let roomy = ui.available_width() >= 60.0;
-    let text = if lanes > 2 { name.short() } else { name.label };
+    let text = if lanes > 2 { name.info.short } else { name.label };
     let label = Label::new(RichText::new(text).small()).selectable(false).extend();
     let response = ui.add(label);
     if roomy {
@@ -107,7 +107,7 @@ fn column_name(ui: &mut Ui, name: &LaneName, lanes: usize) {
     }
     response.on_hover_ui(|ui| {
         ui.label(RichText::new(name.label).strong());
-        ui.label(name.explanation());
+        ui.label(name.info.explanation);
     });
 }
 
@@ -235,7 +235,7 @@ impl Token<'_> {
             2,
             |r| r.guiding_delta,
         );
-        if self.run.record.spec.settings.delta_context {
+        if self.run.record.lanes().iter().any(|lane| lane.settings.delta_context) {
             line(
                 ui,
                 "‖Δctx‖",
@@ -309,12 +309,11 @@ impl Token<'_> {
         for (label, step_norm, tooltip) in lines {
             let values: Vec<Option<f32>> = (0..self.names.len())
                 .map(|lane| {
-                    let kind = *self.run.record.lanes().get(lane)?;
+                    let spec = self.run.record.lanes().get(lane)?;
                     let records = &self.run.lanes.get(lane)?.records;
-                    let spec = &self.run.record.spec;
                     // A token that is not weighed yet shows its first weight.
                     let step = self.weights_step.max(self.step + 1);
-                    let weights = weights_at(spec, kind, records, step, Some(step_norm));
+                    let weights = weights_at(spec, records, step, Some(step_norm));
                     weights.get(self.step).copied()
                 })
                 .collect();
@@ -322,7 +321,10 @@ impl Token<'_> {
                 let text = number(values.get(lane).copied().flatten(), 3);
                 let text = RichText::new(text).monospace();
                 let name = self.names.get(lane);
-                let applied = name.is_some_and(|n| n.kind.is_soft() && n.step_norm == step_norm);
+                let applied = name.is_some_and(|name| {
+                    let guidance = &name.guidance;
+                    guidance.is_perturbed() && guidance.perturbation.step_norm == step_norm
+                });
                 let label = if applied { text } else { text.color(self.palette.secondary) };
                 let response = ui.label(label);
                 if !applied {

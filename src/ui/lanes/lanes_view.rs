@@ -73,10 +73,7 @@ fn show_images(ui: &mut Ui, state: &mut State, area: Rect) {
     let layout = run.map_or(&fallback, |run| &run.record.layout);
     let names = match run {
         Some(run) => LaneName::of_run(run, palette),
-        None => {
-            let lanes = settings.lanes.iter();
-            lanes.map(|&kind| LaneName::new(kind, settings.step_norm, palette)).collect()
-        }
+        None => LaneName::of_settings(settings, palette),
     };
     let flipped = ui.input(|input| input.modifiers.alt);
     let contents = comparison::cells(view.comparison, centre.pair, names.len(), flipped);

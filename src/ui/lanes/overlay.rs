@@ -2,9 +2,10 @@
 //! the weights at the cursor's step are recomputed from the confidences (Eq. 3, Eq. 9).
 
 use crate::compute::layout::{StepKind, TokenLayout};
-use crate::engine::settings::{LaneKind, RunSpec};
+use crate::engine::settings::LaneSpec;
 use crate::engine::trace::{RunId, StepRecord};
-use crate::guidance::weights::{WeightRule, perturbation_weights};
+use crate::guidance::PerturbationRule;
+use crate::guidance::weights::perturbation_weights;
 use crate::ui::state::state::RunView;
 use crate::ui::state::view::{ColourMap, Overlay};
 use crate::ui::theme;
@@ -71,23 +72,18 @@ pub fn delta(record: &StepRecord) -> Option<f32> {
 /// A lane's weights at `step`, one for each token before it; row ends only where the run perturbs
 /// them. `step_norm` overrides the lane's own rule.
 pub fn weights_at(
-    spec: &RunSpec,
-    kind: LaneKind,
+    spec: &LaneSpec,
     records: &[StepRecord],
     step: usize,
     step_norm: Option<bool>,
 ) -> Vec<f32> {
+    let perturbation = spec.settings.guidance.perturbation;
     let past = records.get(..step.min(records.len())).unwrap_or_default();
     let confidences: Vec<f32> = past.iter().map(|record| record.confidence).collect();
     let perturbed: Vec<bool> =
-        past.iter().map(|record| !record.forced || spec.settings.perturb_row_ends).collect();
-    let rule = match (spec.weight_rule(kind), step_norm) {
-        (rule, None) => rule,
-        (WeightRule::Paper { .. }, Some(step_norm)) => WeightRule::Paper { step_norm },
-        (WeightRule::ReleasedCode { constants, .. }, Some(step_norm)) => {
-            WeightRule::ReleasedCode { step_norm, constants }
-        }
-    };
+        past.iter().map(|record| !record.forced || perturbation.row_ends).collect();
+    let step_norm = step_norm.unwrap_or(perturbation.step_norm);
+    let rule = PerturbationRule { step_norm, ..perturbation }.weight_rule();
     let mut weights = Vec::with_capacity(past.len());
     perturbation_weights(rule, &confidences, &perturbed, &mut weights);
     weights
@@ -107,15 +103,15 @@ fn lane_values(run: &RunView, lane: usize, overlay: Overlay, shown: usize) -> Ve
         value.unwrap_or(f32::NAN)
     };
     match (overlay, run.record.lanes().get(lane)) {
-        (Overlay::Weight, Some(&kind)) => {
-            if !kind.is_soft() {
+        (Overlay::Weight, Some(spec)) => {
+            let guidance = &spec.settings.guidance;
+            if !guidance.is_perturbed() {
                 // These lanes weigh nothing; what they would weigh is in the inspector.
                 return Vec::new();
             }
-            let spec = &run.record.spec;
-            let mut weights = weights_at(spec, kind, records, shown.saturating_sub(1), None);
+            let mut weights = weights_at(spec, records, shown.saturating_sub(1), None);
             for (weight, record) in weights.iter_mut().zip(records) {
-                if record.forced && !spec.settings.perturb_row_ends {
+                if record.forced && !guidance.perturbation.row_ends {
                     *weight = f32::NAN;
                 }
             }

@@ -244,7 +244,7 @@ pub fn values_at(tab: PlotTab, run: &RunView, lane: usize, step: usize) -> Vec<O
 pub fn csv(tab: PlotTab, run: &RunView) -> String {
     let lanes = run.record.lanes();
     let mut csv = String::from("step,row,column");
-    for &lane in lanes {
+    for lane in lanes.iter().map(|lane| &lane.name) {
         for series in series(tab) {
             csv.push_str(&format!(",{lane} {}", series.column));
             if tab == PlotTab::Scale {

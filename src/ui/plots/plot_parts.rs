@@ -146,7 +146,8 @@ fn legend(ui: &mut Ui, toolbar: &Toolbar, tab: PlotTab, hidden: &mut Hidden) {
         let shown = !hidden.lane(lane);
         let what = format!("{} curves", name.label);
         let sample = Sample::Dot(name.colour);
-        if legend_entry(ui, sample, name.label, &what, shown, name.explanation(), palette).clicked()
+        if legend_entry(ui, sample, name.label, &what, shown, name.info.explanation, palette)
+            .clicked()
         {
             toggle(&mut hidden.lanes, lane);
         }

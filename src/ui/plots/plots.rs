@@ -78,10 +78,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     let run = runs.iter().rev().find(|run| Some(run.record.id) == *shown);
     let names = match run {
         Some(run) => LaneName::of_run(run, palette),
-        None => {
-            let lanes = settings.lanes.iter();
-            lanes.map(|&kind| LaneName::new(kind, settings.step_norm, palette)).collect()
-        }
+        None => LaneName::of_settings(settings, palette),
     };
     let parts = plot_parts::Toolbar { run, names: &names };
     plot_parts::toolbar(ui, &parts, view, &mut centre.plots.hidden, actions);

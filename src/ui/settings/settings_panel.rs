@@ -1,7 +1,8 @@
 //! The settings: what shapes every run stands fixed at the top, the rest scrolls below it.
 
-use crate::engine::settings::{Field, LaneKind, RunSettings};
+use crate::engine::settings::{Field, LaneSettings, RunSettings};
 use crate::guidance::schedule::Schedule;
+use crate::guidance::{Guidance, Preset};
 use crate::models::card::{Conditions, ModelCard, ModelDefaults};
 use crate::prompts::condition::Condition;
 use crate::ui::app::action::Action;
@@ -41,21 +42,6 @@ const SEED: Hint = Hint::new(
 const LOCK: Hint =
     Hint::new("Closed: Generate keeps the seed. Open: Generate takes a new one each time.", "");
 const DICE: Hint = Hint::new("Takes a new seed.", "");
-const LANES: [Hint; 4] = [
-    Hint::new("Draws with the condition alone.", "z_c: no guidance, scale 1."),
-    Hint::new(
-        "Draws under classifier-free guidance.",
-        "CFG: z_u + scale·(z_c − z_u), the baseline of the paper.",
-    ),
-    Hint::new(
-        "Draws under SoftCFG: tokens the model was sure of say less in the unconditional branch.",
-        "SoftCFG: z_ũ + scale·(z_c − z_ũ), Eq. 3 to 6; with step norm Eq. 9.",
-    ),
-    Hint::new(
-        "Draws under SoftCFG without step norm, whatever the switch says.",
-        "w_i = 1 − confidence_i, Eq. 3: the budget Σ(1 − w_i) grows with the sequence.",
-    ),
-];
 
 /// Seeds of the dice: short enough to read out.
 const DICE_SEEDS: u64 = 100_000;
@@ -85,11 +71,10 @@ pub fn show(ui: &mut Ui, state: &mut State) {
 }
 
 fn plain_defaults() -> ModelDefaults {
-    let RunSettings { guidance_scale, cosine_power, repetition_penalty, sampling, .. } =
-        RunSettings::default();
+    let LaneSettings { guidance, repetition_penalty, sampling, .. } = LaneSettings::default();
     ModelDefaults {
-        guidance_scale,
-        cosine_power,
+        guidance_scale: guidance.scale.guidance_scale,
+        cosine_power: guidance.scale.cosine_power,
         authors_schedule: None,
         repetition_penalty,
         sampling,
@@ -108,9 +93,9 @@ fn condition(ui: &mut Ui, state: &mut State, card: Option<&ModelCard>) {
         Some(Conditions::Prompts(book)) => prompt_field::show(ui, state, &book),
         Some(Conditions::Classes(classes)) => class_field::show(ui, state, &classes),
         None => {
-            // Before a model is there the prompt of the last sitting is shown as it will stand.
+            // Before a model is there the prompt of the last session is shown as it will stand.
             controls::group_title(ui, "Prompt", |_| {});
-            let mut text = match &state.settings.condition {
+            let mut text = match &state.settings.shared.condition {
                 Condition::Prompt { text, .. } => text.clone(),
                 Condition::Class(id) => format!("class {id}"),
             };
@@ -189,23 +174,25 @@ fn guidance(ui: &mut Ui, state: &mut State, defaults: &ModelDefaults, card: Opti
         decimals: 1,
         one_line,
     };
-    row.show(ui, &mut state.settings.guidance_scale);
+    row.show(ui, &mut state.settings.shared.guidance.scale.guidance_scale);
     controls::field_message(ui, state.field_error(Field::GuidanceScale));
     schedule_field::cosine_power(ui, state, defaults, one_line);
     schedule_field::show(ui, state, defaults);
-    let settings = &state.settings;
+    let settings = &state.settings.shared;
+    let scale = &settings.guidance.scale;
     let authors = defaults.authors_schedule.as_ref();
     let plot = SchedulePlot {
         steps: card.map_or(256, |card| card.layout.len()),
         rule: settings.scale_rule(defaults).unwrap_or_default(),
-        guidance_scale: settings.guidance_scale,
-        cosine_power: settings.cosine_power,
+        guidance_scale: scale.guidance_scale,
+        cosine_power: scale.cosine_power,
         step: state.cursor.step(),
         height: if one_line { 44.0 } else { 64.0 },
-        term: schedule_field::term(authors.filter(|_| settings.schedule == Schedule::Authors)),
+        term: schedule_field::term(authors.filter(|_| scale.schedule == Schedule::Authors)),
     };
     plot.show(ui);
-    controls::switch(ui, &mut state.settings.step_norm, "Step norm", STEP_NORM);
+    let step_norm = &mut state.settings.shared.guidance.perturbation.step_norm;
+    controls::switch(ui, step_norm, "Step norm", STEP_NORM);
 }
 
 fn seed(ui: &mut Ui, state: &mut State) {
@@ -222,7 +209,7 @@ fn seed(ui: &mut Ui, state: &mut State) {
         if response.changed() {
             match state.shell.seed_text.trim().parse() {
                 Ok(seed) => {
-                    state.settings.sampling.seed = seed;
+                    state.settings.shared.sampling.seed = seed;
                     state.shell.seed_error = None;
                 }
                 Err(_) => {
@@ -231,7 +218,7 @@ fn seed(ui: &mut Ui, state: &mut State) {
                 }
             }
         } else if response.lost_focus() {
-            state.set_seed(state.settings.sampling.seed);
+            state.set_seed(state.settings.shared.sampling.seed);
         }
         let icons = (ICON_LOCK, ICON_LOCK_OPEN);
         controls::icon_toggle(ui, &mut state.seed_locked, icons, "Lock seed", LOCK);
@@ -248,6 +235,7 @@ pub fn dice_seed() -> u64 {
 }
 
 fn lanes(ui: &mut Ui, state: &mut State) {
+    let guidance: Guidance = state.settings.shared.guidance;
     let chosen = &mut state.settings.lanes;
     let usual = RunSettings::default().lanes;
     let mut reset = false;
@@ -258,13 +246,14 @@ fn lanes(ui: &mut Ui, state: &mut State) {
         *chosen = usual;
     }
     let spacing = std::mem::replace(&mut ui.spacing_mut().item_spacing.y, 0.0);
-    for (lane, hint) in LaneKind::VARIANTS.iter().zip(LANES) {
-        let step_norm = *lane == LaneKind::SoftCfg && state.settings.step_norm;
-        let colour = palette(ui.ctx()).lane(*lane, step_norm);
+    for lane in Preset::VARIANTS {
+        // As the switches above make it: SoftCFG is without step norm where that is off.
+        let shown = Preset::of(&lane.applied_to(guidance));
+        let colour = palette(ui.ctx()).lane(shown);
         let mut on = chosen.contains(lane);
         let response = ui
             .horizontal(|ui| {
-                let name = lane.label(step_norm);
+                let name = shown.info().label;
                 let response = lane_check(ui, &mut on).accessible_name(name);
                 ui.spacing_mut().item_spacing.x = 6.0;
                 let (dot, _) = ui.allocate_exact_size(vec2(10.0, 10.0), Sense::hover());
@@ -276,11 +265,11 @@ fn lanes(ui: &mut Ui, state: &mut State) {
                 response | label
             })
             .inner;
-        hint.on(response);
+        Hint::new(lane.info().does, lane.info().term).on(response);
         if on != chosen.contains(lane) {
             // The order of the enumeration, whatever the order of clicks.
-            let keep = |one: &&LaneKind| if *one == lane { on } else { chosen.contains(one) };
-            *chosen = LaneKind::VARIANTS.iter().filter(keep).copied().collect();
+            let keep = |one: &&Preset| if *one == lane { on } else { chosen.contains(one) };
+            *chosen = Preset::VARIANTS.iter().filter(keep).copied().collect();
         }
     }
     ui.spacing_mut().item_spacing.y = spacing;
@@ -309,23 +298,23 @@ fn lane_check(ui: &mut Ui, on: &mut bool) -> egui::Response {
 /// Steps, columns and conditions of the model decide which settings have a meaning; a prompt becomes
 /// a class and a class a prompt when a model of the other kind is opened.
 pub fn fit_to_model(settings: &mut RunSettings, card: &Arc<ModelCard>) {
-    match (&settings.condition, &card.conditions) {
+    match (&settings.shared.condition, &card.conditions) {
         (Condition::Prompt { .. }, Conditions::Classes(classes)) => {
             let first = classes.first().map_or(0, |class| class.id);
-            settings.condition = Condition::Class(first);
+            settings.shared.condition = Condition::Class(first);
         }
         (Condition::Class(_), Conditions::Prompts(_)) => {
-            settings.condition = RunSettings::default().condition;
+            settings.shared.condition = LaneSettings::default().condition;
         }
         (Condition::Class(id), Conditions::Classes(classes))
             if !classes.iter().any(|class| class.id == *id) =>
         {
             let first = classes.first().map_or(0, |class| class.id);
-            settings.condition = Condition::Class(first);
+            settings.shared.condition = Condition::Class(first);
         }
         _ => {}
     }
     if card.defaults.authors_schedule.is_none() {
-        settings.schedule = Schedule::Cosine;
+        settings.shared.guidance.scale.schedule = Schedule::Cosine;
     }
 }

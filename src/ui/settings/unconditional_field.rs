@@ -28,7 +28,7 @@ enum Choice {
 pub fn show(ui: &mut Ui, state: &mut State, card: Option<&ModelCard>) {
     let Some(Conditions::Prompts(book)) = card.map(|card| &card.conditions) else { return };
     let error = state.field_error(Field::Unconditional).map(str::to_owned);
-    let Condition::Prompt { negative, .. } = &mut state.settings.condition else { return };
+    let Condition::Prompt { negative, .. } = &mut state.settings.shared.condition else { return };
     let template = book.template();
     let before = current(ui, template, negative.as_deref());
     let mut choice = before;

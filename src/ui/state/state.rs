@@ -346,7 +346,7 @@ impl State {
 
     /// Changes the seed, here and in the field.
     pub fn set_seed(&mut self, seed: u64) {
-        self.settings.sampling.seed = seed;
+        self.settings.shared.sampling.seed = seed;
         self.shell.seed_text = seed.to_string();
         self.shell.seed_error = None;
     }
