@@ -9,6 +9,7 @@ pub mod error;
 pub mod gpu;
 pub mod host;
 pub mod kv_cache;
+pub mod layer_source;
 pub mod layers;
 pub mod layout;
 pub mod linear;

@@ -14,20 +14,19 @@
 //! Verified on a miniature with the original's key names (`tests/golden_cosmos.rs`): codes of the whole
 //! quantizer, features after each module, pixels. The real `decoder.jit` was not at hand.
 
-mod haar;
-
 use crate::compute::error::ModelError;
+use crate::compute::layer_source::LayerSource;
 use crate::compute::layout::TokenLayout;
 use crate::compute::weights::Weights;
 use crate::tokenizers::conv2d::Conv2d;
 use crate::tokenizers::feature_map::FeatureMap;
 use crate::tokenizers::fsq::FiniteScalarQuantizer;
 use crate::tokenizers::grid::{decode_strip, swatches_of_fields};
+use crate::tokenizers::layers::haar::inverse_haar;
 use crate::tokenizers::residual::{ConvolutionForm, FeatureNorm, ResidualBlock};
 use crate::tokenizers::spatial_attention::SpatialAttention;
 use crate::tokenizers::{ImageTokenizer, TokenizerInfo};
 use candle_core::Tensor;
-use haar::inverse_haar;
 use image::RgbImage;
 
 /// Levels of the quantizer: 64 000 codes.

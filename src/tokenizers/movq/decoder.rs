@@ -14,6 +14,7 @@
 //! containers. The real file was not at hand.
 
 use crate::compute::error::ModelError;
+use crate::compute::layer_source::LayerSource;
 use crate::compute::layout::TokenLayout;
 use crate::compute::weights::Weights;
 use crate::tokenizers::conv2d::Conv2d;

@@ -6,13 +6,10 @@
 //! Verified on a miniature with random weights (`tests/golden_class_tokenizers`): decoder rows and
 //! pixels, encoder latents and codes. The authors' own file was not available.
 
-mod config;
-
-pub use config::{AlitokTokenizerConfig, TransformerConfig};
-
 use crate::checkpoint::shapes::TensorShapes;
 use crate::compute::error::ModelError;
 use crate::compute::layout::TokenLayout;
+use crate::tokenizers::alitok::config::{AlitokTokenizerConfig, TransformerConfig};
 use crate::tokenizers::blocks::weights_error;
 use crate::tokenizers::codebook::Codebook;
 use crate::tokenizers::pixels::{rgb_image, token_square, unit_byte};

@@ -2,6 +2,7 @@
 //! how a convolution lies in the file.
 
 use crate::compute::error::ModelError;
+use crate::compute::layer_source::LayerSource;
 use crate::compute::weights::Weights;
 use crate::tokenizers::conv2d::Conv2d;
 use crate::tokenizers::feature_map::FeatureMap;

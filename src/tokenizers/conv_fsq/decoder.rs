@@ -2,6 +2,7 @@
 //! quantization (assets/emoji-scenes/README.md). All sizes come from `image_tokenizer.json`.
 
 use crate::compute::error::ModelError;
+use crate::compute::layer_source::LayerSource;
 use crate::compute::layout::TokenLayout;
 use crate::compute::weights::Weights;
 use crate::tokenizers::conv2d::Conv2d;
