@@ -3,7 +3,9 @@
 
 pub mod activation;
 pub mod attention;
+pub mod attention_shape;
 pub mod cpu;
+pub mod decoder_info;
 pub mod device_kind;
 pub mod error;
 pub mod gpu;
@@ -16,6 +18,7 @@ pub mod linear;
 pub mod norm;
 pub mod precision;
 pub mod rotary;
+pub mod row_ops;
 pub mod rows;
 pub mod transformer;
 pub mod weights;

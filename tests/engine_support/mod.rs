@@ -2,7 +2,8 @@
 
 use candle_core::{DType, Device, Tensor};
 use image::{Rgb, RgbImage};
-use softcfg_studio::compute::attention::{AttentionShape, attend};
+use softcfg_studio::compute::attention::attend;
+use softcfg_studio::compute::attention_shape::AttentionShape;
 use softcfg_studio::compute::error::ModelError;
 use softcfg_studio::compute::kv_cache::{BatchPlan, KvCache};
 use softcfg_studio::compute::layout::TokenLayout;

@@ -11,14 +11,15 @@ mod options;
 pub use layers::TransformerLayers;
 pub use options::{CodeRange, QueryKeyNorm, TransformerOptions};
 
+use crate::compute::decoder_info::DecoderInfo;
 use crate::compute::error::ModelError;
 use crate::compute::kv_cache::{BatchPlan, KvCache};
 use crate::compute::layers::{requested_rows, to_logits};
 use crate::compute::precision::ActivationNumber;
-use crate::compute::rotary::{Pairing, RotaryTable};
+use crate::compute::rotary::RotaryTable;
+use crate::compute::row_ops::Pairing;
 use crate::compute::rows::{Logits, MAX_ROWS, Prefix, Row, RowInput};
 use crate::compute::weights::{HeadRows, Weights};
-use crate::models::decoder::DecoderInfo;
 use candle_core::{Device, Tensor};
 
 /// Embedding, blocks, final norm and output head.

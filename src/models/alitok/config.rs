@@ -2,10 +2,11 @@
 
 use crate::checkpoint::manifest::{ExpectedTensor, Listing};
 use crate::checkpoint::shapes::TensorShapes;
-use crate::compute::attention::AttentionShape;
+use crate::compute::attention_shape::AttentionShape;
 use crate::compute::error::ModelError;
 use crate::compute::layout::TokenLayout;
-use crate::compute::rotary::{Pairing, RotaryTable};
+use crate::compute::rotary::RotaryTable;
+use crate::compute::row_ops::Pairing;
 use crate::models::alitok::layers::Layers;
 use crate::models::class_ids::require;
 use serde::Deserialize;

@@ -2,7 +2,7 @@
 
 use crate::checkpoint::manifest::{ExpectedTensor, Listing};
 use crate::checkpoint::shapes::TensorShapes;
-use crate::compute::attention::AttentionShape;
+use crate::compute::attention_shape::AttentionShape;
 use crate::compute::error::ModelError;
 use crate::compute::layout::TokenLayout;
 use crate::models::class_ids::require;

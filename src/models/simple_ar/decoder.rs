@@ -12,7 +12,7 @@
 
 use crate::checkpoint::read_file::read_file;
 use crate::checkpoint::{Container, LoadProgress};
-use crate::compute::attention::AttentionShape;
+use crate::compute::attention_shape::AttentionShape;
 use crate::compute::error::ModelError;
 use crate::compute::kv_cache::KvCache;
 use crate::compute::precision::Precision;

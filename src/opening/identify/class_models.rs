@@ -5,7 +5,7 @@
 use super::geometry::{Conditioning, Config, DecoderGeometry};
 use crate::checkpoint::manifest::{Manifest, TensorRole};
 use crate::checkpoint::shapes::TensorShapes;
-use crate::compute::attention::AttentionShape;
+use crate::compute::attention_shape::AttentionShape;
 use crate::compute::error::ModelError;
 use crate::models::alitok::config::AlitokConfig;
 use crate::models::rar::config::RarConfig;

@@ -2,6 +2,7 @@
 
 use crate::bench::report::Measurement;
 use crate::bench::roof::Roof;
+use crate::bench::statistics::median;
 use crate::compute::cpu::isa::Isa;
 use crate::compute::error::ModelError;
 use crate::compute::kv_cache::KvCache;
@@ -35,7 +36,7 @@ pub(super) trait Steps {
 pub(super) type Caches = Rc<RefCell<Vec<KvCache>>>;
 
 /// A variant and what was measured on it.
-pub(super) struct Subject<'a> {
+pub(super) struct Case<'a> {
     pub(super) name: &'static str,
     pub(super) precision: &'static str,
     pub(super) times: Vec<f64>,
@@ -44,7 +45,7 @@ pub(super) struct Subject<'a> {
     steps: Box<dyn Steps + 'a>,
 }
 
-impl<'a> Subject<'a> {
+impl<'a> Case<'a> {
     pub(super) fn new(name: &'static str, precision: &'static str, steps: impl Steps + 'a) -> Self {
         let isa = Isa::current();
         let steps = Box::new(steps);
@@ -90,24 +91,17 @@ impl<'a> Subject<'a> {
 
 /// The variant of these.
 pub(super) fn find<'a, 'b>(
-    subjects: &'a [Subject<'b>],
+    cases: &'a [Case<'b>],
     name: &str,
     rows: usize,
     precision: &str,
-) -> Result<&'a Subject<'b>, ModelError> {
-    let same = |s: &&Subject<'_>| s.name == name && s.rows() == rows && s.precision == precision;
-    subjects.iter().find(same).ok_or(ModelError::Internal("the bench lost a variant"))
+) -> Result<&'a Case<'b>, ModelError> {
+    let same = |s: &&Case<'_>| s.name == name && s.rows() == rows && s.precision == precision;
+    cases.iter().find(same).ok_or(ModelError::Internal("the bench lost a variant"))
 }
 
-/// The middle value, NaN of nothing.
-pub(super) fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-/// Median over the rounds of the first subject's time divided by the second's.
-pub(super) fn ratio(first: &Subject<'_>, second: &Subject<'_>) -> f64 {
+/// Median over the rounds of the first case's time divided by the second's.
+pub(super) fn ratio(first: &Case<'_>, second: &Case<'_>) -> f64 {
     let ratios = first.times.iter().zip(&second.times).map(|(first, second)| first / second);
     median(&ratios.collect::<Vec<_>>())
 }
@@ -118,16 +112,16 @@ fn strides(count: usize) -> Vec<usize> {
     (1..count.max(2)).filter(|&stride| !(2..=stride).any(|factor| shares(stride, factor))).collect()
 }
 
-/// Runs all subjects once a round; after a read of all of the roof's memory each, if there is one.
+/// Runs all cases once a round; after a read of all of the roof's memory each, if there is one.
 /// Ends after the round in which `time` is over.
 pub(super) fn interleave(
     rounds: usize,
     time: Duration,
-    subjects: &mut [Subject<'_>],
+    cases: &mut [Case<'_>],
     mut roof: Option<&mut Roof>,
 ) -> Result<(), ModelError> {
     let begun = Instant::now();
-    let count = subjects.len();
+    let count = cases.len();
     let strides = strides(count);
     for round in 0..=rounds {
         if round > LEAST_ROUNDS && begun.elapsed() > time {
@@ -139,11 +133,11 @@ pub(super) fn interleave(
             if let Some(roof) = roof.as_deref_mut() {
                 roof.read()?;
             }
-            let Some(subject) = subjects.get_mut(place) else { continue };
-            let time = subject.run()?;
+            let Some(case) = cases.get_mut(place) else { continue };
+            let time = case.run()?;
             // The first round fills caches and pages.
             if round > 0 {
-                subject.times.push(time);
+                case.times.push(time);
             }
         }
     }
