@@ -291,7 +291,7 @@ fn four_lanes_and_grids_of_any_shape_fit() {
         let done = layout.len() - 1;
         let mut harness = window(state(kinds, layout.clone(), done), (1000.0, 760.0));
         let names: Vec<_> =
-            kinds.iter().map(|kind| format!("{} image", kind.label(true))).collect();
+            kinds.iter().map(|kind| format!("{} image", kind.info().label)).collect();
         let images: Vec<Rect> =
             names.iter().map(|name| harness.get_by_label(name).rect()).collect();
         let shape = content_size(&layout);
