@@ -64,7 +64,7 @@ fn simple_ar_takes_either_prompt_of_its_authors() {
     let unconditional = |rest: &[&str]| {
         let rest: Vec<&str> = ["--prompt", "a red cat"].iter().chain(rest).copied().collect();
         let (json, _) = succeeds(folder.path(), &model, &rest);
-        json["run"]["unconditional_text"].as_str().expect("a text").to_owned()
+        json["run"]["lanes"][0]["unconditional_text"].as_str().expect("a text").to_owned()
     };
     let usual = unconditional(&[]);
     assert!(usual.contains("bad hands"), "{usual}");

@@ -162,7 +162,7 @@ fn the_unconditional_prompt_is_chosen_and_typed() {
     run(&mut window);
     let app = window.state();
     let spec = &app.state.shown_run().expect("a run").record.spec;
-    assert_eq!(spec.unconditional_text.as_deref(), Some("<|t2i|>blurred<|soi|>"));
+    assert_eq!(spec.lanes[0].unconditional_text.as_deref(), Some("<|t2i|>blurred<|soi|>"));
 }
 
 #[test]

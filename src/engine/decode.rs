@@ -6,9 +6,10 @@ use crate::engine::trace::{RunRecord, RunStatus};
 use crate::models::card::Model;
 
 /// Decodes `record` to its end, its cancellation, or an error, and leaves the status there. Calls
-/// `after_step` when a step of every lane is in the record.
-pub fn run(model: &Model, record: &RunRecord, after_step: &mut dyn FnMut()) {
-    let status = match decode(model, record, after_step) {
+/// `on_change` when a step of every lane is in the record, and when the run halts; it waits here while
+/// it is paused.
+pub fn run(model: &Model, record: &RunRecord, on_change: &mut dyn FnMut()) {
+    let status = match decode(model, record, on_change) {
         Ok(true) => RunStatus::Finished,
         Ok(false) => RunStatus::Cancelled,
         Err(error) => RunStatus::Failed(error.to_string()),
@@ -20,19 +21,20 @@ pub fn run(model: &Model, record: &RunRecord, after_step: &mut dyn FnMut()) {
 fn decode(
     model: &Model,
     record: &RunRecord,
-    after_step: &mut dyn FnMut(),
+    on_change: &mut dyn FnMut(),
 ) -> Result<bool, EngineError> {
     if record.cancel_requested() {
         return Ok(false);
     }
     let mut decoding = Decoding::start(model, &record.spec)?;
     record.begin(rayon::current_num_threads());
-    loop {
-        if record.cancel_requested() {
-            return Ok(decoding.position() == decoding.steps());
+    while decoding.position() < decoding.steps() {
+        if !record.wait_for_turn(on_change) {
+            return Ok(false);
         }
-        let Some(records) = decoding.step()? else { return Ok(true) };
+        let Some(records) = decoding.step()? else { break };
         record.push_step(records);
-        after_step();
+        on_change();
     }
+    Ok(true)
 }

@@ -19,6 +19,8 @@ pub enum Event {
     LoadProgress { name: String, fraction: f32 },
     /// A model was not loaded because somebody cancelled; the one before, if any, stays.
     LoadCancelled,
+    /// A run has halted, as it was asked to; it goes on, makes single steps, or ends when asked.
+    RunPaused(RunId),
     /// A run is over; [`crate::engine::trace::RunRecord::status`] says how.
     RunEnded(RunId),
     /// Pixels of a partial or whole grid.

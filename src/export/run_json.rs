@@ -23,7 +23,7 @@ pub struct RunDescription {
     pub run: RunSpec,
     /// Steps that every lane has done; fewer than `run.steps` when the run was stopped.
     pub steps_done: usize,
-    /// "finished", "cancelled", "failed: …", or "running".
+    /// "finished", "cancelled", "failed: …", "running", or "paused".
     pub status: String,
     /// Threads that decoded it; in `run.json` only: images and traces are the same with any number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -39,6 +39,7 @@ impl RunDescription {
     pub fn of(record: &RunRecord) -> Self {
         let status = match record.status() {
             RunStatus::Starting | RunStatus::Running => "running".to_owned(),
+            RunStatus::Paused => "paused".to_owned(),
             RunStatus::Finished => "finished".to_owned(),
             RunStatus::Cancelled => "cancelled".to_owned(),
             RunStatus::Failed(reason) => format!("failed: {reason}"),

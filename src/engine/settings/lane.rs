@@ -1,7 +1,7 @@
 //! What can be set for one lane.
 
-use crate::guidance::Guidance;
 use crate::guidance::schedule::ScaleRule;
+use crate::guidance::{Guidance, Preset};
 use crate::models::card::ModelDefaults;
 use crate::prompts::condition::Condition;
 use crate::sampling::Sampling;
@@ -40,7 +40,19 @@ impl Default for LaneSettings {
     }
 }
 
+/// Presets of the lanes that a run has unless others are chosen.
+pub const USUAL_LANES: [Preset; 2] = [Preset::Cfg, Preset::SoftCfg];
+
 impl LaneSettings {
+    /// The lanes that share these settings but for their presets, each with its name.
+    pub fn with_presets(&self, presets: &[Preset]) -> Vec<(String, Self)> {
+        let lane = |&preset: &Preset| {
+            let guidance = preset.applied_to(self.guidance);
+            (preset.key().to_owned(), Self { guidance, ..self.clone() })
+        };
+        presets.iter().map(lane).collect()
+    }
+
     /// Takes over what the model's authors sample with: γ, k, penalty, temperature, filters, seed.
     pub fn adopt(&mut self, defaults: &ModelDefaults) {
         self.guidance.scale.guidance_scale = defaults.guidance_scale;

@@ -1,6 +1,6 @@
 //! What panel and command line edit: settings that all lanes share, and the list of lanes.
 
-use crate::engine::settings::lane::LaneSettings;
+use crate::engine::settings::lane::{LaneSettings, USUAL_LANES};
 use crate::engine::settings::spec::RunSpec;
 use crate::engine::settings::version_0_1::FlatSettings;
 use crate::guidance::{Guidance, Preset};
@@ -18,8 +18,7 @@ pub struct RunSettings {
 
 impl Default for RunSettings {
     fn default() -> Self {
-        let lanes = vec![Preset::Cfg, Preset::SoftCfg];
-        Self { shared: LaneSettings::default(), lanes }
+        Self { shared: LaneSettings::default(), lanes: USUAL_LANES.to_vec() }
     }
 }
 
@@ -31,11 +30,7 @@ impl RunSettings {
 
     /// The lanes, each with its name and its whole settings.
     pub fn named_lanes(&self) -> Vec<(String, LaneSettings)> {
-        let lane = |&preset: &Preset| {
-            let guidance = self.guidance(preset);
-            (preset.key().to_owned(), LaneSettings { guidance, ..self.shared.clone() })
-        };
-        self.lanes.iter().map(lane).collect()
+        self.shared.with_presets(&self.lanes)
     }
 
     /// The settings that make a run. What lanes share is taken from the first of them.
@@ -72,7 +67,7 @@ impl From<Stored> for RunSettings {
     fn from(Stored { shared, flat }: Stored) -> Self {
         match shared {
             Some(shared) => Self { shared, lanes: flat.lanes },
-            None => flat.into(),
+            None => Self { shared: flat.shared(), lanes: flat.lanes },
         }
     }
 }

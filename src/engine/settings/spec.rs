@@ -1,7 +1,6 @@
 //! What a run is made from: validated, immutable, written into `run.json` and every saved image.
 
 use crate::engine::settings::lane::LaneSettings;
-use crate::engine::settings::run::RunSettings;
 use crate::engine::settings::version_0_1::FlatSettings;
 use crate::guidance::Preset;
 use crate::guidance::schedule::ScaleRule;
@@ -76,7 +75,7 @@ impl TryFrom<Stored> for RunSpec {
         let lanes = match (lanes, settings) {
             (Some(lanes), _) => lanes,
             (None, Some(flat)) => {
-                let lanes = RunSettings::from(flat).named_lanes().into_iter();
+                let lanes = flat.shared().with_presets(&flat.lanes).into_iter();
                 let spec = |(name, settings)| LaneSpec {
                     name,
                     settings,

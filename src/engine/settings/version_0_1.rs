@@ -1,7 +1,6 @@
 //! Settings and runs as version 0.1.0 wrote them: one flat set of settings for all lanes.
 
-use crate::engine::settings::lane::LaneSettings;
-use crate::engine::settings::run::RunSettings;
+use crate::engine::settings::lane::{LaneSettings, USUAL_LANES};
 use crate::guidance::schedule::{ScaleSettings, Schedule};
 use crate::guidance::weights::ReleasedCode;
 use crate::guidance::{
@@ -35,12 +34,11 @@ pub(super) struct FlatSettings {
 
 impl Default for FlatSettings {
     fn default() -> Self {
-        let RunSettings { shared, lanes } = RunSettings::default();
         let LaneSettings { condition, guidance, sampling, repetition_penalty, delta_context } =
-            shared;
+            LaneSettings::default();
         let Guidance { perturbation, scale, .. } = guidance;
         Self {
-            lanes,
+            lanes: USUAL_LANES.to_vec(),
             condition,
             guidance_scale: scale.guidance_scale,
             cosine_power: scale.cosine_power,
@@ -60,35 +58,33 @@ impl Default for FlatSettings {
     }
 }
 
-impl From<FlatSettings> for RunSettings {
-    fn from(flat: FlatSettings) -> Self {
+impl FlatSettings {
+    /// What the lanes share.
+    pub(super) fn shared(&self) -> LaneSettings {
         let guidance = Guidance {
             perturbation: PerturbationRule {
-                variant: flat.variant,
-                released_code: flat.released_code,
-                step_norm: flat.step_norm,
-                confidence: flat.confidence,
-                perturb: flat.perturb,
-                cache_rule: flat.cache_rule,
-                row_ends: flat.perturb_row_ends,
+                variant: self.variant,
+                released_code: self.released_code,
+                step_norm: self.step_norm,
+                confidence: self.confidence,
+                perturb: self.perturb,
+                cache_rule: self.cache_rule,
+                row_ends: self.perturb_row_ends,
             },
             scale: ScaleSettings {
-                schedule: flat.schedule,
-                guidance_scale: flat.guidance_scale,
-                cosine_power: flat.cosine_power,
-                interval: flat.guidance_interval,
+                schedule: self.schedule,
+                guidance_scale: self.guidance_scale,
+                cosine_power: self.cosine_power,
+                interval: self.guidance_interval,
             },
             ..Guidance::default()
         };
-        Self {
-            shared: LaneSettings {
-                condition: flat.condition,
-                guidance,
-                sampling: flat.sampling,
-                repetition_penalty: flat.repetition_penalty,
-                delta_context: flat.delta_context,
-            },
-            lanes: flat.lanes,
+        LaneSettings {
+            condition: self.condition.clone(),
+            guidance,
+            sampling: self.sampling,
+            repetition_penalty: self.repetition_penalty,
+            delta_context: self.delta_context,
         }
     }
 }

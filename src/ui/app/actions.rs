@@ -1,7 +1,7 @@
 //! What panels asked for during a frame, carried out after it, in one place.
 
 use crate::engine::settings::RunSettings;
-use crate::engine::trace::RunId;
+use crate::engine::trace::{RunId, RunStatus};
 use crate::ui::app::action::Action;
 use crate::ui::app::app::{StudioApp, centre_panels};
 use crate::ui::app::saving::{ImageJob, Job, Outcome};
@@ -30,6 +30,16 @@ impl StudioApp {
                 if let Some(id) = self.state.running().map(|run| run.record.id) {
                     self.state.shell.stopping = Some(id);
                     self.engine.cancel(id);
+                }
+            }
+            Action::SetPaused(paused) => {
+                if let Some(id) = self.state.running().map(|run| run.record.id) {
+                    if paused { self.engine.pause(id) } else { self.engine.resume(id) }
+                }
+            }
+            Action::DecodeStep => {
+                if let Some(id) = self.state.running().map(|run| run.record.id) {
+                    self.engine.step_once(id);
                 }
             }
             Action::ShowRun(id) => self.state.show_run(id),
@@ -121,7 +131,8 @@ impl StudioApp {
     fn drop_superseded(&mut self) {
         let thumbnails = &mut self.state.shell.thumbnails;
         self.state.runs.retain(|run| {
-            let keep = !run.by_live || run.status.is_over();
+            // One that was paused was being looked at.
+            let keep = !run.by_live || run.status.is_over() || run.status == RunStatus::Paused;
             if !keep {
                 thumbnails.forget(run.record.id);
             }

@@ -13,7 +13,7 @@ use crate::ui::app::persistence::{SettingsWriter, StoredSettings};
 use crate::ui::app::saving::Saving;
 use crate::ui::app::writers::ExportWriters;
 use crate::ui::settings::settings_panel;
-use crate::ui::state::state::{ModelStatus, NoticeKind, RecentModel, State};
+use crate::ui::state::state::{ModelStatus, NoticeKind, RecentModel, RunView, State};
 use crate::ui::theme;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use egui::{ColorImage, Context};
@@ -170,6 +170,10 @@ impl StudioApp {
                 self.opening = None;
                 let message = "Loading was cancelled. The model that was open stays open.";
                 state.notify(NoticeKind::Info, message);
+            }
+            Event::RunPaused(id) => {
+                let run = state.runs.iter_mut().rev().find(|run| run.record.id == id);
+                run.into_iter().for_each(RunView::refresh);
             }
             Event::RunEnded(id) => {
                 if state.shell.stopping == Some(id) {

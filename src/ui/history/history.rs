@@ -306,6 +306,7 @@ fn details(ui: &mut Ui, run: &RunView) {
     ui.label(lane_names(run).join(" · "));
     let status = match &run.status {
         RunStatus::Starting | RunStatus::Running => "running".to_owned(),
+        RunStatus::Paused => format!("paused after {} of {} steps", run.steps_done, run.steps()),
         RunStatus::Finished => "all steps done".to_owned(),
         RunStatus::Cancelled => {
             format!("stopped after {} of {} steps", run.steps_done, run.steps())
