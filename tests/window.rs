@@ -8,7 +8,7 @@ use softcfg_studio::compute::device_kind::DeviceKind;
 use softcfg_studio::engine::trace::RunStatus;
 use softcfg_studio::engine::{Engine, EngineOptions};
 use softcfg_studio::prompts::condition::Condition;
-use softcfg_studio::ui::app::app::StudioApp;
+use softcfg_studio::ui::app::studio::StudioApp;
 use softcfg_studio::ui::app::persistence::StoredSettings;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -167,7 +167,7 @@ fn a_live_change_decodes_again_and_history_brings_the_settings_back() {
     let first = window.state().state.runs[0].record.id;
     window.state_mut().state.live = false;
     window.step();
-    window.state_mut().state.actions.push(softcfg_studio::ui::app::action::Action::ShowRun(first));
+    window.state_mut().state.actions.push(softcfg_studio::ui::action::Action::ShowRun(first));
     window.step();
     let run = window.state().state.shown_run().expect("the first run");
     assert_eq!(run.record.id, first);
@@ -269,7 +269,7 @@ fn a_device_is_named_where_it_is_not_the_cpu() {
 
 #[test]
 fn decoder_threads_are_chosen_without_a_restart_and_kept() {
-    let most = softcfg_studio::ui::settings::machine_panel::most_threads();
+    let most = softcfg_studio::ui::settings::machine::most_threads();
     let folder = tempdir().expect("a folder");
     let file = folder.path().join("window.json");
     let stored = StoredSettings { live: Some(false), ..StoredSettings::load(file.clone()) };

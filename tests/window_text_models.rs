@@ -15,8 +15,8 @@ use softcfg_studio::opening::offer;
 use softcfg_studio::opening::open::{OpenRequest, Surroundings};
 use softcfg_studio::prompts::check::MAX_PROMPT_CHARACTERS;
 use softcfg_studio::prompts::condition::Condition;
-use softcfg_studio::ui::app::action::Action;
-use softcfg_studio::ui::app::app::StudioApp;
+use softcfg_studio::ui::action::Action;
+use softcfg_studio::ui::app::studio::StudioApp;
 use softcfg_studio::ui::app::persistence::StoredSettings;
 use std::path::Path;
 use std::sync::Arc;
@@ -245,13 +245,13 @@ fn a_grid_that_is_not_square_is_shown_in_every_view() {
         }
         window.state_mut().state.focus.pinned = Some(8);
         window.state_mut().state.shell.lower_tab =
-            softcfg_studio::ui::state::state::LowerTab::Inspector;
+            softcfg_studio::ui::app::state::LowerTab::Inspector;
         window.step();
         window.step();
         assert!(says(&window, "end of row"), "step 8 is the end of the first row");
         assert!(
             window.state().state.notices.iter().all(|notice| {
-                notice.kind != softcfg_studio::ui::state::state::NoticeKind::Error
+                notice.kind != softcfg_studio::ui::app::state::NoticeKind::Error
             })
         );
     }

@@ -1,6 +1,7 @@
 //! The window. A folder a panel; panels read and change [`state::state::State`] and ask for everything
 //! else by [`app::action::Action`]. Nothing here computes or reads files: the engine does.
 
+pub mod action;
 pub mod app;
 pub mod commands;
 pub mod history;

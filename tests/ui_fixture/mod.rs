@@ -8,7 +8,7 @@ use softcfg_studio::engine::settings::{LaneKind, RunSettings, RunSpec};
 use softcfg_studio::engine::trace::{RunRecord, RunStatus, StepRecord, TOP_COUNT, TopTokens};
 use softcfg_studio::guidance::schedule::ScaleRule;
 use softcfg_studio::models::card::ModelIdentity;
-use softcfg_studio::ui::state::state::{RunView, State};
+use softcfg_studio::ui::app::state::{RunView, State};
 use std::sync::Arc;
 
 /// Step at which the lanes part.

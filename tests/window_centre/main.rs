@@ -10,14 +10,14 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use softcfg_studio::compute::layout::TokenLayout;
 use softcfg_studio::engine::settings::LaneKind;
-use softcfg_studio::ui::app::action::Action;
-use softcfg_studio::ui::inspector::inspector;
+use softcfg_studio::ui::action::Action;
+use softcfg_studio::ui::inspector::panel;
 use softcfg_studio::ui::lanes::geometry::{LaneGeometry, content_size};
-use softcfg_studio::ui::lanes::lanes_view;
-use softcfg_studio::ui::plots::plots;
-use softcfg_studio::ui::state::state::State;
+use softcfg_studio::ui::lanes::panel;
+use softcfg_studio::ui::plots::panel;
+use softcfg_studio::ui::app::state::State;
 use softcfg_studio::ui::state::view::{Comparison, Overlay, PlotTab};
-use softcfg_studio::ui::timeline::timeline;
+use softcfg_studio::ui::timeline::panel;
 use ui_fixture::{DIVERGENCE, state};
 
 const PAIR: [LaneKind; 2] = [LaneKind::Cfg, LaneKind::SoftCfg];
@@ -43,7 +43,7 @@ fn window(state: State, size: (f32, f32)) -> Harness<'static, State> {
         egui::Panel::right("inspector").exact_size(300.0).show(ui, |ui| inspector::show(ui, state));
         egui::Panel::bottom("plots").exact_size(220.0).show(ui, |ui| plots::show(ui, state));
         egui::Panel::bottom("timeline").exact_size(40.0).show(ui, |ui| timeline::show(ui, state));
-        egui::CentralPanel::default().show(ui, |ui| lanes_view::show(ui, state));
+        egui::CentralPanel::default().show(ui, |ui| lanes_panel::show(ui, state));
     };
     let mut harness = Harness::builder()
         .with_size(vec2(size.0, size.1))

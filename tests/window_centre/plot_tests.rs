@@ -80,7 +80,7 @@ fn forced_tokens_say_so() {
 
 #[test]
 fn the_data_of_a_plot_is_complete_csv() {
-    use softcfg_studio::ui::plots::plot_data::csv;
+    use softcfg_studio::ui::plots::data::csv;
     let layout = TokenLayout::with_prefix(1, 2, 2);
     let run = ui_fixture::run(1, &[LaneKind::None, LaneKind::Cfg], layout, 3);
     let csv = csv(PlotTab::Entropy, &run);

@@ -3,9 +3,9 @@
 
 use crate::opening::offer::ModelOffer;
 use crate::opening::open::OpenRequest;
-use crate::ui::app::app::StudioApp;
-use crate::ui::open_model::open_dialog::capital;
-use crate::ui::state::state::{ModelStatus, NoticeKind};
+use crate::ui::app::studio::StudioApp;
+use crate::ui::open_model::dialog::capital;
+use crate::ui::app::state::{ModelStatus, NoticeKind};
 use egui::Context;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -2,8 +2,8 @@
 //! whole or not at all, on a thread of its own. A damaged file is kept aside and never stops the start.
 
 use crate::engine::settings::RunSettings;
-use crate::ui::settings::machine_panel::most_threads;
-use crate::ui::state::state::{PanelSizes, RecentModel};
+use crate::ui::settings::machine::most_threads;
+use crate::ui::app::state::{PanelSizes, RecentModel};
 use crate::ui::state::view::ViewSettings;
 use crate::ui::theme::ThemeChoice;
 use crossbeam_channel::{Receiver, Sender, bounded};

@@ -1,3 +1,3 @@
-//! Commands with their shortcuts.
+//! Keyboard commands.
 
 pub mod shortcuts;

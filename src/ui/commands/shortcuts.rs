@@ -1,10 +1,10 @@
 //! Shortcuts: one table that both handles the keys and fills the sheet.
 
-use crate::ui::app::action::Action;
+use crate::ui::action::Action;
 use crate::ui::kit::fonts;
 use crate::ui::settings::prompt_field;
-use crate::ui::settings::settings_panel::dice_seed;
-use crate::ui::state::state::State;
+use crate::ui::settings::panel::dice_seed;
+use crate::ui::app::state::State;
 use crate::ui::theme::palette;
 use egui::{Context, Frame, Id, Key, KeyboardShortcut, Modal, Modifiers, Ui};
 

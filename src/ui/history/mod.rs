@@ -1,3 +1,3 @@
 //! The history.
 
-pub mod history;
+pub mod panel;

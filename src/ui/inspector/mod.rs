@@ -1,4 +1,4 @@
-//! The inspector of one token.
+//! The inspector.
 
-pub mod inspector;
+pub mod panel;
 pub mod top_tokens;

@@ -4,11 +4,11 @@
 
 use crate::engine::trace::{StepRecord, TOP_COUNT, TopTokens};
 use crate::ui::kit::token_text::probability;
-use crate::ui::lanes::image_texture::SwatchTextures;
-use crate::ui::lanes::lane_paint::whole_texture;
-use crate::ui::state::centre;
-use crate::ui::state::centre::{LaneName, secondary};
-use crate::ui::state::state::RunView;
+use crate::ui::lanes::textures::SwatchTextures;
+use crate::ui::lanes::paint::whole_texture;
+use crate::ui::kit::lane;
+use crate::ui::kit::lane::{LaneName, secondary};
+use crate::ui::app::state::RunView;
 use crate::ui::theme;
 use crate::ui::theme::Palette;
 use egui::{

@@ -5,7 +5,7 @@ use crate::compute::layout::{StepKind, TokenLayout};
 use crate::engine::settings::{LaneKind, RunSpec};
 use crate::engine::trace::{RunId, StepRecord};
 use crate::guidance::weights::{WeightRule, perturbation_weights};
-use crate::ui::state::state::RunView;
+use crate::ui::app::state::RunView;
 use crate::ui::state::view::{ColourMap, Overlay};
 use crate::ui::theme;
 use egui::{Color32, ColorImage, Context, TextureHandle, TextureId, TextureOptions};

@@ -3,12 +3,12 @@
 
 use crate::compute::layout::TokenLayout;
 use crate::engine::trace::RunId;
-use crate::ui::app::action::Action;
+use crate::ui::action::Action;
 use crate::ui::lanes::comparison::{CellContent, Pair};
-use crate::ui::lanes::image_texture::{needs_request, pixels_for, texture_options};
-use crate::ui::lanes::lane_paint::Marks;
-use crate::ui::state::centre::{CentreState, LaneName};
-use crate::ui::state::state::RunView;
+use crate::ui::lanes::textures::{needs_request, pixels_for, texture_options};
+use crate::ui::lanes::paint::Marks;
+use crate::ui::kit::lane::{CentreState, LaneName};
+use crate::ui::app::state::RunView;
 use crate::ui::state::view::{Comparison, Cursor, Overlay, ViewSettings};
 use crate::ui::theme::Palette;
 use egui::{Color32, TextureId, Ui};

@@ -1,7 +1,7 @@
 //! What a drop does, said while files are dragged over the window.
 
 use crate::ui::kit::fonts;
-use crate::ui::state::state::State;
+use crate::ui::app::state::State;
 use crate::ui::theme::palette;
 use egui::{Area, FontId, Id, Label, Order, Rect, RichText, Stroke, StrokeKind, vec2};
 use egui_material_icons::icons::ICON_UPLOAD_FILE;

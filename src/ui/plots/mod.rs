@@ -1,5 +1,5 @@
 //! The plots.
 
-pub mod plot_data;
-pub mod plot_parts;
-pub mod plots;
+pub mod data;
+pub mod panel;
+pub mod toolbar;

@@ -1,3 +1,3 @@
 //! Scenarios.
 
-pub mod scenarios;
+pub mod table;

@@ -7,7 +7,7 @@ use crate::prompts::imagenet::ClassName;
 use crate::ui::kit::controls;
 use crate::ui::kit::controls::Hint;
 use crate::ui::settings::prompt_field::random_seed;
-use crate::ui::state::state::State;
+use crate::ui::app::state::State;
 use egui::{Button, Popup, TextEdit, Ui, vec2};
 use egui_material_icons::icons::{ICON_CASINO, ICON_EXPAND_MORE};
 

@@ -8,7 +8,7 @@ use crate::prompts::condition::Condition;
 use crate::prompts::grammar::Grammar;
 use crate::ui::kit::controls;
 use crate::ui::kit::controls::Hint;
-use crate::ui::state::state::State;
+use crate::ui::app::state::State;
 use crate::ui::theme::palette;
 use egui::text::{LayoutJob, TextFormat};
 use egui::{

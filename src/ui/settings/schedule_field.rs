@@ -6,7 +6,7 @@ use crate::guidance::schedule::Schedule;
 use crate::models::card::{AuthorsSchedule, ModelDefaults};
 use crate::ui::kit::controls;
 use crate::ui::kit::controls::{Hint, SliderRow};
-use crate::ui::state::state::State;
+use crate::ui::app::state::State;
 use egui::{DragValue, Ui, vec2};
 
 const COSINE_POWER: Hint = Hint::new(

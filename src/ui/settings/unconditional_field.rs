@@ -8,7 +8,7 @@ use crate::prompts::template::PromptTemplate;
 use crate::ui::kit::controls;
 use crate::ui::kit::controls::Hint;
 use crate::ui::settings::prompt_field;
-use crate::ui::state::state::State;
+use crate::ui::app::state::State;
 use crate::ui::theme::palette;
 use egui::{ComboBox, Id, RichText, TextEdit, Ui};
 

@@ -1,3 +1,3 @@
 //! The timeline.
 
-pub mod timeline;
+pub mod panel;

@@ -2,7 +2,7 @@
 //! the rows that changed. The old texture stays until the new one is there, so nothing flickers.
 
 use crate::engine::trace::RunId;
-use crate::ui::state::state::LaneView;
+use crate::ui::app::state::LaneView;
 use crate::ui::theme;
 use crate::ui::theme::pixel_colour;
 use egui::{ColorImage, Context, TextureFilter, TextureHandle, TextureId, TextureOptions};

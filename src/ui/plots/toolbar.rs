@@ -1,13 +1,13 @@
 //! Around the plot: tabs, the legend that hides lanes and curves, saving and copying, and the small
 //! table of all curves at the step under the pointer.
 
-use crate::ui::app::action::Action;
+use crate::ui::action::Action;
 use crate::ui::kit::token_text;
-use crate::ui::plots::plot_data;
-use crate::ui::plots::plot_data::SeriesStyle;
-use crate::ui::state::centre;
-use crate::ui::state::centre::{LaneName, icon_button, icon_toggle};
-use crate::ui::state::state::RunView;
+use crate::ui::plots::data;
+use crate::ui::plots::data::SeriesStyle;
+use crate::ui::kit::lane;
+use crate::ui::kit::lane::{LaneName, icon_button, icon_toggle};
+use crate::ui::app::state::RunView;
 use crate::ui::state::view::{PlotTab, ViewSettings};
 use crate::ui::theme;
 use crate::ui::theme::Palette;
@@ -73,7 +73,7 @@ pub fn toolbar(
     ui.spacing_mut().item_spacing.x = 4.0;
     ui.allocate_ui_with_layout(row, Layout::left_to_right(Align::Center), |ui| {
         for &tab in PlotTab::VARIANTS {
-            let (text, tooltip) = (plot_data::label(tab), plot_data::explanation(tab));
+            let (text, tooltip) = (data::label(tab), data::explanation(tab));
             let name = format!("{text} plot");
             centre::choice(ui, &mut view.plot_tab, tab, text, &name, tooltip);
         }
@@ -113,7 +113,7 @@ fn buttons(ui: &mut Ui, toolbar: &Toolbar, view: &mut ViewSettings, actions: &mu
         if icon_button(ui, ICON_CONTENT_COPY, "Copy plot data", copy).clicked()
             && let Some(run) = toolbar.run
         {
-            actions.push(Action::Copy(plot_data::csv(view.plot_tab, run)));
+            actions.push(Action::Copy(data::csv(view.plot_tab, run)));
         }
     });
     if view.plot_tab == PlotTab::Entropy {
@@ -130,7 +130,7 @@ fn buttons(ui: &mut Ui, toolbar: &Toolbar, view: &mut ViewSettings, actions: &mu
 fn legend_width(ui: &Ui, toolbar: &Toolbar, tab: PlotTab) -> f32 {
     let font = TextStyle::Small.resolve(ui.style());
     let lanes = toolbar.names.iter().map(|name| name.label);
-    let texts = lanes.chain(plot_data::series(tab).iter().map(|series| series.name));
+    let texts = lanes.chain(data::series(tab).iter().map(|series| series.name));
     texts
         .map(|text| {
             let colour = ui.visuals().text_color();
@@ -151,7 +151,7 @@ fn legend(ui: &mut Ui, toolbar: &Toolbar, tab: PlotTab, hidden: &mut Hidden) {
             toggle(&mut hidden.lanes, lane);
         }
     }
-    let series = plot_data::series(tab);
+    let series = data::series(tab);
     if series.len() < 2 {
         return;
     }
@@ -244,7 +244,7 @@ pub fn hover_table(
         }
         Grid::new("values at the step").spacing(vec2(12.0, 2.0)).show(ui, |ui| {
             ui.label("");
-            for series in plot_data::series(tab).iter().rev() {
+            for series in data::series(tab).iter().rev() {
                 ui.label(RichText::new(series.name).small());
             }
             if tab == PlotTab::Scale {
@@ -256,7 +256,7 @@ pub fn hover_table(
                     centre::lane_dot(ui, name.colour);
                     ui.label(RichText::new(name.label).small());
                 });
-                let values = plot_data::values_at(tab, run, lane, step);
+                let values = data::values_at(tab, run, lane, step);
                 for value in values.iter().rev() {
                     ui.monospace(token_text::number(*value, 3));
                 }

@@ -7,17 +7,17 @@ use crate::ui::lanes::comparison;
 use crate::ui::lanes::comparison::{CellContent, Pair};
 use crate::ui::lanes::geometry;
 use crate::ui::lanes::geometry::LaneGeometry;
-use crate::ui::lanes::lane_header;
-use crate::ui::lanes::lane_paint;
-use crate::ui::lanes::lane_paint::{HeatMap, LaneLook};
+use crate::ui::lanes::header;
+use crate::ui::lanes::paint;
+use crate::ui::lanes::paint::{HeatMap, LaneLook};
 use crate::ui::lanes::overlay;
 use crate::ui::lanes::overlay::OverlayCache;
-use crate::ui::lanes::overlay_controls;
+use crate::ui::lanes::controls;
 use crate::ui::lanes::stage;
 use crate::ui::lanes::stage::Stage;
-use crate::ui::state::centre;
-use crate::ui::state::centre::LaneName;
-use crate::ui::state::state::State;
+use crate::ui::kit::lane;
+use crate::ui::kit::lane::LaneName;
+use crate::ui::app::state::State;
 use crate::ui::state::view::{Overlay, ViewSettings};
 use crate::ui::theme;
 use crate::ui::theme::Palette;
@@ -49,13 +49,13 @@ struct Gesture {
 /// The images and the row of controls under them.
 pub fn show(ui: &mut Ui, state: &mut State) {
     let area = ui.available_rect_before_wrap();
-    let controls = overlay_controls::height(area.width());
+    let controls = controls::height(area.width());
     let split = (area.bottom() - controls).max(area.top());
     let images = Rect::from_min_max(area.min, pos2(area.right(), split));
     show_images(ui, state, images);
     let below = Rect::from_min_max(pos2(area.left(), split), area.max);
     let mut child = ui.new_child(UiBuilder::new().max_rect(below));
-    overlay_controls::show(&mut child, state);
+    controls::show(&mut child, state);
     ui.advance_cursor_after_rect(area);
 }
 
@@ -126,13 +126,13 @@ fn show_images(ui: &mut Ui, state: &mut State, area: Rect) {
         );
         let mut header_ui =
             ui.new_child(UiBuilder::new().max_rect(header).id_salt(("header", index)));
-        let header = lane_header::Header {
+        let header = header::Header {
             run,
             names: &stage.names,
             shown: stage.shown,
             with_overlay: view.overlay != Overlay::Off,
         };
-        lane_header::show(&mut header_ui, &header, *content, &mut centre.pair, actions);
+        header::show(&mut header_ui, &header, *content, &mut centre.pair, actions);
         gestures.push(show_viewport(ui, &stage, *content, *viewport, view, &centre.overlay));
     }
     if run.is_none() {
@@ -169,7 +169,7 @@ fn show_images(ui: &mut Ui, state: &mut State, area: Rect) {
             [CellContent::Difference(_)] => None,
             _ => Some(centre.overlay.range()),
         };
-        overlay_controls::colour_bar(&mut child, view, range);
+        controls::colour_bar(&mut child, view, range);
     }
 }
 
@@ -198,7 +198,7 @@ fn show_viewport(
     let wipe_x = viewport.left() + view.wipe.clamp(0.0, 1.0) * viewport.width();
     match content {
         CellContent::Lane(lane) | CellContent::Flip { front: lane, .. } => {
-            lane_paint::paint(&painter, &geometry, &look(lane), stage.palette);
+            paint::paint(&painter, &geometry, &look(lane), stage.palette);
         }
         CellContent::Wipe(pair) => {
             let (left, right) = viewport.split_left_right_at_x(wipe_x);
@@ -206,7 +206,7 @@ fn show_viewport(
                 let mut geometry =
                     LaneGeometry::new(stage.layout, viewport, view.zoom, view.centre);
                 geometry.viewport = side;
-                lane_paint::paint(&painter, &geometry, &look(lane), stage.palette);
+                paint::paint(&painter, &geometry, &look(lane), stage.palette);
             }
         }
         CellContent::Difference(pair) => {
@@ -214,7 +214,7 @@ fn show_viewport(
         }
     }
     let divergences = stage.divergences_in(content);
-    lane_paint::paint_marks(&painter, &geometry, stage.marks, &divergences, stage.palette);
+    paint::paint_marks(&painter, &geometry, stage.marks, &divergences, stage.palette);
 
     let id = ui.scope_id().with(("lane image", accessible_name(content, &stage.names)));
     let response = ui.interact(viewport, id, Sense::click_and_drag());
@@ -302,12 +302,12 @@ fn paint_difference(
     let held = held(pair.a).min(held(pair.b));
     let pixels = stage.difference.map(|texture| (held, texture));
     let look = LaneLook { pixels, heat: None, ..look };
-    lane_paint::paint(painter, geometry, &look, stage.palette);
+    paint::paint(painter, geometry, &look, stage.palette);
     if let Some(run) = stage.run
         && let (Some(a), Some(b)) = (run.lanes.get(pair.a), run.lanes.get(pair.b))
     {
         let differing = (0..stage.shown).filter(|&step| centre::tokens_differ(a, b, step));
-        lane_paint::paint_outlines(painter, geometry, differing, stage.palette);
+        paint::paint_outlines(painter, geometry, differing, stage.palette);
     }
 }
 

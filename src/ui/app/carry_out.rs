@@ -1,12 +1,12 @@
 //! What panels asked for during a frame, carried out after it, in one place.
 
 use crate::engine::trace::RunId;
-use crate::ui::app::action::Action;
-use crate::ui::app::app::{StudioApp, centre_panels};
+use crate::ui::action::Action;
+use crate::ui::app::studio::{StudioApp, centre_panels};
 use crate::ui::app::saving::{ImageJob, Job, Outcome};
-use crate::ui::scenarios::scenarios;
-use crate::ui::settings::settings_panel;
-use crate::ui::state::state::{NoticeKind, RunView};
+use crate::ui::scenarios::table;
+use crate::ui::settings::panel as settings_panel;
+use crate::ui::app::state::{NoticeKind, RunView};
 use egui::Context;
 
 impl StudioApp {

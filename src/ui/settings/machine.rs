@@ -3,11 +3,11 @@
 
 use crate::compute::device_kind::DeviceKind;
 use crate::compute::linear::default_decoder_threads;
-use crate::ui::app::action::Action;
+use crate::ui::action::Action;
 use crate::ui::kit::controls;
 use crate::ui::kit::controls::Hint;
 use crate::ui::kit::fonts;
-use crate::ui::state::state::State;
+use crate::ui::app::state::State;
 use egui::{Align, CollapsingHeader, DragValue, Layout, Ui, vec2};
 
 const DEVICE: Hint = Hint::new(

@@ -1,12 +1,12 @@
 //! The top bar: the model, the scenarios, theme and shortcuts.
 
 use crate::models::card::{Conditions, ModelCard};
-use crate::ui::app::action::Action;
+use crate::ui::action::Action;
 use crate::ui::kit::controls;
 use crate::ui::kit::controls::Hint;
 use crate::ui::kit::fonts;
-use crate::ui::scenarios::scenarios;
-use crate::ui::state::state::{ModelStatus, State};
+use crate::ui::scenarios::table;
+use crate::ui::app::state::{ModelStatus, State};
 use crate::ui::theme::{ThemeChoice, palette};
 use egui::text::{LayoutJob, TextFormat};
 use egui::{Align, Button, FontId, Layout, Popup, ProgressBar, Response, Ui, vec2};

@@ -8,12 +8,12 @@ use crate::engine::worker::Engine;
 use crate::models::card::ModelCard;
 use crate::opening::open::OpenRequest;
 use crate::ui::app::live::{LiveDebounce, Poll};
-use crate::ui::app::panels;
+use crate::ui::app::arrangement;
 use crate::ui::app::persistence::{SettingsWriter, StoredSettings};
 use crate::ui::app::saving::Saving;
 use crate::ui::app::writers::ExportWriters;
-use crate::ui::settings::settings_panel;
-use crate::ui::state::state::{ModelStatus, NoticeKind, RecentModel, State};
+use crate::ui::settings::panel as settings_panel;
+use crate::ui::app::state::{ModelStatus, NoticeKind, RecentModel, State};
 use crate::ui::theme;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use egui::{ColorImage, Context};
@@ -357,16 +357,16 @@ impl eframe::App for StudioApp {
 pub(super) mod centre_panels {
     use crate::engine::trace::RunId;
     use crate::ui::app::saving::OverlayCells;
-    use crate::ui::inspector::inspector;
-    use crate::ui::lanes::lanes_view;
+    use crate::ui::inspector::panel;
+    use crate::ui::lanes::panel;
     use crate::ui::plots::{plot_data, plots};
-    use crate::ui::state::state::State;
+    use crate::ui::app::state::State;
     use crate::ui::state::view::Overlay;
-    use crate::ui::timeline::timeline;
+    use crate::ui::timeline::panel;
     use egui::{Context, Ui};
 
     pub fn lanes(ui: &mut Ui, state: &mut State) {
-        lanes_view::show(ui, state);
+        lanes_panel::show(ui, state);
     }
 
     pub fn timeline(ui: &mut Ui, state: &mut State) {
@@ -403,7 +403,7 @@ pub(super) mod centre_panels {
     /// Name and contents of the CSV of the plot in view.
     pub fn plot_csv(state: &State) -> Option<(String, String)> {
         let tab = state.view.plot_tab;
-        let name = format!("{}.csv", plot_data::label(tab).to_lowercase());
-        Some((name, plot_data::csv(tab, state.shown_run()?)))
+        let name = format!("{}.csv", data::label(tab).to_lowercase());
+        Some((name, data::csv(tab, state.shown_run()?)))
     }
 }

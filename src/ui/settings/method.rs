@@ -10,7 +10,7 @@ use crate::ui::kit::controls;
 use crate::ui::kit::controls::{Hint, SliderRow};
 use crate::ui::kit::fonts;
 use crate::ui::settings::unconditional_field;
-use crate::ui::state::state::State;
+use crate::ui::app::state::State;
 use egui::{CollapsingHeader, DragValue, Ui, vec2};
 use egui_material_icons::icons::ICON_INFO;
 

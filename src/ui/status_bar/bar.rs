@@ -3,7 +3,7 @@
 
 use crate::engine::trace::RunStatus;
 use crate::ui::kit::fonts;
-use crate::ui::state::state::{ModelStatus, RunView, State};
+use crate::ui::app::state::{ModelStatus, RunView, State};
 use crate::ui::theme::palette;
 use egui::{Align, Color32, Layout, Ui};
 use std::time::Duration;

@@ -1,19 +1,19 @@
 //! The arrangement of the window: which panel stands where, at any size from 1000×650 on.
 
-use crate::ui::app::app::centre_panels;
+use crate::ui::app::studio::centre_panels;
 use crate::ui::commands::shortcuts;
-use crate::ui::history::history;
+use crate::ui::history::panel;
 use crate::ui::kit::controls;
 use crate::ui::kit::controls::Hint;
 use crate::ui::kit::fonts;
-use crate::ui::notices::notices;
-use crate::ui::open_model::open_dialog;
-use crate::ui::scenarios::scenarios;
-use crate::ui::settings::settings_panel;
-use crate::ui::state::state::{LowerTab, Shell, State};
-use crate::ui::status_bar::status_bar;
+use crate::ui::notices::panel;
+use crate::ui::open_model::dialog;
+use crate::ui::scenarios::table;
+use crate::ui::settings::panel as settings_panel;
+use crate::ui::app::state::{LowerTab, Shell, State};
+use crate::ui::status_bar::bar;
 use crate::ui::theme::palette;
-use crate::ui::top_bar::top_bar;
+use crate::ui::top_bar::bar;
 use egui::{CentralPanel, Frame, Margin, Panel, Ui};
 use egui_material_icons::icons::ICON_CLOSE;
 
@@ -64,7 +64,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     let centre = CentralPanel::default().frame(window).show(ui, |ui| centre(ui, state)).response;
 
     shortcuts::sheet(&ctx, state);
-    open_dialog::show(&ctx, state);
+    dialog::show(&ctx, state);
     notices::show(&ctx, state, centre.rect);
     if !state.shell.shortcuts_open && state.shell.opening.is_none() {
         shortcuts::handle(&ctx, state, keyboard);

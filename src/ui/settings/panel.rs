@@ -4,13 +4,13 @@ use crate::engine::settings::{Field, LaneKind, RunSettings};
 use crate::guidance::schedule::Schedule;
 use crate::models::card::{Conditions, ModelCard, ModelDefaults};
 use crate::prompts::condition::Condition;
-use crate::ui::app::action::Action;
+use crate::ui::action::Action;
 use crate::ui::kit::controls;
 use crate::ui::kit::controls::{Hint, SliderRow};
 use crate::ui::kit::fonts;
 use crate::ui::settings::schedule_plot::SchedulePlot;
 use crate::ui::settings::{class_field, machine_panel, method_panel, prompt_field, schedule_field};
-use crate::ui::state::state::{ModelStatus, State};
+use crate::ui::app::state::{ModelStatus, State};
 use crate::ui::theme::{CONTROL_HEIGHT, palette};
 use egui::{Button, Label, RichText, ScrollArea, Sense, Stroke, TextEdit, Ui, vec2};
 use egui_material_icons::icons::{
@@ -76,11 +76,11 @@ pub fn show(ui: &mut Ui, state: &mut State) {
         ui.set_max_width(ui.available_width() - 8.0);
         lanes(ui, state);
         ui.add_space(8.0);
-        method_panel::sampling(ui, state, &defaults, card.as_deref());
+        method::sampling(ui, state, &defaults, card.as_deref());
         ui.add_space(8.0);
-        method_panel::method(ui, state, card.as_deref());
+        method::method(ui, state, card.as_deref());
         ui.add_space(8.0);
-        machine_panel::show(ui, state);
+        machine::show(ui, state);
     });
 }
 

@@ -1,10 +1,10 @@
 //! The line above each image: which lane it is, what its guidance does, and saving its picture.
 
-use crate::ui::app::action::Action;
+use crate::ui::action::Action;
 use crate::ui::lanes::comparison::{CellContent, Pair};
-use crate::ui::state::centre;
-use crate::ui::state::centre::{LaneName, secondary, tokens_differ};
-use crate::ui::state::state::RunView;
+use crate::ui::kit::lane;
+use crate::ui::kit::lane::{LaneName, secondary, tokens_differ};
+use crate::ui::app::state::RunView;
 use crate::ui::theme;
 use egui::{Align, Color32, ComboBox, Label, Layout, Role, TextStyle, Ui, WidgetInfo};
 use egui_material_icons::icons::ICON_DOWNLOAD;

@@ -1,10 +1,10 @@
 //! Notices: small cards at the lower right that can be copied and dismissed. Information goes by
 //! itself after a while, what went wrong stays.
 
-use crate::ui::app::action::Action;
+use crate::ui::action::Action;
 use crate::ui::kit::controls;
 use crate::ui::kit::controls::Hint;
-use crate::ui::state::state::{NoticeKind, State};
+use crate::ui::app::state::{NoticeKind, State};
 use crate::ui::theme::palette;
 use egui::{Align2, Area, Frame, Id, Label, Order, Stroke, vec2};
 use egui_material_icons::icons::{

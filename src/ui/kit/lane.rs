@@ -2,15 +2,15 @@
 //! here lasts over a sitting: textures, caches, the plot's legend.
 
 use crate::engine::settings::LaneKind;
-use crate::ui::inspector::inspector::InspectorState;
+use crate::ui::inspector::panel::InspectorState;
 use crate::ui::lanes::comparison::Pair;
-use crate::ui::lanes::image_texture::LaneTextures;
+use crate::ui::lanes::textures::LaneTextures;
 use crate::ui::lanes::overlay::OverlayCache;
-use crate::ui::plots::plots::PlotState;
-use crate::ui::state::state::{LaneView, RunView};
+use crate::ui::plots::panel::PlotState;
+use crate::ui::app::state::{LaneView, RunView};
 use crate::ui::state::view::Cursor;
 use crate::ui::theme::Palette;
-use crate::ui::timeline::timeline::Playback;
+use crate::ui::timeline::panel::Playback;
 use egui::{Button, Color32, Rect, Response, RichText, Role, Sense, Ui, WidgetInfo, vec2};
 use egui_material_icons::MaterialIcon;
 

@@ -4,7 +4,7 @@
 use crate::compute::layout::{StepKind, TokenLayout};
 use crate::engine::trace::StepRecord;
 use crate::ui::lanes::overlay;
-use crate::ui::state::state::RunView;
+use crate::ui::app::state::RunView;
 use crate::ui::state::view::PlotTab;
 use egui_plot::PlotPoint;
 use std::ops::Range;

@@ -2,16 +2,16 @@
 //! in every lane, and what each branch wanted in one of them.
 
 use crate::engine::trace::{RunId, StepRecord};
-use crate::ui::app::action::Action;
+use crate::ui::action::Action;
 use crate::ui::inspector::top_tokens;
 use crate::ui::inspector::top_tokens::{Swatches, TopView};
 use crate::ui::kit::token_text;
 use crate::ui::kit::token_text::number;
-use crate::ui::lanes::image_texture::SwatchTextures;
+use crate::ui::lanes::textures::SwatchTextures;
 use crate::ui::lanes::overlay::weights_at;
-use crate::ui::state::centre;
-use crate::ui::state::centre::{LaneName, secondary};
-use crate::ui::state::state::{RunView, State};
+use crate::ui::kit::lane;
+use crate::ui::kit::lane::{LaneName, secondary};
+use crate::ui::app::state::{RunView, State};
 use crate::ui::theme;
 use crate::ui::theme::Palette;
 use egui::{Align, Label, Layout, RichText, ScrollArea, Stroke, Ui, UiBuilder, vec2};

@@ -3,9 +3,9 @@
 
 use crate::ui::kit::token_text;
 use crate::ui::lanes::geometry::steps_per_row;
-use crate::ui::lanes::lane_paint::{nested, nested_diamond};
-use crate::ui::state::centre::{LaneName, icon_button, icon_toggle, lane_dot};
-use crate::ui::state::state::{RunView, State};
+use crate::ui::lanes::paint::{nested, nested_diamond};
+use crate::ui::kit::lane::{LaneName, icon_button, icon_toggle, lane_dot};
+use crate::ui::app::state::{RunView, State};
 use crate::ui::state::view::Cursor;
 use crate::ui::theme;
 use crate::ui::theme::Palette;

@@ -3,9 +3,9 @@
 
 use crate::ui::lanes::comparison;
 use crate::ui::lanes::overlay;
-use crate::ui::state::centre;
-use crate::ui::state::centre::{icon_button, icon_toggle, secondary};
-use crate::ui::state::state::State;
+use crate::ui::kit::lane;
+use crate::ui::kit::lane::{icon_button, icon_toggle, secondary};
+use crate::ui::app::state::State;
 use crate::ui::state::view::{ColourMap, Comparison, Overlay, ViewSettings};
 use crate::ui::theme;
 use crate::ui::theme::Palette;

@@ -2,13 +2,13 @@
 //! are reduced to what the plot's width can show and kept until something changes.
 
 use crate::engine::trace::RunId;
-use crate::ui::plots::plot_data;
-use crate::ui::plots::plot_data::SeriesStyle;
-use crate::ui::plots::plot_parts;
-use crate::ui::plots::plot_parts::Hidden;
-use crate::ui::state::centre;
-use crate::ui::state::centre::LaneName;
-use crate::ui::state::state::{RunView, State};
+use crate::ui::plots::data;
+use crate::ui::plots::data::SeriesStyle;
+use crate::ui::plots::toolbar;
+use crate::ui::plots::toolbar::Hidden;
+use crate::ui::kit::lane;
+use crate::ui::kit::lane::LaneName;
+use crate::ui::app::state::{RunView, State};
 use crate::ui::state::view::PlotTab;
 use crate::ui::theme;
 use crate::ui::theme::Palette;
@@ -83,8 +83,8 @@ pub fn show(ui: &mut Ui, state: &mut State) {
             lanes.map(|&kind| LaneName::new(kind, settings.step_norm, palette)).collect()
         }
     };
-    let parts = plot_parts::Toolbar { run, names: &names };
-    plot_parts::toolbar(ui, &parts, view, &mut centre.plots.hidden, actions);
+    let parts = toolbar::Toolbar { run, names: &names };
+    toolbar::toolbar(ui, &parts, view, &mut centre.plots.hidden, actions);
 
     let tab = view.plot_tab;
     let gap_lane = focus.lane().unwrap_or(0);
@@ -158,14 +158,14 @@ impl PlotState {
             return;
         }
         self.curves.clear();
-        for (index, series) in plot_data::series(tab).iter().enumerate() {
+        for (index, series) in data::series(tab).iter().enumerate() {
             for (lane, view) in run.lanes.iter().enumerate() {
                 let dashed = series.style == SeriesStyle::Dashed;
                 let bucket = if dashed { DASH_BUCKET } else { 1.0 };
                 let buckets = (key.buckets as f32 / bucket) as usize;
                 let visible = key.visible.clone();
                 let points =
-                    plot_data::curve(&view.records, series.value, visible, buckets, dashed);
+                    data::curve(&view.records, series.value, visible, buckets, dashed);
                 self.curves.push(Curve { lane, series: index, points });
             }
         }
@@ -205,7 +205,7 @@ impl<'a> Scene<'a> {
     fn show(&self, ui: &mut Ui, plots: &mut PlotState) -> Option<Pointed> {
         let steps = self.run.map_or(256, RunView::steps).max(1);
         let (low, high) = match self.run {
-            Some(run) => plot_data::y_range(self.tab, run, self.fit),
+            Some(run) => data::y_range(self.tab, run, self.fit),
             None => (0.0, 1.0),
         };
         let margin = 0.03 * (high - low);
@@ -217,7 +217,7 @@ impl<'a> Scene<'a> {
         let named = |title: &'static str| if tick_height >= TITLE_FROM { title } else { "" };
         let y_format = |mark: GridMark, _: &std::ops::RangeInclusive<f64>| tick(mark);
         let mut y_axes =
-            vec![AxisHints::new_y().label(named(plot_data::y_label(self.tab))).formatter(y_format)];
+            vec![AxisHints::new_y().label(named(data::y_label(self.tab))).formatter(y_format)];
         if self.tab == PlotTab::Scale {
             let paper =
                 AxisHints::new_y().placement(HPlacement::Right).label(named("γ_t of Eq. 6"));
@@ -270,13 +270,13 @@ impl<'a> Scene<'a> {
         plots.width = transform.frame().width();
         let bounds = transform.bounds().range_x();
         plots.visible = Some((*bounds.start(), *bounds.end()));
-        let name = format!("Plot of {}", plot_data::label(self.tab));
+        let name = format!("Plot of {}", data::label(self.tab));
         response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &name));
         let run = self.run?;
         let pointer = response.hover_pos()?;
         let step = transform.value_from_position(pointer).x.round().max(0.0) as usize;
         let step = step.min(run.steps().checked_sub(1)?);
-        plot_parts::hover_table(ui, &response, run, self.names, self.tab, step);
+        toolbar::hover_table(ui, &response, run, self.names, self.tab, step);
         Some(Pointed { step, clicked: response.clicked() })
     }
 
@@ -290,7 +290,7 @@ impl<'a> Scene<'a> {
     ) {
         let palette = self.palette;
         if let Some(run) = self.run {
-            for band in plot_data::row_bands(&run.record.layout) {
+            for band in data::row_bands(&run.record.layout) {
                 let range = band.start as f64 - 0.5..=band.end as f64 - 0.5;
                 let span = Span::new("", range).fill(palette.row_band()).border_width(0.0);
                 plot_ui.span(span.border_color(Color32::TRANSPARENT));
@@ -309,7 +309,7 @@ impl<'a> Scene<'a> {
         }
         for curve in curves {
             let (Some(name), Some(series)) =
-                (self.names.get(curve.lane), plot_data::series(self.tab).get(curve.series))
+                (self.names.get(curve.lane), data::series(self.tab).get(curve.series))
             else {
                 continue;
             };
@@ -335,7 +335,7 @@ impl<'a> Scene<'a> {
         }
     }
 
-    fn line<'p>(&self, curve: &'p Curve, name: &LaneName, series: &plot_data::Series) -> Line<'p> {
+    fn line<'p>(&self, curve: &'p Curve, name: &LaneName, series: &data::Series) -> Line<'p> {
         // Lanes of one run share the schedule: the first is wider, so that the others show on it.
         let behind = self.names.len().saturating_sub(curve.lane + 1) as f32;
         let (width, style) = match series.style {

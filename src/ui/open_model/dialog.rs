@@ -3,13 +3,13 @@
 
 use crate::opening::offer::ModelOffer;
 use crate::opening::open::OpenRequest;
-use crate::ui::app::action::Action;
+use crate::ui::action::Action;
 use crate::ui::kit::controls;
 use crate::ui::kit::controls::Hint;
 use crate::ui::kit::fonts;
-use crate::ui::open_model::open_found::Found;
+use crate::ui::open_model::found::Found;
 use crate::ui::open_model::{drop_hint, open_offer};
-use crate::ui::state::state::State;
+use crate::ui::app::state::State;
 use crate::ui::theme::{CORNER, palette};
 use egui::{
     Align, Button, Frame, Id, Key, Layout, Modal, RichText, ScrollArea, Spinner, Stroke, TextEdit,
@@ -130,9 +130,9 @@ pub fn show(ctx: &egui::Context, state: &mut State) {
             ui.set_min_height(BODY.min(height));
             match &mut dialog.found {
                 Some(found) => {
-                    ui.add_enabled_ui(!dialog.looking, |ui| open_offer::show(ui, found, actions));
+                    ui.add_enabled_ui(!dialog.looking, |ui| offer::show(ui, found, actions));
                 }
-                None => open_offer::models(ui),
+                None => offer::models(ui),
             }
         });
         ui.add_space(8.0);
@@ -274,7 +274,7 @@ pub(crate) fn capital(message: &str) -> String {
 mod tests {
     use super::*;
     use crate::compute::linear::Precision;
-    use crate::ui::open_model::open_found::tests::offer;
+    use crate::ui::open_model::found::tests::offer;
 
     #[test]
     fn a_missing_file_is_added_and_another_model_replaces() {

@@ -1,15 +1,15 @@
 //! Everything the window knows: the settings being edited, the runs of the sitting, how they are
-//! looked at, notices. Panels borrow it; [`crate::ui::app::action::Action`]s change what lies outside it.
+//! looked at, notices. Panels borrow it; [`crate::ui::action::Action`]s change what lies outside it.
 
 use crate::compute::device_kind::DeviceKind;
 use crate::engine::settings::{Field, FieldError, RunSettings};
 use crate::engine::trace::{RunId, RunRecord, RunStatus, StepRecord};
 use crate::models::card::ModelCard;
 use crate::opening::open::OpenRequest;
-use crate::ui::app::action::Action;
-use crate::ui::history::history::Thumbnails;
-use crate::ui::open_model::open_dialog::OpenDialog;
-use crate::ui::state::centre::CentreState;
+use crate::ui::action::Action;
+use crate::ui::history::panel::Thumbnails;
+use crate::ui::open_model::dialog::OpenDialog;
+use crate::ui::kit::lane::CentreState;
 use crate::ui::state::view::{Cursor, Focus, ViewSettings};
 use crate::ui::theme::ThemeChoice;
 use image::RgbImage;

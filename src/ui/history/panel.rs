@@ -4,11 +4,11 @@
 use crate::engine::trace::{RunId, RunStatus};
 use crate::guidance::schedule::Schedule;
 use crate::prompts::condition::Condition;
-use crate::ui::app::action::Action;
+use crate::ui::action::Action;
 use crate::ui::kit::controls;
 use crate::ui::kit::controls::Hint;
 use crate::ui::kit::fonts;
-use crate::ui::state::state::{RunView, State};
+use crate::ui::app::state::{RunView, State};
 use crate::ui::theme::{UNTINTED, palette};
 use egui::{
     Align2, ColorImage, Rect, Response, ScrollArea, Sense, Stroke, StrokeKind, TextureHandle,
