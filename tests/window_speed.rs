@@ -12,8 +12,8 @@ use softcfg_studio::engine::worker::decode_pool;
 use softcfg_studio::engine::{Engine, EngineOptions, Event, decode};
 use softcfg_studio::models::card::Model;
 use softcfg_studio::opening::builtin;
-use softcfg_studio::ui::app::studio::StudioApp;
 use softcfg_studio::ui::app::persistence::StoredSettings;
+use softcfg_studio::ui::app::studio::StudioApp;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -10,6 +10,7 @@ pub mod events;
 pub mod lane;
 pub mod loader;
 pub mod preview;
+pub mod quantities;
 pub mod settings;
 pub mod trace;
 pub mod worker;

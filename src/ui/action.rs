@@ -1,7 +1,11 @@
-//! What panels ask for. Actions are collected during a frame and carried out in one place after it.
+//! What panels and commands ask for. Actions are collected during a frame and carried out in one place
+//! after it.
 
 use crate::engine::trace::RunId;
 use crate::opening::open::OpenRequest;
+use crate::ui::state::cursor::Move;
+use crate::ui::state::view::{Comparison, Overlay, PlotTab};
+use crate::ui::theme::ThemeChoice;
 use std::path::PathBuf;
 
 /// A thing to do after the frame.
@@ -9,14 +13,22 @@ use std::path::PathBuf;
 pub enum Action {
     /// Validate the settings and start a run.
     Generate,
-    /// Stop the shown run.
+    /// Stop the run that is being decoded.
     Cancel,
     /// Show a run of the history.
     ShowRun(RunId),
     /// Copy a run's settings into the settings panel.
     RestoreSettings(RunId),
-    /// Apply a scenario by its index in `scenarios::all()`.
+    /// Apply a scenario by its index in `scenarios::table::all()`.
     ApplyScenario(usize),
+    /// Put the scenario's words away.
+    DismissScenario,
+    /// Take a new seed.
+    NewSeed,
+    /// Switch Live on or off.
+    ToggleLive,
+    /// Give the keyboard to the prompt.
+    EditPrompt,
     /// Save a lane's image at full resolution, with or without the overlay.
     SaveImage { run: RunId, lane: usize, with_overlay: bool },
     /// Save the trace of all lanes; CSV or JSON by the file name chosen.
@@ -31,6 +43,24 @@ pub enum Action {
     RequestSwatches(Vec<u32>),
     /// Put text on the clipboard.
     Copy(String),
+    /// Move the step cursor.
+    MoveCursor(Move),
+    /// Start or stop playback.
+    TogglePlay,
+    /// Let go of the pinned token.
+    Unpin,
+    /// Lay another overlay over the images.
+    SetOverlay(Overlay),
+    /// Compare lanes in another way.
+    SetComparison(Comparison),
+    /// Show another plot.
+    SetPlotTab(PlotTab),
+    /// Show the whole images again.
+    FitImages,
+    /// Switch between dark and light.
+    SetTheme(ThemeChoice),
+    /// Show or hide the sheet of shortcuts.
+    ToggleSheet,
     /// Show the dialog for opening models.
     OpenModel,
     /// Choose files of a model.

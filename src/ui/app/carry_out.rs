@@ -2,11 +2,16 @@
 
 use crate::engine::trace::RunId;
 use crate::ui::action::Action;
-use crate::ui::app::studio::{StudioApp, centre_panels};
-use crate::ui::app::saving::{ImageJob, Job, Outcome};
-use crate::ui::scenarios::table;
+use crate::ui::app::saving::{ImageJob, Job, Outcome, OverlayCells};
+use crate::ui::app::studio::StudioApp;
+use crate::ui::notices::panel::NoticeKind;
+use crate::ui::plots::data;
+use crate::ui::scenarios::table as scenarios;
 use crate::ui::settings::panel as settings_panel;
-use crate::ui::app::state::{NoticeKind, RunView};
+use crate::ui::settings::prompt_field;
+use crate::ui::state::dice;
+use crate::ui::state::run_view::RunView;
+use crate::ui::state::view::Overlay;
 use egui::Context;
 
 impl StudioApp {
@@ -18,22 +23,25 @@ impl StudioApp {
     }
 
     fn carry_out_one(&mut self, ctx: &Context, action: Action) {
+        let Some(action) = self.state.apply(action) else { return };
         match action {
             Action::Generate => {
                 if !self.state.seed_locked {
-                    self.state.set_seed(settings_panel::dice_seed());
+                    self.state.settings.sampling.seed = dice::seed();
                 }
                 self.generate(ctx, false);
             }
             Action::Cancel => {
                 if let Some(id) = self.state.running().map(|run| run.record.id) {
-                    self.state.shell.stopping = Some(id);
+                    self.state.progress.stopping = Some(id);
                     self.engine.cancel(id);
                 }
             }
-            Action::ShowRun(id) => self.state.show_run(id),
             Action::RestoreSettings(id) => self.restore(id),
             Action::ApplyScenario(index) => self.apply_scenario(ctx, index),
+            Action::EditPrompt => {
+                ctx.memory_mut(|memory| memory.request_focus(prompt_field::id()));
+            }
             Action::SaveImage { run, lane, with_overlay } => {
                 self.save_image(ctx, run, lane, with_overlay);
             }
@@ -44,9 +52,10 @@ impl StudioApp {
                 }
             }
             Action::SavePlotData { run } => {
-                if self.state.shown == Some(run)
-                    && let Some((name, text)) = centre_panels::plot_csv(&self.state)
-                {
+                if let Some(view) = self.run(run) {
+                    let tab = self.state.shared.view.plot_tab;
+                    let name = format!("{}.csv", data::label(tab).to_lowercase());
+                    let text = data::csv(tab, view);
                     self.save(ctx, Job::Text { name, text });
                 }
             }
@@ -80,11 +89,12 @@ impl StudioApp {
                 self.forget_loading();
                 self.engine.load_builtin();
             }
+            _ => {}
         }
     }
 
     fn run(&self, id: RunId) -> Option<&RunView> {
-        self.state.runs.iter().rev().find(|run| run.record.id == id)
+        RunView::find(&self.state.runs, id)
     }
 
     /// Checks the settings and starts a run with them; what is wrong goes under the fields.
@@ -111,18 +121,18 @@ impl StudioApp {
         let id = view.record.id;
         self.state.runs.push(view);
         self.state.show_run(id);
-        self.state.shell.stopping = None;
+        self.state.progress.stopping = None;
         ctx.request_repaint();
     }
 
     /// A run that Live started and Live stops is a movement of the hand, not a result: it leaves the
     /// history.
     fn drop_superseded(&mut self) {
-        let thumbnails = &mut self.state.shell.thumbnails;
+        let history = &mut self.state.panels.history;
         self.state.runs.retain(|run| {
             let keep = !run.by_live || run.status.is_over();
             if !keep {
-                thumbnails.forget(run.record.id);
+                history.forget(run.record.id);
             }
             keep
         });
@@ -142,7 +152,6 @@ impl StudioApp {
             |in_use| spec.model.unlike(&in_use),
         );
         self.state.settings = spec.settings;
-        self.state.set_seed(self.state.settings.sampling.seed);
         if let Some(card) = self.state.card().cloned() {
             settings_panel::fit_to_model(&mut self.state.settings, &card);
         }
@@ -157,16 +166,15 @@ impl StudioApp {
 
     fn apply_scenario(&mut self, ctx: &Context, index: usize) {
         let Some(scenario) = scenarios::all().get(index) else { return };
-        scenario.apply(&mut self.state.settings, &mut self.state.view);
-        self.state.set_seed(self.state.settings.sampling.seed);
-        self.state.shell.scenario = Some(index);
+        scenario.apply(&mut self.state.settings, &mut self.state.shared.view);
+        self.state.scenario = Some(index);
         self.generate(ctx, false);
     }
 
     fn save_image(&mut self, ctx: &Context, run: RunId, lane: usize, with_overlay: bool) {
         let mut overlay = None;
         if with_overlay {
-            overlay = centre_panels::overlay_cells(&self.state, run, lane);
+            overlay = self.overlay_cells(run, lane);
             if overlay.is_none() {
                 let message = "There is no overlay over this image. Show the run and choose an overlay, or save the image without.";
                 self.state.notify(NoticeKind::Warning, message);
@@ -184,6 +192,19 @@ impl StudioApp {
         self.save(ctx, Job::Image(job));
     }
 
+    /// The overlay over a lane of the run in view, if there is one.
+    fn overlay_cells(&self, run: RunId, lane: usize) -> Option<OverlayCells> {
+        let state = &self.state;
+        let shown = state.shown_run().filter(|shown| shown.record.id == run)?;
+        let view = &state.shared.view;
+        if view.overlay == Overlay::Off {
+            return None;
+        }
+        let colour = |step| state.panels.lanes.overlay_colour(lane, step, view.colour_map);
+        let colours = (0..shown.steps()).map(colour).collect();
+        Some(OverlayCells { colours, opacity: view.opacity })
+    }
+
     fn save(&mut self, ctx: &Context, job: Job) {
         let waker = ctx.clone();
         if let Err(message) = self.saving.start(job, move || waker.request_repaint()) {
@@ -191,7 +212,7 @@ impl StudioApp {
         }
     }
 
-    /// Hears of dialogs that have ended and of the screenshot that was asked for.
+    /// Handles finished dialogs and the screenshot that was asked for.
     pub(super) fn finish_saving(&mut self, ctx: &Context) {
         match self.saving.poll() {
             Some(Outcome::Saved(file)) => {
@@ -201,13 +222,13 @@ impl StudioApp {
             Some(Outcome::Chosen(files)) => self.open_model(files),
             Some(Outcome::Dismissed) | None => {}
         }
-        self.state.shell.saving = self.saving.busy();
+        self.state.progress.saving = self.saving.busy();
         self.save_plot_picture(ctx);
     }
 
     fn save_plot_picture(&mut self, ctx: &Context) {
         let Ok(shot) = self.screenshot.1.try_recv() else { return };
-        let Some(rect) = self.state.shell.plots_rect else { return };
+        let Some(rect) = self.state.arrangement.plots_rect else { return };
         let part = shot.region(&rect, Some(ctx.pixels_per_point()));
         let [width, height] = part.size.map(|side| side as u32);
         let bytes: Vec<u8> =

@@ -2,6 +2,8 @@
 
 pub mod arrangement;
 pub mod carry_out;
+pub mod inputs;
+pub mod layout;
 pub mod live;
 pub mod opening;
 pub mod persistence;

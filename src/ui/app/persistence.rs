@@ -1,9 +1,10 @@
-//! The settings of the last sitting: one JSON file in the person's configuration folder, written
+//! The settings of the last session: one JSON file in the person's configuration folder, written
 //! whole or not at all, on a thread of its own. A damaged file is kept aside and never stops the start.
 
 use crate::engine::settings::RunSettings;
+use crate::ui::app::arrangement::PanelSizes;
 use crate::ui::settings::machine::most_threads;
-use crate::ui::app::state::{PanelSizes, RecentModel};
+use crate::ui::state::model::RecentModel;
 use crate::ui::state::view::ViewSettings;
 use crate::ui::theme::ThemeChoice;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -16,7 +17,7 @@ use std::thread::JoinHandle;
 /// Largest file that is read; ours has about two thousand bytes.
 const LARGEST_FILE: u64 = 1 << 20;
 
-/// What lasts from sitting to sitting.
+/// What lasts from session to session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct StoredSettings {
@@ -82,7 +83,7 @@ impl StoredSettings {
             }
             Err(error) => {
                 let problem = format!(
-                    "The settings of the last sitting could not be read ({error}). This sitting starts from defaults and is not remembered. Check that you may read the file: {}",
+                    "The settings of the last session could not be read ({error}). This session starts from defaults and is not remembered. Check that you may read the file: {}",
                     file.display()
                 );
                 return Self { problem: Some(problem), ..Self::default() };
@@ -172,11 +173,11 @@ fn set_aside(file: &Path, error: &serde_json::Error) -> String {
     let kept = PathBuf::from(name);
     match fs::rename(file, &kept) {
         Ok(()) => format!(
-            "The settings of the last sitting are damaged ({error}). Defaults are used; the old file is kept: {}",
+            "The settings of the last session are damaged ({error}). Defaults are used; the old file is kept: {}",
             kept.display()
         ),
         Err(cause) => format!(
-            "The settings of the last sitting are damaged ({error}). Defaults are used; the old file could not be kept ({cause}) and will be replaced: {}",
+            "The settings of the last session are damaged ({error}). Defaults are used; the old file could not be kept ({cause}) and will be replaced: {}",
             file.display()
         ),
     }
@@ -201,7 +202,7 @@ impl SettingsWriter {
             for stored in settings {
                 if let Err(error) = stored.write(&file) {
                     let message = format!(
-                        "The settings of this sitting could not be kept ({error}). Check the folder: {}",
+                        "The settings of this session could not be kept ({error}). Check the folder: {}",
                         file.display()
                     );
                     // One that nobody has read yet says the same.

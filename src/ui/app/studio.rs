@@ -8,12 +8,16 @@ use crate::engine::worker::Engine;
 use crate::models::card::ModelCard;
 use crate::opening::open::OpenRequest;
 use crate::ui::app::live::{LiveDebounce, Poll};
-use crate::ui::app::arrangement;
 use crate::ui::app::persistence::{SettingsWriter, StoredSettings};
 use crate::ui::app::saving::Saving;
+use crate::ui::app::state::State;
 use crate::ui::app::writers::ExportWriters;
+use crate::ui::app::{inputs, layout};
+use crate::ui::notices::panel::NoticeKind;
 use crate::ui::settings::panel as settings_panel;
-use crate::ui::app::state::{ModelStatus, NoticeKind, RecentModel, State};
+use crate::ui::state::model::{ModelStatus, RecentModel};
+use crate::ui::state::run_view::RunView;
+use crate::ui::state::shared::Shared;
 use crate::ui::theme;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use egui::{ColorImage, Context};
@@ -63,15 +67,14 @@ impl StudioApp {
             settings: stored.settings.clone(),
             seed_locked: stored.seed_locked,
             live: stored.live.unwrap_or(false),
-            view: stored.view.clone(),
+            shared: Shared { view: stored.view.clone(), ..Shared::default() },
             theme: stored.theme,
             decoder_threads: stored.decoder_threads,
             device: engine.device(),
             ..State::default()
         };
-        state.shell.panels = stored.panels;
-        state.shell.recent = stored.recent_models.clone();
-        state.set_seed(state.settings.sampling.seed);
+        state.arrangement.sizes = stored.panels;
+        state.recent = stored.recent_models.clone();
         if let Some(problem) = &stored.problem {
             state.notify(NoticeKind::Warning, problem.as_str());
         }
@@ -79,7 +82,7 @@ impl StudioApp {
             Ok(writer) => Some(writer),
             Err(error) => {
                 let message =
-                    format!("The settings of this sitting will not be kept: no thread ({error}).");
+                    format!("The settings of this session will not be kept: no thread ({error}).");
                 state.notify(NoticeKind::Warning, message);
                 None
             }
@@ -111,7 +114,7 @@ impl StudioApp {
     /// Lets people open model files.
     pub fn with_model_opener(mut self, opener: ModelOpener) -> Self {
         self.open_model = Some(opener);
-        self.state.shell.can_open_models = true;
+        self.state.can_open_models = true;
         self
     }
 
@@ -127,7 +130,7 @@ impl StudioApp {
         self.drain(ctx);
         self.take_dropped_files(ctx);
         self.refresh_runs();
-        centre_panels::advance_playback(ctx, &mut self.state);
+        inputs::advance_playback(ctx, &mut self.state);
         self.check_settings();
         self.follow_live(ctx);
         self.finish_saving(ctx);
@@ -139,9 +142,9 @@ impl StudioApp {
         let ctx = ui.ctx().clone();
         // Focus moves on once a frame; a frame that egui lays out twice is one frame.
         if ctx.current_pass_index() == 0 {
-            self.state.focus.begin_frame();
+            self.state.shared.focus.begin_frame();
         }
-        panels::show(ui, &mut self.state);
+        layout::show(ui, &mut self.state);
         self.carry_out(&ctx);
     }
 
@@ -163,20 +166,20 @@ impl StudioApp {
             Event::ModelFailed { message } => self.model_failed(message),
             Event::ModelFound(offer) => self.model_found(offer),
             Event::LoadProgress { name, fraction } => {
-                state.shell.loading = Some((name, fraction));
+                state.progress.loading = Some((name, fraction));
             }
             Event::LoadCancelled => {
-                state.shell.loading = None;
+                state.progress.loading = None;
                 self.opening = None;
                 let message = "Loading was cancelled. The model that was open stays open.";
                 state.notify(NoticeKind::Info, message);
             }
             Event::RunStarted(_) => {}
             Event::RunEnded(id) => {
-                if state.shell.stopping == Some(id) {
-                    state.shell.stopping = None;
+                if state.progress.stopping == Some(id) {
+                    state.progress.stopping = None;
                 }
-                let run = state.runs.iter_mut().rev().find(|run| run.record.id == id);
+                let run = RunView::find_mut(&mut state.runs, id);
                 let Some(run) = run else { return };
                 run.refresh();
                 let failure = match &run.status {
@@ -197,12 +200,12 @@ impl StudioApp {
 
     fn model_ready(&mut self, ctx: &Context, card: Arc<ModelCard>) {
         let state = &mut self.state;
-        state.shell.loading = None;
+        state.progress.loading = None;
         if let Some(request) = self.opening.take() {
             let name = card.identity.name.clone();
-            RecentModel::remember(&mut state.shell.recent, name, request);
+            RecentModel::remember(&mut state.recent, name, request);
         }
-        // Another model brings its own settings; the one of the start keeps those of the last sitting.
+        // Another model brings its own settings; the one of the start keeps those of the last session.
         let switched = state.card().is_some_and(|before| before.identity != card.identity);
         settings_panel::fit_to_model(&mut state.settings, &card);
         state.live = self.live_choice.unwrap_or(card.live);
@@ -214,7 +217,6 @@ impl StudioApp {
             state.settings.cosine_power = defaults.cosine_power;
             state.settings.repetition_penalty = defaults.repetition_penalty;
             state.settings.sampling = defaults.sampling;
-            state.set_seed(defaults.sampling.seed);
         }
         state.model = ModelStatus::Ready(card);
         self.live.settle(&self.state.settings);
@@ -224,10 +226,8 @@ impl StudioApp {
     }
 
     fn take_preview(&mut self, Preview { run, lane, steps, image }: Preview) {
-        let (shown, position) = (self.state.shown, self.state.cursor.position);
-        let Some(view) = self.state.runs.iter_mut().rev().find(|view| view.record.id == run) else {
-            return;
-        };
+        let (shown, position) = (self.state.shared.shown, self.state.shared.cursor.position);
+        let Some(view) = RunView::find_mut(&mut self.state.runs, run) else { return };
         let Some(lane) = view.lanes.get_mut(lane) else { return };
         if lane.newest.as_ref().is_none_or(|(newest, _)| steps >= *newest) {
             lane.newest = Some((steps, image.clone()));
@@ -242,17 +242,16 @@ impl StudioApp {
     }
 
     fn refresh_runs(&mut self) {
-        let shown = self.state.shown;
+        let shown = self.state.shared.shown;
         for run in &mut self.state.runs {
             let in_view = shown == Some(run.record.id);
             if !run.status.is_over() || (in_view && run.steps_done() < run.steps_done) {
                 run.refresh();
             }
         }
-        if self.state.cursor.following
-            && let Some(run) = self.state.shown_run()
-        {
-            self.state.cursor.position = run.steps_done();
+        let state = &mut self.state;
+        if let Some(run) = state.shared.run(&state.runs).filter(|_| state.shared.cursor.following) {
+            state.shared.cursor.position = run.steps_done();
         }
     }
 
@@ -289,11 +288,11 @@ impl StudioApp {
             settings: self.state.settings.clone(),
             live: self.live_choice,
             seed_locked: self.state.seed_locked,
-            view: self.state.view.clone(),
+            view: self.state.shared.view.clone(),
             theme: self.state.theme,
-            panels: self.state.shell.panels,
+            panels: self.state.arrangement.sizes,
             decoder_threads: self.state.decoder_threads,
-            recent_models: self.state.shell.recent.clone(),
+            recent_models: self.state.recent.clone(),
             ..self.kept.clone()
         }
     }
@@ -337,7 +336,7 @@ impl eframe::App for StudioApp {
 
     fn ui(&mut self, ui: &mut egui::Ui, frame: &mut eframe::Frame) {
         if let Some(seconds) = frame.info().cpu_usage {
-            let smoothed = &mut self.state.shell.frame_milliseconds;
+            let smoothed = &mut self.state.progress.frame_ms;
             *smoothed = egui::lerp(*smoothed..=seconds * 1e3, 0.1);
         }
         self.paint(ui);
@@ -347,63 +346,8 @@ impl eframe::App for StudioApp {
         visuals.panel_fill.to_normalized_gamma_f32()
     }
 
-    // Panel sizes are kept with the other settings; the rest of egui's memory is of one sitting.
+    // Panel sizes are kept with the other settings; the rest of egui's memory is of one session.
     fn persist_egui_memory(&self) -> bool {
         false
-    }
-}
-
-/// The panels of the centre, by what this side calls them.
-pub(super) mod centre_panels {
-    use crate::engine::trace::RunId;
-    use crate::ui::app::saving::OverlayCells;
-    use crate::ui::inspector::panel;
-    use crate::ui::lanes::panel;
-    use crate::ui::plots::{plot_data, plots};
-    use crate::ui::app::state::State;
-    use crate::ui::state::view::Overlay;
-    use crate::ui::timeline::panel;
-    use egui::{Context, Ui};
-
-    pub fn lanes(ui: &mut Ui, state: &mut State) {
-        lanes_panel::show(ui, state);
-    }
-
-    pub fn timeline(ui: &mut Ui, state: &mut State) {
-        timeline::show(ui, state);
-    }
-
-    pub fn plots(ui: &mut Ui, state: &mut State) {
-        plots::show(ui, state);
-    }
-
-    pub fn inspector(ui: &mut Ui, state: &mut State) {
-        inspector::show(ui, state);
-    }
-
-    pub fn handle_keys(ctx: &Context, state: &mut State) {
-        timeline::handle_keys(ctx, state);
-    }
-
-    pub fn advance_playback(ctx: &Context, state: &mut State) {
-        timeline::advance_playback(ctx, state);
-    }
-
-    /// The overlay over a lane of the run in view, if there is one.
-    pub fn overlay_cells(state: &State, run: RunId, lane: usize) -> Option<OverlayCells> {
-        let view = state.shown_run().filter(|view| view.record.id == run)?;
-        if state.view.overlay == Overlay::Off {
-            return None;
-        }
-        let (overlay, map) = (&state.centre.overlay, state.view.colour_map);
-        let colours = (0..view.steps()).map(|step| overlay.colour(lane, step, map)).collect();
-        Some(OverlayCells { colours, opacity: state.view.opacity })
-    }
-
-    /// Name and contents of the CSV of the plot in view.
-    pub fn plot_csv(state: &State) -> Option<(String, String)> {
-        let tab = state.view.plot_tab;
-        let name = format!("{}.csv", data::label(tab).to_lowercase());
-        Some((name, data::csv(tab, state.shown_run()?)))
     }
 }

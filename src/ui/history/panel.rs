@@ -1,26 +1,20 @@
-//! The history: every run of the sitting as a pair of small pictures, newest first. A click shows a
+//! The history: every run of the session as a pair of small pictures, newest first. A click shows a
 //! run again whole; a double click, the button or the context menu takes its settings back.
 
 use crate::engine::trace::{RunId, RunStatus};
 use crate::guidance::schedule::Schedule;
 use crate::prompts::condition::Condition;
 use crate::ui::action::Action;
+use crate::ui::history::thumbnails::Thumbnails;
 use crate::ui::kit::controls;
 use crate::ui::kit::controls::Hint;
 use crate::ui::kit::fonts;
-use crate::ui::app::state::{RunView, State};
+use crate::ui::state::run_view::RunView;
 use crate::ui::theme::{UNTINTED, palette};
 use egui::{
-    Align2, ColorImage, Rect, Response, ScrollArea, Sense, Stroke, StrokeKind, TextureHandle,
-    TextureOptions, Ui, Vec2, WidgetInfo, pos2, vec2,
+    Align2, Rect, Response, ScrollArea, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, pos2, vec2,
 };
 use egui_material_icons::icons::{ICON_DATA_OBJECT, ICON_IMAGE, ICON_SETTINGS_BACKUP_RESTORE};
-use image::RgbImage;
-use std::collections::HashMap;
-use std::sync::Arc;
-
-/// Height of a small picture's texture, in pixels; sharp up to twice the strip's scale.
-const TEXTURE_HEIGHT: u32 = 128;
 
 const RESTORE: Hint =
     Hint::new("Takes the settings of the run in view back into the settings panel.", "");
@@ -29,97 +23,74 @@ const SAVE_IMAGE: Hint =
 const SAVE_TRACE: Hint =
     Hint::new("Saves every number of every step of the run in view, as CSV or JSON.", "");
 
-/// Small pictures by run and lane, and how many tokens each held when it was made.
+/// What the history keeps between frames.
 #[derive(Default)]
-pub struct Thumbnails {
-    textures: HashMap<(RunId, usize), (usize, TextureHandle)>,
+pub struct HistoryPanel {
+    thumbnails: Thumbnails,
 }
 
-impl Thumbnails {
+/// What the history reads.
+pub struct HistoryInput<'a> {
+    /// Runs of the session, oldest first.
+    pub runs: &'a [RunView],
+    /// Which of them is in view.
+    pub shown: Option<RunId>,
+    /// A file is being saved: no other can be.
+    pub saving: bool,
+    /// The window is low: pictures are small and have no captions.
+    pub low: bool,
+}
+
+impl HistoryPanel {
     /// Forgets the pictures of a run.
     pub fn forget(&mut self, run: RunId) {
-        self.textures.retain(|(of, _), _| *of != run);
+        self.thumbnails.forget(run);
     }
 
-    fn texture(
-        &mut self,
-        ctx: &egui::Context,
-        run: &RunView,
-        lane: usize,
-    ) -> Option<(usize, TextureHandle)> {
-        let (steps, image) = run.lanes.get(lane)?.newest.as_ref()?;
-        let key = (run.record.id, lane);
-        if let Some((made, texture)) = self.textures.get_mut(&key) {
-            if made != steps {
-                texture.set(small(image), TextureOptions::LINEAR);
-                *made = *steps;
-            }
-            return Some((*steps, texture.clone()));
-        }
-        let name = format!("run {} lane {lane}", run.record.id);
-        let texture = ctx.load_texture(name, small(image), TextureOptions::LINEAR);
-        self.textures.insert(key, (*steps, texture.clone()));
-        Some((*steps, texture))
-    }
-}
-
-fn small(image: &Arc<RgbImage>) -> ColorImage {
-    let (width, height) = image.dimensions();
-    let of = |image: &RgbImage| {
-        ColorImage::from_rgb([image.width() as usize, image.height() as usize], image.as_raw())
-    };
-    if height <= TEXTURE_HEIGHT {
-        return of(image);
-    }
-    let width = (u64::from(width) * u64::from(TEXTURE_HEIGHT) / u64::from(height)).max(1) as u32;
-    of(&image::imageops::thumbnail(&**image, width, TEXTURE_HEIGHT))
-}
-
-/// Shows the strip.
-pub fn show(ui: &mut Ui, state: &mut State) {
-    ui.horizontal_centered(|ui| {
-        commands(ui, state);
-        if state.runs.is_empty() {
-            let text = "Runs of this sitting appear here: a click shows one again, a double click takes its settings back.";
-            ui.add(egui::Label::new(egui::RichText::new(text).weak()).truncate());
-            return;
-        }
-        // The pictures leave the state while they are filled from its runs.
-        let mut thumbnails = std::mem::take(&mut state.shell.thumbnails);
+    /// Shows the strip.
+    pub fn show(&mut self, ui: &mut Ui, input: &HistoryInput) -> Vec<Action> {
         let mut actions = Vec::new();
-        ScrollArea::horizontal().auto_shrink([false, false]).show(ui, |ui| {
-            ui.horizontal_centered(|ui| {
-                ui.spacing_mut().item_spacing.x = 8.0;
-                for run in state.runs.iter().rev() {
-                    item(ui, run, state, &mut thumbnails, &mut actions);
-                }
+        ui.horizontal_centered(|ui| {
+            commands(ui, input, &mut actions);
+            if input.runs.is_empty() {
+                let text = "Runs of this session appear here: a click shows one again, a double click takes its settings back.";
+                ui.add(egui::Label::new(egui::RichText::new(text).weak()).truncate());
+                return;
+            }
+            ScrollArea::horizontal().auto_shrink([false, false]).show(ui, |ui| {
+                ui.horizontal_centered(|ui| {
+                    ui.spacing_mut().item_spacing.x = 8.0;
+                    for run in input.runs.iter().rev() {
+                        item(ui, run, input, &mut self.thumbnails, &mut actions);
+                    }
+                });
             });
         });
-        state.shell.thumbnails = thumbnails;
-        state.actions.append(&mut actions);
-    });
+        actions
+    }
 }
 
-fn commands(ui: &mut Ui, state: &mut State) {
-    let shown = state.shown_run().map(|run| (run.record.id, lane_names(run)));
+fn commands(ui: &mut Ui, input: &HistoryInput, actions: &mut Vec<Action>) {
+    let shown = input.shown.and_then(|id| RunView::find(input.runs, id));
     let mut buttons = |ui: &mut Ui| {
         ui.spacing_mut().item_spacing.x = 2.0;
-        let Some((id, lanes)) = &shown else { return };
+        let Some(run) = shown else { return };
+        let id = run.record.id;
         let icon = ICON_SETTINGS_BACKUP_RESTORE;
         if controls::icon_button(ui, icon, "Restore settings", RESTORE).clicked() {
-            state.actions.push(Action::RestoreSettings(*id));
+            actions.push(Action::RestoreSettings(id));
         }
-        ui.add_enabled_ui(!state.shell.saving, |ui| {
+        ui.add_enabled_ui(!input.saving, |ui| {
             let image = controls::icon_button(ui, ICON_IMAGE, "Save image", SAVE_IMAGE);
             egui::Popup::menu(&image).show(|ui| {
-                save_image_entries(ui, *id, lanes, &mut state.actions);
+                save_image_entries(ui, id, &lane_names(run), actions);
             });
             if controls::icon_button(ui, ICON_DATA_OBJECT, "Save trace", SAVE_TRACE).clicked() {
-                state.actions.push(Action::SaveTrace { run: *id });
+                actions.push(Action::SaveTrace { run: id });
             }
         });
     };
-    if state.shell.low {
+    if input.low {
         ui.label(fonts::group("History"));
         buttons(ui);
     } else {
@@ -158,13 +129,13 @@ fn save_image_entries(ui: &mut Ui, run: RunId, lanes: &[&str], actions: &mut Vec
 fn item(
     ui: &mut Ui,
     run: &RunView,
-    state: &State,
+    input: &HistoryInput,
     thumbnails: &mut Thumbnails,
     actions: &mut Vec<Action>,
 ) {
     let id = run.record.id;
     let height = (ui.available_height() - 12.0).clamp(24.0, 120.0);
-    let caption = if state.shell.low { 0.0 } else { 14.0 };
+    let caption = if input.low { 0.0 } else { 14.0 };
     let side = height - caption;
     let layout = &run.record.layout;
     let aspect = layout.columns() as f32 / layout.rows().max(1) as f32;
@@ -173,7 +144,7 @@ fn item(
     let size = vec2((picture.x + 2.0) * lanes as f32 - 2.0, height);
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
     let name = accessible_name(run);
-    let shown = state.shown == Some(id);
+    let shown = input.shown == Some(id);
     response
         .widget_info(|| WidgetInfo::selected(egui::accesskit::Role::Button, true, shown, &name));
     if ui.is_rect_visible(rect) {
@@ -332,12 +303,5 @@ mod tests {
     #[test]
     fn numbers_are_short_but_keep_their_point() {
         assert_eq!([4.0, 1.4, 0.25, 10.0].map(trimmed), ["4.0", "1.4", "0.25", "10.0"]);
-    }
-
-    #[test]
-    fn large_images_become_small_pictures_of_the_same_shape() {
-        let image = Arc::new(RgbImage::new(1024, 512));
-        assert_eq!(small(&image).size, [256, 128]);
-        assert_eq!(small(&Arc::new(RgbImage::new(128, 128))).size, [128, 128]);
     }
 }

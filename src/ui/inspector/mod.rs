@@ -1,4 +1,6 @@
 //! The inspector.
 
+pub mod figures;
 pub mod panel;
+pub mod swatches;
 pub mod top_tokens;

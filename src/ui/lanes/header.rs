@@ -1,10 +1,10 @@
 //! The line above each image: which lane it is, what its guidance does, and saving its picture.
 
 use crate::ui::action::Action;
+use crate::ui::kit::controls::secondary;
+use crate::ui::kit::lane::{LaneName, lane_dot, lane_label};
 use crate::ui::lanes::comparison::{CellContent, Pair};
-use crate::ui::kit::lane;
-use crate::ui::kit::lane::{LaneName, secondary, tokens_differ};
-use crate::ui::app::state::RunView;
+use crate::ui::state::run_view::{RunView, tokens_differ};
 use crate::ui::theme;
 use egui::{Align, Color32, ComboBox, Label, Layout, Role, TextStyle, Ui, WidgetInfo};
 use egui_material_icons::icons::ICON_DOWNLOAD;
@@ -46,7 +46,7 @@ pub fn show(
                         let whole = text_width(ui, name.label) + DOT_AND_GAPS;
                         let narrow = LaneName { label: name.narrow(), ..*name };
                         let fits = whole <= ui.available_width();
-                        centre::lane_label(ui, if fits { name } else { &narrow });
+                        lane_label(ui, if fits { name } else { &narrow });
                         if all_fit {
                             ui.label(secondary(name.summary(), palette))
                                 .on_hover_text(name.explanation());
@@ -62,7 +62,7 @@ pub fn show(
             }
             CellContent::Flip { front, behind } => {
                 if let (Some(front), Some(behind)) = (name(front), name(behind)) {
-                    centre::lane_label(ui, front);
+                    lane_label(ui, front);
                     let hint = format!("Alt shows {}", behind.label);
                     ui.add(Label::new(secondary(hint, palette)).truncate());
                 }
@@ -113,12 +113,12 @@ fn lane_choice(
 ) {
     let Some(name) = header.names.get(lane) else { return };
     if header.names.len() <= 2 {
-        centre::lane_label(ui, name);
+        lane_label(ui, name);
         return;
     }
     let from_right = ui.layout().prefer_right_to_left();
     if !from_right {
-        centre::lane_dot(ui, name.colour);
+        lane_dot(ui, name.colour);
     }
     let combo = ComboBox::from_id_salt(what).selected_text(name.label).width(90.0);
     let response = combo.show_ui(ui, |ui| {
@@ -131,7 +131,7 @@ fn lane_choice(
     let response = response.response.on_hover_text("Which lane is compared here.");
     response.widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, what));
     if from_right {
-        centre::lane_dot(ui, name.colour);
+        lane_dot(ui, name.colour);
     }
 }
 

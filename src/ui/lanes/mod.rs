@@ -1,5 +1,6 @@
 //! The lanes' images.
 
+pub mod colour_bar;
 pub mod comparison;
 pub mod controls;
 pub mod geometry;
@@ -9,3 +10,4 @@ pub mod paint;
 pub mod panel;
 pub mod stage;
 pub mod textures;
+pub mod viewport;

@@ -1,13 +1,12 @@
-//! Pixels on the graphics card: which picture a lane shows at the cursor, and the upload of just
-//! the rows that changed. The old texture stays until the new one is there, so nothing flickers.
+//! Which picture a lane shows at the cursor, its filter, and the picture of the difference of two lanes.
 
 use crate::engine::trace::RunId;
-use crate::ui::app::state::LaneView;
+use crate::ui::kit::texture::PixelTexture;
+use crate::ui::state::run_view::LaneView;
+use crate::ui::state::view::ColourMap;
 use crate::ui::theme;
-use crate::ui::theme::pixel_colour;
-use egui::{ColorImage, Context, TextureFilter, TextureHandle, TextureId, TextureOptions};
+use egui::{Context, TextureFilter, TextureId, TextureOptions};
 use image::RgbImage;
-use std::ops::Range;
 use std::sync::Arc;
 
 /// Magnification from which pixels are shown as squares.
@@ -33,80 +32,6 @@ pub fn texture_options(scale: f32, smooth: bool) -> TextureOptions {
     }
 }
 
-/// The rows from the first to the last that differ between two pictures of one size.
-pub fn changed_rows(old: &RgbImage, new: &RgbImage) -> Option<Range<usize>> {
-    let stride = (new.width() as usize * 3).max(1);
-    let differs = |(a, b): (&[u8], &[u8])| a != b;
-    let rows = || old.as_raw().chunks(stride).zip(new.as_raw().chunks(stride));
-    let first = rows().position(differs)?;
-    let last = rows().rposition(differs)?;
-    Some(first..last + 1)
-}
-
-/// One picture on the graphics card.
-#[derive(Default)]
-pub struct PixelTexture {
-    handle: Option<TextureHandle>,
-    source: Option<Arc<RgbImage>>,
-    options: TextureOptions,
-    muted: bool,
-}
-
-impl PixelTexture {
-    /// Uploads what differs from the picture before; nothing if it is the same one.
-    pub fn update(
-        &mut self,
-        ctx: &Context,
-        name: &str,
-        image: &Arc<RgbImage>,
-        options: TextureOptions,
-        muted: bool,
-    ) -> TextureId {
-        let same_look = self.options == options && self.muted == muted;
-        if let (Some(handle), Some(source)) = (&mut self.handle, &self.source) {
-            let same_size = source.dimensions() == image.dimensions();
-            if same_look && Arc::ptr_eq(source, image) {
-                return handle.id();
-            }
-            if same_look && same_size && image.width() as usize == handle.size()[0] {
-                if let Some(rows) = changed_rows(source, image) {
-                    let patch = colours(image, rows.clone(), muted);
-                    handle.set_partial([0, rows.start], patch, options);
-                }
-            } else {
-                handle.set(whole(ctx, image, muted), options);
-            }
-        } else {
-            self.handle = Some(ctx.load_texture(name, whole(ctx, image, muted), options));
-        }
-        self.source = Some(Arc::clone(image));
-        self.options = options;
-        self.muted = muted;
-        self.handle.as_ref().map_or_else(TextureId::default, TextureHandle::id)
-    }
-}
-
-/// The whole picture, made smaller if the graphics card cannot hold it.
-fn whole(ctx: &Context, image: &RgbImage, muted: bool) -> ColorImage {
-    let limit = ctx.input(|input| input.max_texture_side) as u32;
-    let side = image.width().max(image.height());
-    if limit > 0 && side > limit {
-        let shrink =
-            |length: u32| ((u64::from(length) * u64::from(limit) / u64::from(side)) as u32).max(1);
-        let small =
-            image::imageops::thumbnail(image, shrink(image.width()), shrink(image.height()));
-        return colours(&small, 0..small.height() as usize, muted);
-    }
-    colours(image, 0..image.height() as usize, muted)
-}
-
-fn colours(image: &RgbImage, rows: Range<usize>, muted: bool) -> ColorImage {
-    let width = image.width() as usize;
-    let pixels = image.pixels().skip(rows.start * width).take(rows.len() * width);
-    let pixels = pixels.map(|pixel| pixel_colour(pixel.0, muted)).collect();
-    ColorImage::new([width, rows.len()], pixels)
-}
-
 /// The textures of the lanes in view.
 #[derive(Default)]
 pub struct LaneTextures {
@@ -120,7 +45,7 @@ pub struct LaneTextures {
 struct DifferenceKey {
     a: Arc<RgbImage>,
     b: Arc<RgbImage>,
-    map: crate::ui::state::view::ColourMap,
+    map: ColourMap,
     image: Arc<RgbImage>,
 }
 
@@ -140,7 +65,7 @@ impl LaneTextures {
         ctx: &Context,
         a: &Arc<RgbImage>,
         b: &Arc<RgbImage>,
-        map: crate::ui::state::view::ColourMap,
+        map: ColourMap,
         options: TextureOptions,
     ) -> TextureId {
         let fresh = self
@@ -163,11 +88,7 @@ impl LaneTextures {
 }
 
 /// Mean absolute difference of the three channels, 0 to 1, on a colour map.
-pub fn difference_image(
-    a: &RgbImage,
-    b: &RgbImage,
-    map: crate::ui::state::view::ColourMap,
-) -> RgbImage {
+pub fn difference_image(a: &RgbImage, b: &RgbImage, map: ColourMap) -> RgbImage {
     let table: Vec<[u8; 3]> = (0..=255u8)
         .map(|value| {
             let colour = theme::map_colour(map, f32::from(value) / 255.0);
@@ -179,26 +100,6 @@ pub fn difference_image(
         let sum: usize = channels.map(|(a, b)| usize::from(a.abs_diff(b))).sum();
         image::Rgb(table[sum / 3])
     })
-}
-
-/// Small pictures of codes, uploaded once each.
-#[derive(Default)]
-pub struct SwatchTextures {
-    textures: std::collections::HashMap<u32, PixelTexture>,
-}
-
-impl SwatchTextures {
-    /// Most swatches held; an inspector shows about thirty at once.
-    const LIMIT: usize = 1024;
-
-    /// The texture of a code's picture.
-    pub fn get(&mut self, ctx: &Context, code: u32, image: &Arc<RgbImage>) -> TextureId {
-        if self.textures.len() >= Self::LIMIT && !self.textures.contains_key(&code) {
-            self.textures.clear();
-        }
-        let texture = self.textures.entry(code).or_default();
-        texture.update(ctx, "swatch", image, TextureOptions::NEAREST, false)
-    }
 }
 
 /// Identity of the pixels asked for last, so that one request is made per change.
@@ -219,7 +120,6 @@ pub fn needs_request(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ui::state::view::ColourMap;
 
     fn picture(value: u8) -> Arc<RgbImage> {
         Arc::new(RgbImage::from_pixel(4, 6, image::Rgb([value; 3])))
@@ -237,16 +137,6 @@ mod tests {
         assert_eq!(held(41), Some(40));
         assert_eq!(held(0), Some(10));
         assert_eq!(pixels_for(&LaneView::default(), 3), None);
-    }
-
-    #[test]
-    fn only_rows_that_differ_are_uploaded() {
-        let old = picture(7);
-        let mut new = (*old).clone();
-        assert_eq!(changed_rows(&old, &new), None);
-        new.put_pixel(3, 2, image::Rgb([9; 3]));
-        new.put_pixel(0, 4, image::Rgb([9; 3]));
-        assert_eq!(changed_rows(&old, &new), Some(2..5));
     }
 
     #[test]

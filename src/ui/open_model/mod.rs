@@ -4,3 +4,5 @@ pub mod dialog;
 pub mod drop_hint;
 pub mod found;
 pub mod offer;
+pub mod panel;
+pub mod words;

@@ -3,8 +3,8 @@
 
 use crate::compute::layout::{StepKind, TokenLayout};
 use crate::engine::trace::StepRecord;
-use crate::ui::lanes::overlay;
-use crate::ui::app::state::RunView;
+use crate::ui::kit::range::fitted_range;
+use crate::ui::state::run_view::RunView;
 use crate::ui::state::view::PlotTab;
 use egui_plot::PlotPoint;
 use std::ops::Range;
@@ -229,7 +229,7 @@ pub fn y_range(tab: PlotTab, run: &RunView, fit: bool) -> (f64, f64) {
         return (0.0, 1.0);
     }
     let low = if tab == PlotTab::Entropy || tab == PlotTab::Scale { low } else { low.min(0.0) };
-    let (low, high) = overlay::fitted_range([low, high].iter());
+    let (low, high) = fitted_range([low, high].iter());
     (f64::from(low), f64::from(high))
 }
 

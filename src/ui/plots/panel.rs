@@ -1,23 +1,23 @@
 //! The plots: one wide, tabs for the others, all over the same steps as timeline and images. Curves
 //! are reduced to what the plot's width can show and kept until something changes.
 
-use crate::engine::trace::RunId;
+use crate::ui::action::Action;
+use crate::ui::kit::lane::LaneName;
+use crate::ui::plots::curves::{Curve, Curves, Gap};
 use crate::ui::plots::data;
 use crate::ui::plots::data::SeriesStyle;
-use crate::ui::plots::toolbar;
-use crate::ui::plots::toolbar::Hidden;
-use crate::ui::kit::lane;
-use crate::ui::kit::lane::LaneName;
-use crate::ui::app::state::{RunView, State};
+use crate::ui::plots::legend::Hidden;
+use crate::ui::plots::{hover_table, toolbar};
+use crate::ui::state::run_view::RunView;
+use crate::ui::state::shared::Shared;
 use crate::ui::state::view::PlotTab;
 use crate::ui::theme;
 use crate::ui::theme::Palette;
-use egui::{Color32, Id, Rangef, Rect, Role, Stroke, Ui, Vec2b, WidgetInfo, vec2};
+use egui::{Color32, Id, Rangef, Role, Stroke, Ui, Vec2b, WidgetInfo, vec2};
 use egui_plot::{
-    AxisHints, FilledArea, GridInput, GridMark, HPlacement, Line, LineStyle, Plot, PlotPoint,
-    PlotPoints, PlotUi, Span, VLine,
+    AxisHints, FilledArea, GridInput, GridMark, HPlacement, Line, LineStyle, Plot, PlotPoints,
+    PlotUi, Span, VLine,
 };
-use std::ops::Range;
 
 /// Points of scrolling that zoom by a factor of e.
 const SCROLL_PER_E: f32 = 240.0;
@@ -29,89 +29,59 @@ const LABEL_SPACING: Rangef = Rangef { min: 10.0, max: 20.0 };
 const TITLE_FROM: f64 = 150.0;
 /// Smallest distance of two ticks on the y axis in points.
 const Y_SPACING: f64 = 30.0;
-/// Width of a bucket of a dashed curve that is averaged, in points.
-const DASH_BUCKET: f32 = 4.0;
 
 /// What the plots keep between frames.
 #[derive(Default)]
-pub struct PlotState {
+pub struct PlotsPanel {
     /// What the legend hides.
     pub hidden: Hidden,
-    /// Where the plot was painted last, for its picture.
-    pub rect: Option<Rect>,
-    key: Option<CurvesKey>,
-    curves: Vec<Curve>,
-    gap: Gap,
-    visible: Option<(f64, f64)>,
-    width: f32,
+    curves: Curves,
 }
 
-/// What the cached curves were made from.
-#[derive(Debug, Clone, PartialEq)]
-struct CurvesKey {
-    run: RunId,
-    tab: PlotTab,
-    records: Vec<usize>,
-    visible: Range<usize>,
-    buckets: usize,
-    gap_lane: usize,
+/// What the plots read.
+pub struct PlotsInput<'a> {
+    /// The run in view.
+    pub run: Option<&'a RunView>,
+    /// Names of its lanes.
+    pub names: &'a [LaneName],
 }
 
-struct Curve {
-    lane: usize,
-    series: usize,
-    points: Vec<PlotPoint>,
-}
+impl PlotsPanel {
+    /// Tabs, legend and plot in all the room there is.
+    pub fn show(&mut self, ui: &mut Ui, input: &PlotsInput, shared: &mut Shared) -> Vec<Action> {
+        let palette = theme::palette(ui.ctx());
+        let mut actions = Vec::new();
+        let PlotsInput { run, names } = *input;
+        let parts = toolbar::Toolbar { run, names };
+        toolbar::show(ui, &parts, &mut shared.view, &mut self.hidden, &mut actions);
 
-/// The area between conditional and unconditional entropy.
-#[derive(Default)]
-struct Gap {
-    steps: Vec<f64>,
-    conditional: Vec<f64>,
-    unconditional: Vec<f64>,
-}
-
-/// Tabs, legend and plot in all the room there is.
-pub fn show(ui: &mut Ui, state: &mut State) {
-    let palette = theme::palette(ui.ctx());
-    let State { runs, shown, settings, view, cursor, focus, actions, centre, .. } = state;
-    let run = runs.iter().rev().find(|run| Some(run.record.id) == *shown);
-    let names = match run {
-        Some(run) => LaneName::of_run(run, palette),
-        None => {
-            let lanes = settings.lanes.iter();
-            lanes.map(|&kind| LaneName::new(kind, settings.step_norm, palette)).collect()
+        let tab = shared.view.plot_tab;
+        let gap_lane = shared.focus.lane().unwrap_or(0);
+        match run {
+            Some(run) => self.curves.update(run, tab, gap_lane),
+            None => self.curves.clear(),
         }
-    };
-    let parts = toolbar::Toolbar { run, names: &names };
-    toolbar::toolbar(ui, &parts, view, &mut centre.plots.hidden, actions);
-
-    let tab = view.plot_tab;
-    let gap_lane = focus.lane().unwrap_or(0);
-    if let Some(run) = run {
-        centre.plots.update(run, tab, gap_lane);
-    } else {
-        centre.plots.clear();
-    }
-    let scene = Scene {
-        run,
-        names: &names,
-        tab,
-        fit: view.fit_entropy,
-        cursor_step: run.and_then(|run| centre::steps_shown(run, cursor).checked_sub(1)),
-        focus: focus.focus(),
-        gap_lane,
-        palette,
-    };
-    let pointed = scene.show(ui, &mut centre.plots);
-    if let (Some(run), Some(pointed)) = (run, pointed) {
-        if pointed.step < run.steps_done() {
-            focus.hover(pointed.step, None);
+        let scene = Scene {
+            run,
+            names,
+            tab,
+            fit: shared.view.fit_entropy,
+            cursor_step: run.and_then(|run| shared.cursor.steps_shown(run).checked_sub(1)),
+            focus: shared.focus.focus(),
+            gap_lane,
+            palette,
+        };
+        let pointed = scene.show(ui, self);
+        if let (Some(run), Some(pointed)) = (run, pointed) {
+            if pointed.step < run.steps_done() {
+                shared.focus.hover(pointed.step, None);
+            }
+            if pointed.clicked {
+                shared.cursor.move_to(pointed.step + 1, run.steps_done());
+                shared.cursor.playing = false;
+            }
         }
-        if pointed.clicked {
-            cursor.move_to(pointed.step + 1, run.steps_done());
-            cursor.playing = false;
-        }
+        actions
     }
 }
 
@@ -133,76 +103,8 @@ struct Scene<'a> {
     palette: &'static Palette,
 }
 
-impl PlotState {
-    fn clear(&mut self) {
-        (self.key, self.visible) = (None, None);
-        self.curves.clear();
-        self.gap = Gap::default();
-    }
-
-    /// Makes the curves again if the run, the tab, the zoom or the width changed.
-    fn update(&mut self, run: &RunView, tab: PlotTab, gap_lane: usize) {
-        let steps = run.steps();
-        let (from, to) = self.visible.unwrap_or((0.0, steps as f64));
-        let start = (from.floor() - 1.0).max(0.0) as usize;
-        let end = ((to.ceil() + 2.0).max(0.0) as usize).min(steps);
-        let key = CurvesKey {
-            run: run.record.id,
-            tab,
-            records: run.lanes.iter().map(|lane| lane.records.len()).collect(),
-            visible: start.min(end)..end,
-            buckets: (self.width.max(200.0)) as usize,
-            gap_lane,
-        };
-        if self.key.as_ref() == Some(&key) {
-            return;
-        }
-        self.curves.clear();
-        for (index, series) in data::series(tab).iter().enumerate() {
-            for (lane, view) in run.lanes.iter().enumerate() {
-                let dashed = series.style == SeriesStyle::Dashed;
-                let bucket = if dashed { DASH_BUCKET } else { 1.0 };
-                let buckets = (key.buckets as f32 / bucket) as usize;
-                let visible = key.visible.clone();
-                let points =
-                    data::curve(&view.records, series.value, visible, buckets, dashed);
-                self.curves.push(Curve { lane, series: index, points });
-            }
-        }
-        self.gap = match (tab, run.lanes.get(gap_lane)) {
-            (PlotTab::Entropy, Some(lane)) => Gap::new(&lane.records, &key),
-            _ => Gap::default(),
-        };
-        self.key = Some(key);
-    }
-}
-
-impl Gap {
-    fn new(records: &[crate::engine::trace::StepRecord], key: &CurvesKey) -> Self {
-        let end = key.visible.end.min(records.len());
-        let records = records.get(key.visible.start.min(end)..end).unwrap_or_default();
-        let size = records.len().div_ceil(key.buckets).max(1);
-        let mut gap = Self::default();
-        for (index, chunk) in records.chunks(size).enumerate() {
-            let known = chunk.iter().filter_map(|record| {
-                Some((record.entropy_conditional, record.entropy_unconditional?))
-            });
-            let (count, c, u) = known.fold((0.0, 0.0, 0.0), |(count, sum_c, sum_u), (c, u)| {
-                (count + 1.0, sum_c + f64::from(c), sum_u + f64::from(u))
-            });
-            let (c, u): (f64, f64) = (c / count, u / count);
-            if c.is_finite() && u.is_finite() {
-                gap.steps.push((key.visible.start + index * size + (size - 1) / 2) as f64);
-                gap.conditional.push(c);
-                gap.unconditional.push(u);
-            }
-        }
-        gap
-    }
-}
-
 impl<'a> Scene<'a> {
-    fn show(&self, ui: &mut Ui, plots: &mut PlotState) -> Option<Pointed> {
+    fn show(&self, ui: &mut Ui, plots: &mut PlotsPanel) -> Option<Pointed> {
         let steps = self.run.map_or(256, RunView::steps).max(1);
         let (low, high) = match self.run {
             Some(run) => data::y_range(self.tab, run, self.fit),
@@ -256,7 +158,7 @@ impl<'a> Scene<'a> {
             .grid_spacing(Rangef::new(8.0, 40.0))
             .y_grid_spacer(move |input| y_marks(&input, tick_height))
             .x_grid_spacer(move |input| x_marks(&input, &row_starts, tick_width));
-        let (curves, gap, hidden) = (&plots.curves, &plots.gap, &plots.hidden);
+        let (curves, gap, hidden) = (&plots.curves.list, &plots.curves.gap, &plots.hidden);
         let shown = plot.show(ui, |plot_ui| {
             self.paint(plot_ui, steps, curves, gap, hidden);
             let scroll = plot_ui.ctx().input(|input| input.smooth_scroll_delta.y);
@@ -266,17 +168,16 @@ impl<'a> Scene<'a> {
             }
         });
         let (response, transform) = (shown.response, shown.transform);
-        plots.rect = Some(ui.min_rect().union(response.rect));
-        plots.width = transform.frame().width();
+        plots.curves.width = transform.frame().width();
         let bounds = transform.bounds().range_x();
-        plots.visible = Some((*bounds.start(), *bounds.end()));
+        plots.curves.visible = Some((*bounds.start(), *bounds.end()));
         let name = format!("Plot of {}", data::label(self.tab));
         response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &name));
         let run = self.run?;
         let pointer = response.hover_pos()?;
         let step = transform.value_from_position(pointer).x.round().max(0.0) as usize;
         let step = step.min(run.steps().checked_sub(1)?);
-        toolbar::hover_table(ui, &response, run, self.names, self.tab, step);
+        hover_table::show(ui, &response, run, self.names, self.tab, step);
         Some(Pointed { step, clicked: response.clicked() })
     }
 

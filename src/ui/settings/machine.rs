@@ -7,7 +7,7 @@ use crate::ui::action::Action;
 use crate::ui::kit::controls;
 use crate::ui::kit::controls::Hint;
 use crate::ui::kit::fonts;
-use crate::ui::app::state::State;
+use crate::ui::settings::form::Form;
 use egui::{Align, CollapsingHeader, DragValue, Layout, Ui, vec2};
 
 const DEVICE: Hint = Hint::new(
@@ -26,15 +26,15 @@ pub fn most_threads() -> usize {
 }
 
 /// Shows the part.
-pub fn show(ui: &mut Ui, state: &mut State) {
-    let changed = state.decoder_threads.is_some();
+pub fn show(ui: &mut Ui, form: &mut Form) {
+    let changed = form.decoder_threads.is_some();
     let title = if changed { "This machine (changed)" } else { "This machine" };
     CollapsingHeader::new(fonts::group(title)).id_salt("machine").show_unindented(ui, |ui| {
-        if state.device != DeviceKind::Cpu {
+        if form.device != DeviceKind::Cpu {
             ui.horizontal(|ui| {
                 DEVICE.on(ui.label("Decodes on"));
                 ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                    DEVICE.on(ui.label(state.device.label()));
+                    DEVICE.on(ui.label(form.device.label()));
                 });
             });
         }
@@ -43,7 +43,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 ui.spacing_mut().item_spacing.x = 4.0;
                 let (usual, most) = (default_decoder_threads(), most_threads());
-                let mut threads = state.decoder_threads.unwrap_or(usual);
+                let mut threads = form.decoder_threads.unwrap_or(usual);
                 let number = DragValue::new(&mut threads)
                     .speed(0.05)
                     .range(1..=most.max(usual))
@@ -52,10 +52,10 @@ pub fn show(ui: &mut Ui, state: &mut State) {
                 let response = THREADS.on(ui.add(number).accessible_name("Decoder threads"));
                 if response.changed() {
                     let choice = (threads != usual).then_some(threads);
-                    state.actions.push(Action::SetDecoderThreads(choice));
+                    form.actions.push(Action::SetDecoderThreads(choice));
                 }
                 if controls::reset_button(ui, changed, "the decoder threads") {
-                    state.actions.push(Action::SetDecoderThreads(None));
+                    form.actions.push(Action::SetDecoderThreads(None));
                 }
             });
         });

@@ -9,8 +9,8 @@ use crate::prompts::condition::Condition;
 use crate::ui::kit::controls;
 use crate::ui::kit::controls::{Hint, SliderRow};
 use crate::ui::kit::fonts;
+use crate::ui::settings::form::Form;
 use crate::ui::settings::unconditional_field;
-use crate::ui::app::state::State;
 use egui::{CollapsingHeader, DragValue, Ui, vec2};
 use egui_material_icons::icons::ICON_INFO;
 
@@ -62,12 +62,7 @@ const REPETITION: Hint = Hint::new(
 );
 
 /// Temperature, top-k, top-p.
-pub fn sampling(
-    ui: &mut Ui,
-    state: &mut State,
-    defaults: &ModelDefaults,
-    card: Option<&ModelCard>,
-) {
+pub fn sampling(ui: &mut Ui, form: &mut Form, defaults: &ModelDefaults, card: Option<&ModelCard>) {
     controls::group_title(ui, "Sampling", |ui| {
         if !defaults.source.is_empty() {
             let icon = ui.label(ICON_INFO.rich_text().size(15.0).weak());
@@ -84,18 +79,18 @@ pub fn sampling(
         one_line: true,
     };
     let usual = defaults.sampling;
-    let sampling = &mut state.settings.sampling;
+    let sampling = &mut form.settings.sampling;
     row("Temperature", TEMPERATURE, 0.1..=2.0, usual.temperature)
         .show(ui, &mut sampling.temperature);
-    controls::field_message(ui, state.field_error(Field::Temperature));
+    controls::field_message(ui, form.field_error(Field::Temperature));
     let codes = card.map_or(65_536, |card| card.decoder.codebook_size);
-    top_k(ui, &mut state.settings.sampling.top_k, usual.top_k, codes);
-    controls::field_message(ui, state.field_error(Field::TopK));
-    row("Top-p", TOP_P, 0.05..=1.0, usual.top_p).show(ui, &mut state.settings.sampling.top_p);
-    controls::field_message(ui, state.field_error(Field::TopP));
+    top_k(ui, &mut form.settings.sampling.top_k, usual.top_k, codes);
+    controls::field_message(ui, form.field_error(Field::TopK));
+    row("Top-p", TOP_P, 0.05..=1.0, usual.top_p).show(ui, &mut form.settings.sampling.top_p);
+    controls::field_message(ui, form.field_error(Field::TopP));
     row("Repetition", REPETITION, 1.0..=2.0, defaults.repetition_penalty)
-        .show(ui, &mut state.settings.repetition_penalty);
-    controls::field_message(ui, state.field_error(Field::RepetitionPenalty));
+        .show(ui, &mut form.settings.repetition_penalty);
+    controls::field_message(ui, form.field_error(Field::RepetitionPenalty));
     ui.spacing_mut().item_spacing.y = spacing;
 }
 
@@ -130,10 +125,10 @@ fn top_k(ui: &mut Ui, top_k: &mut Option<usize>, usual: Option<usize>, codes: us
 }
 
 /// Variant, confidence, perturbed part, cache rule and what belongs to them.
-pub fn method(ui: &mut Ui, state: &mut State, card: Option<&ModelCard>) {
+pub fn method(ui: &mut Ui, form: &mut Form, card: Option<&ModelCard>) {
     let usual = RunSettings::default();
     let changed = {
-        let now = &state.settings;
+        let now = &form.settings;
         now.variant != usual.variant
             || now.confidence != usual.confidence
             || now.perturb != usual.perturb
@@ -146,8 +141,8 @@ pub fn method(ui: &mut Ui, state: &mut State, card: Option<&ModelCard>) {
     let title = if changed { "Method (changed)" } else { "Method" };
     CollapsingHeader::new(fonts::group(title)).id_salt("method").show_unindented(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 4.0;
-        let error = state.field_error(Field::ReleasedCode).map(str::to_owned);
-        let settings = &mut state.settings;
+        let error = form.field_error(Field::ReleasedCode).map(str::to_owned);
+        let settings = &mut form.settings;
         controls::choice(ui, "Variant", VARIANT, &mut settings.variant, |one| match one {
             Variant::Paper => "Paper",
             Variant::ReleasedCode => "Released code",
@@ -176,7 +171,7 @@ pub fn method(ui: &mut Ui, state: &mut State, card: Option<&ModelCard>) {
         if card.is_some_and(|card| card.layout.steps().iter().any(row_ends)) {
             toggle(ui, "Perturb row ends", ROW_ENDS, &mut settings.perturb_row_ends, false);
         }
-        unconditional_field::show(ui, state, card);
+        unconditional_field::show(ui, form, card);
     });
 }
 

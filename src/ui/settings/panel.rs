@@ -8,9 +8,10 @@ use crate::ui::action::Action;
 use crate::ui::kit::controls;
 use crate::ui::kit::controls::{Hint, SliderRow};
 use crate::ui::kit::fonts;
+use crate::ui::settings::form::Form;
 use crate::ui::settings::schedule_plot::SchedulePlot;
-use crate::ui::settings::{class_field, machine_panel, method_panel, prompt_field, schedule_field};
-use crate::ui::app::state::{ModelStatus, State};
+use crate::ui::settings::{class_field, machine, method, prompt_field, schedule_field};
+use crate::ui::state::model::ModelStatus;
 use crate::ui::theme::{CONTROL_HEIGHT, palette};
 use egui::{Button, Label, RichText, ScrollArea, Sense, Stroke, TextEdit, Ui, vec2};
 use egui_material_icons::icons::{
@@ -57,30 +58,27 @@ const LANES: [Hint; 4] = [
     ),
 ];
 
-/// Seeds of the dice: short enough to read out.
-const DICE_SEEDS: u64 = 100_000;
-
 /// Shows the panel.
-pub fn show(ui: &mut Ui, state: &mut State) {
-    let card = state.card().cloned();
+pub fn show(ui: &mut Ui, form: &mut Form) {
+    let card = form.model.card().cloned();
     let defaults = card.as_ref().map_or_else(plain_defaults, |card| card.defaults.clone());
-    ui.spacing_mut().item_spacing.y = if state.shell.low { 4.0 } else { 8.0 };
-    condition(ui, state, card.as_deref());
-    generate(ui, state);
-    guidance(ui, state, &defaults, card.as_deref());
-    seed(ui, state);
-    ui.add_space(if state.shell.low { 0.0 } else { 4.0 });
+    ui.spacing_mut().item_spacing.y = if form.low { 4.0 } else { 8.0 };
+    condition(ui, form, card.as_deref());
+    generate(ui, form);
+    guidance(ui, form, &defaults, card.as_deref());
+    seed(ui, form);
+    ui.add_space(if form.low { 0.0 } else { 4.0 });
     separator(ui);
     ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
         // Room for the scroll bar, so that it covers nothing.
         ui.set_max_width(ui.available_width() - 8.0);
-        lanes(ui, state);
+        lanes(ui, form);
         ui.add_space(8.0);
-        method::sampling(ui, state, &defaults, card.as_deref());
+        method::sampling(ui, form, &defaults, card.as_deref());
         ui.add_space(8.0);
-        method::method(ui, state, card.as_deref());
+        method::method(ui, form, card.as_deref());
         ui.add_space(8.0);
-        machine::show(ui, state);
+        machine::show(ui, form);
     });
 }
 
@@ -103,14 +101,14 @@ fn separator(ui: &mut Ui) {
     ui.painter().hline(rect.x_range(), rect.center().y, stroke);
 }
 
-fn condition(ui: &mut Ui, state: &mut State, card: Option<&ModelCard>) {
+fn condition(ui: &mut Ui, form: &mut Form, card: Option<&ModelCard>) {
     match card.map(|card| card.conditions.clone()) {
-        Some(Conditions::Prompts(book)) => prompt_field::show(ui, state, &book),
-        Some(Conditions::Classes(classes)) => class_field::show(ui, state, &classes),
+        Some(Conditions::Prompts(book)) => prompt_field::show(ui, form, &book),
+        Some(Conditions::Classes(classes)) => class_field::show(ui, form, &classes),
         None => {
-            // Before a model is there the prompt of the last sitting is shown as it will stand.
+            // Before a model is there the prompt of the last session is shown as it will stand.
             controls::group_title(ui, "Prompt", |_| {});
-            let mut text = match &state.settings.condition {
+            let mut text = match &form.settings.condition {
                 Condition::Prompt { text, .. } => text.clone(),
                 Condition::Class(id) => format!("class {id}"),
             };
@@ -123,27 +121,27 @@ fn condition(ui: &mut Ui, state: &mut State, card: Option<&ModelCard>) {
     }
 }
 
-fn generate(ui: &mut Ui, state: &mut State) {
+fn generate(ui: &mut Ui, form: &mut Form) {
     ui.horizontal(|ui| {
         let live_width = 76.0;
         let size = vec2(ui.available_width() - live_width - 8.0, 32.0);
-        let running = state.running().map(|run| (run.record.id, run.steps_done, run.steps()));
+        let running = form.running.map(|run| (run.record.id, run.steps_done, run.steps()));
         match running {
-            Some((id, done, steps)) => stop_button(ui, state, size, id, done as f32 / steps as f32),
-            None => generate_button(ui, state, size),
+            Some((id, done, steps)) => stop_button(ui, form, size, id, done as f32 / steps as f32),
+            None => generate_button(ui, form, size),
         }
-        controls::switch(ui, &mut state.live, "Live", LIVE);
+        controls::switch(ui, form.live, "Live", LIVE);
     });
 }
 
-fn generate_button(ui: &mut Ui, state: &mut State, size: egui::Vec2) {
+fn generate_button(ui: &mut Ui, form: &mut Form, size: egui::Vec2) {
     let colours = palette(ui.ctx());
-    let reason = match &state.model {
+    let reason = match form.model {
         ModelStatus::Loading => Some("The model is still being loaded."),
         ModelStatus::Failed(_) => {
             Some("There is no model. Choose one in the menu at the top left.")
         }
-        ModelStatus::Ready(_) => state.field_errors.first().map(|error| error.message.as_str()),
+        ModelStatus::Ready(_) => form.field_errors.first().map(|error| error.message.as_str()),
     };
     let text = |text: RichText| text.color(colours.on_accent);
     let button =
@@ -157,13 +155,13 @@ fn generate_button(ui: &mut Ui, state: &mut State, size: egui::Vec2) {
         None => GENERATE.on(response),
     };
     if response.clicked() {
-        state.actions.push(Action::Generate);
+        form.actions.push(Action::Generate);
     }
 }
 
-fn stop_button(ui: &mut Ui, state: &mut State, size: egui::Vec2, id: u64, done: f32) {
+fn stop_button(ui: &mut Ui, form: &mut Form, size: egui::Vec2, id: u64, done: f32) {
     let colours = palette(ui.ctx());
-    let stopping = state.shell.stopping == Some(id);
+    let stopping = form.stopping == Some(id);
     let name = if stopping { "Stopping…" } else { "Stop" };
     let button = Button::new((ICON_STOP.rich_text().size(18.0), fonts::group(name)))
         .fill(colours.raised)
@@ -175,12 +173,12 @@ fn stop_button(ui: &mut Ui, state: &mut State, size: egui::Vec2, id: u64, done: 
     line.set_width(line.width() * done.clamp(0.0, 1.0));
     ui.painter().rect_filled(line, 1.5, colours.accent);
     if response.clicked() {
-        state.actions.push(Action::Cancel);
+        form.actions.push(Action::Cancel);
     }
 }
 
-fn guidance(ui: &mut Ui, state: &mut State, defaults: &ModelDefaults, card: Option<&ModelCard>) {
-    let one_line = state.shell.low;
+fn guidance(ui: &mut Ui, form: &mut Form, defaults: &ModelDefaults, card: Option<&ModelCard>) {
+    let one_line = form.low;
     let row = SliderRow {
         name: if one_line { "Guidance γ" } else { "Guidance scale γ" },
         hint: GUIDANCE_SCALE,
@@ -189,66 +187,54 @@ fn guidance(ui: &mut Ui, state: &mut State, defaults: &ModelDefaults, card: Opti
         decimals: 1,
         one_line,
     };
-    row.show(ui, &mut state.settings.guidance_scale);
-    controls::field_message(ui, state.field_error(Field::GuidanceScale));
-    schedule_field::cosine_power(ui, state, defaults, one_line);
-    schedule_field::show(ui, state, defaults);
-    let settings = &state.settings;
+    row.show(ui, &mut form.settings.guidance_scale);
+    controls::field_message(ui, form.field_error(Field::GuidanceScale));
+    schedule_field::cosine_power(ui, form, defaults, one_line);
+    schedule_field::show(ui, form, defaults);
+    let settings = &form.settings;
     let authors = defaults.authors_schedule.as_ref();
     let plot = SchedulePlot {
         steps: card.map_or(256, |card| card.layout.len()),
         rule: settings.scale_rule(defaults).unwrap_or_default(),
         guidance_scale: settings.guidance_scale,
         cosine_power: settings.cosine_power,
-        step: state.cursor.step(),
+        step: form.cursor_step,
         height: if one_line { 44.0 } else { 64.0 },
         term: schedule_field::term(authors.filter(|_| settings.schedule == Schedule::Authors)),
     };
     plot.show(ui);
-    controls::switch(ui, &mut state.settings.step_norm, "Step norm", STEP_NORM);
+    controls::switch(ui, &mut form.settings.step_norm, "Step norm", STEP_NORM);
 }
 
-fn seed(ui: &mut Ui, state: &mut State) {
+fn seed(ui: &mut Ui, form: &mut Form) {
+    let seed = &mut form.settings.sampling.seed;
+    let typed = &mut form.panel.seed;
     ui.horizontal(|ui| {
         let label = SEED.on(ui.label("Seed"));
         ui.spacing_mut().item_spacing.x = 4.0;
         let width = ui.available_width() - 2.0 * (CONTROL_HEIGHT + 4.0);
-        let field = TextEdit::singleline(&mut state.shell.seed_text)
+        let field = TextEdit::singleline(typed.text(*seed))
             .font(fonts::number_font())
             .desired_width(width)
             .char_limit(24)
             .margin(egui::Margin::symmetric(8, 5));
         let response = SEED.on(ui.add(field).labelled_by(label.id));
         if response.changed() {
-            match state.shell.seed_text.trim().parse() {
-                Ok(seed) => {
-                    state.settings.sampling.seed = seed;
-                    state.shell.seed_error = None;
-                }
-                Err(_) => {
-                    let message = format!("The seed is a whole number from 0 to {}.", u64::MAX);
-                    state.shell.seed_error = Some(message);
-                }
-            }
+            *seed = typed.read().unwrap_or(*seed);
         } else if response.lost_focus() {
-            state.set_seed(state.settings.sampling.seed);
+            typed.leave(*seed);
         }
         let icons = (ICON_LOCK, ICON_LOCK_OPEN);
-        controls::icon_toggle(ui, &mut state.seed_locked, icons, "Lock seed", LOCK);
+        controls::icon_toggle(ui, form.seed_locked, icons, "Lock seed", LOCK);
         if controls::icon_button(ui, ICON_CASINO, "New seed", DICE).clicked() {
-            state.set_seed(dice_seed());
+            form.actions.push(Action::NewSeed);
         }
     });
-    controls::field_message(ui, state.shell.seed_error.as_deref());
+    controls::field_message(ui, form.panel.seed.error());
 }
 
-/// A seed of the dice.
-pub fn dice_seed() -> u64 {
-    prompt_field::random_seed() % DICE_SEEDS
-}
-
-fn lanes(ui: &mut Ui, state: &mut State) {
-    let chosen = &mut state.settings.lanes;
+fn lanes(ui: &mut Ui, form: &mut Form) {
+    let chosen = &mut form.settings.lanes;
     let usual = RunSettings::default().lanes;
     let mut reset = false;
     controls::group_title(ui, "Lanes", |ui| {
@@ -259,7 +245,7 @@ fn lanes(ui: &mut Ui, state: &mut State) {
     }
     let spacing = std::mem::replace(&mut ui.spacing_mut().item_spacing.y, 0.0);
     for (lane, hint) in LaneKind::VARIANTS.iter().zip(LANES) {
-        let step_norm = *lane == LaneKind::SoftCfg && state.settings.step_norm;
+        let step_norm = *lane == LaneKind::SoftCfg && form.settings.step_norm;
         let colour = palette(ui.ctx()).lane(*lane, step_norm);
         let mut on = chosen.contains(lane);
         let response = ui
@@ -284,7 +270,7 @@ fn lanes(ui: &mut Ui, state: &mut State) {
         }
     }
     ui.spacing_mut().item_spacing.y = spacing;
-    controls::field_message(ui, state.field_error(Field::Lanes));
+    controls::field_message(ui, form.field_error(Field::Lanes));
 }
 
 /// A check box that is filled while it is on, so that the lanes of a run are seen at a glance.

@@ -1,12 +1,12 @@
 //! The top bar: the model, the scenarios, theme and shortcuts.
 
-use crate::models::card::{Conditions, ModelCard};
+use crate::models::card::ModelCard;
 use crate::ui::action::Action;
 use crate::ui::kit::controls;
 use crate::ui::kit::controls::Hint;
 use crate::ui::kit::fonts;
-use crate::ui::scenarios::table;
-use crate::ui::app::state::{ModelStatus, State};
+use crate::ui::scenarios::table as scenarios;
+use crate::ui::state::model::{ModelStatus, RecentModel};
 use crate::ui::theme::{ThemeChoice, palette};
 use egui::text::{LayoutJob, TextFormat};
 use egui::{Align, Button, FontId, Layout, Popup, ProgressBar, Response, Ui, vec2};
@@ -22,82 +22,107 @@ const SCENARIOS: Hint =
 const THEME: Hint = Hint::new("Switches between dark and light. Ctrl+T.", "");
 const SHEET: Hint = Hint::new("Lists all shortcuts. ? or F1.", "");
 
-/// Shows the bar.
-pub fn show(ui: &mut Ui, state: &mut State) {
-    ui.horizontal_centered(|ui| {
-        model_menu(ui, state);
-        loading(ui, state);
-        if state.card().is_some_and(|card| draws_scenarios(card)) {
-            scenario_menu(ui, state);
-        }
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            ui.spacing_mut().item_spacing.x = 4.0;
-            if controls::icon_button(ui, ICON_HELP, "Shortcuts", SHEET).clicked() {
-                state.shell.shortcuts_open = true;
+/// What the bar reads.
+pub struct TopBar<'a> {
+    /// The model.
+    pub model: &'a ModelStatus,
+    /// Name of the model that is being loaded, and how far it is, 0 to 1.
+    pub loading: Option<&'a (String, f32)>,
+    /// Files that were chosen are being looked at.
+    pub surveying: bool,
+    /// Model files can be opened.
+    pub can_open_models: bool,
+    /// Models that were opened, the newest first.
+    pub recent: &'a [RecentModel],
+    /// Dark or light.
+    pub theme: ThemeChoice,
+}
+
+impl TopBar<'_> {
+    /// Shows the bar.
+    pub fn show(&self, ui: &mut Ui) -> Vec<Action> {
+        let mut actions = Vec::new();
+        ui.horizontal_centered(|ui| {
+            self.model_menu(ui, &mut actions);
+            self.loading(ui, &mut actions);
+            if self.model.draws_scenarios() {
+                scenario_menu(ui, &mut actions);
             }
-            let icon = match state.theme {
-                ThemeChoice::Dark => ICON_LIGHT_MODE,
-                ThemeChoice::Light => ICON_DARK_MODE,
-            };
-            if controls::icon_button(ui, icon, "Switch theme", THEME).clicked() {
-                state.theme = state.theme.other();
-            }
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                ui.spacing_mut().item_spacing.x = 4.0;
+                if controls::icon_button(ui, ICON_HELP, "Shortcuts", SHEET).clicked() {
+                    actions.push(Action::ToggleSheet);
+                }
+                let icon = match self.theme {
+                    ThemeChoice::Dark => ICON_LIGHT_MODE,
+                    ThemeChoice::Light => ICON_DARK_MODE,
+                };
+                if controls::icon_button(ui, icon, "Switch theme", THEME).clicked() {
+                    actions.push(Action::SetTheme(self.theme.other()));
+                }
+            });
         });
-    });
-}
-
-/// How far a model is loaded, and a button to stop it.
-fn loading(ui: &mut Ui, state: &mut State) {
-    if let Some((name, fraction)) = &state.shell.loading {
-        let text = format!("{name}  {:.0} %", fraction * 100.0);
-        let bar = ProgressBar::new(*fraction).desired_width(220.0).text(fonts::number(text));
-        ui.add(bar).accessible_name("Loading");
-        if controls::icon_button(ui, ICON_CLOSE, "Cancel loading", CANCEL).clicked() {
-            state.actions.push(Action::CancelLoad);
-        }
-    } else if state.shell.surveying {
-        ui.label(egui::RichText::new("Looking at the files…").small().weak());
+        actions
     }
-}
 
-fn model_menu(ui: &mut Ui, state: &mut State) {
-    let colours = palette(ui.ctx());
-    let (name, colour) = match &state.model {
-        ModelStatus::Loading => ("Loading…".to_owned(), colours.secondary),
-        ModelStatus::Ready(card) => (card.identity.name.clone(), colours.text),
-        ModelStatus::Failed(_) => ("No model".to_owned(), colours.error),
-    };
-    let response = menu_button(ui, ICON_MEMORY, fonts::group(name.as_str()).color(colour), "Model");
-    let response = MODEL.on(response);
-    Popup::menu(&response).width(300.0).show(|ui| {
-        match &state.model {
-            ModelStatus::Ready(card) => describe(ui, card),
-            ModelStatus::Failed(message) => {
-                ui.colored_label(colours.error, message);
+    /// How far a model is loaded, and a button to stop it.
+    fn loading(&self, ui: &mut Ui, actions: &mut Vec<Action>) {
+        if let Some((name, fraction)) = self.loading {
+            let text = format!("{name}  {:.0} %", fraction * 100.0);
+            let bar = ProgressBar::new(*fraction).desired_width(220.0).text(fonts::number(text));
+            ui.add(bar).accessible_name("Loading");
+            if controls::icon_button(ui, ICON_CLOSE, "Cancel loading", CANCEL).clicked() {
+                actions.push(Action::CancelLoad);
             }
-            ModelStatus::Loading => {
-                ui.label("The model is being loaded.");
-            }
+        } else if self.surveying {
+            ui.label(egui::RichText::new("Looking at the files…").small().weak());
         }
-        ui.separator();
-        if entry(ui, "Built-in model").clicked() {
-            state.actions.push(Action::LoadBuiltin);
-        }
-        if state.shell.can_open_models && open_entry(ui).clicked() {
-            state.actions.push(Action::OpenModel);
-        }
-        if state.shell.can_open_models && !state.shell.recent.is_empty() {
-            ui.separator();
-            ui.label(egui::RichText::new("Recent").small().weak());
-            for recent in &state.shell.recent {
-                let paths: Vec<String> =
-                    recent.request.paths.iter().map(|path| path.display().to_string()).collect();
-                if entry(ui, &recent.name).on_hover_text(paths.join("\n")).clicked() {
-                    state.actions.push(Action::LoadModel(recent.request.clone()));
+    }
+
+    fn model_menu(&self, ui: &mut Ui, actions: &mut Vec<Action>) {
+        let colours = palette(ui.ctx());
+        let (name, colour) = match self.model {
+            ModelStatus::Loading => ("Loading…".to_owned(), colours.secondary),
+            ModelStatus::Ready(card) => (card.identity.name.clone(), colours.text),
+            ModelStatus::Failed(_) => ("No model".to_owned(), colours.error),
+        };
+        let response =
+            menu_button(ui, ICON_MEMORY, fonts::group(name.as_str()).color(colour), "Model");
+        let response = MODEL.on(response);
+        Popup::menu(&response).width(300.0).show(|ui| {
+            match self.model {
+                ModelStatus::Ready(card) => describe(ui, card),
+                ModelStatus::Failed(message) => {
+                    ui.colored_label(colours.error, message);
+                }
+                ModelStatus::Loading => {
+                    ui.label("The model is being loaded.");
                 }
             }
-        }
-    });
+            ui.separator();
+            if entry(ui, "Built-in model").clicked() {
+                actions.push(Action::LoadBuiltin);
+            }
+            if self.can_open_models && open_entry(ui).clicked() {
+                actions.push(Action::OpenModel);
+            }
+            if self.can_open_models && !self.recent.is_empty() {
+                ui.separator();
+                ui.label(egui::RichText::new("Recent").small().weak());
+                for recent in self.recent {
+                    let paths: Vec<String> = recent
+                        .request
+                        .paths
+                        .iter()
+                        .map(|path| path.display().to_string())
+                        .collect();
+                    if entry(ui, &recent.name).on_hover_text(paths.join("\n")).clicked() {
+                        actions.push(Action::LoadModel(recent.request.clone()));
+                    }
+                }
+            }
+        });
+    }
 }
 
 fn open_entry(ui: &mut Ui) -> Response {
@@ -146,12 +171,7 @@ fn describe(ui: &mut Ui, card: &ModelCard) {
     weak(ui, format!("sha256 {hash}…"));
 }
 
-/// Scenarios are prompts of the built-in model's grammar.
-fn draws_scenarios(card: &ModelCard) -> bool {
-    matches!(&card.conditions, Conditions::Prompts(book) if book.grammar().is_some())
-}
-
-fn scenario_menu(ui: &mut Ui, state: &mut State) {
+fn scenario_menu(ui: &mut Ui, actions: &mut Vec<Action>) {
     let response = menu_button(ui, ICON_SCIENCE, fonts::group("Scenarios"), "Scenarios");
     let response = SCENARIOS.on(response);
     Popup::menu(&response).width(420.0).show(|ui| {
@@ -172,7 +192,7 @@ fn scenario_menu(ui: &mut Ui, state: &mut State) {
                 .frame_when_inactive(false)
                 .min_size(vec2(ui.available_width(), 0.0));
             if ui.add(button).accessible_name(scenario.name).clicked() {
-                state.actions.push(Action::ApplyScenario(index));
+                actions.push(Action::ApplyScenario(index));
                 ui.close();
             }
         }
