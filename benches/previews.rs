@@ -9,7 +9,7 @@ use candle_nn::{VarBuilder, VarMap};
 use rayon::ThreadPoolBuilder;
 use softcfg_studio::checkpoint::shapes::TensorShapes;
 use softcfg_studio::compute::layout::TokenLayout;
-use softcfg_studio::compute::linear::Precision;
+use softcfg_studio::compute::precision::Precision;
 use softcfg_studio::compute::weights::Weights;
 use softcfg_studio::engine::preview::PREVIEW_SHARE;
 use softcfg_studio::opening::builtin;

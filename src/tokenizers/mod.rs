@@ -3,20 +3,19 @@
 pub mod alitok;
 pub mod blocks;
 pub mod codebook;
-pub mod conv2d;
 pub mod conv_fsq;
 pub mod cosmos;
-pub mod feature_map;
 pub mod fsq;
 pub mod grid;
+pub mod layers;
 pub mod llamagen_vq;
 pub mod maskgit_vqgan;
 pub mod movq;
 pub mod partial;
 pub mod pixels;
-pub mod residual;
-pub mod spatial_attention;
-pub mod winograd;
+
+pub use layers::attention as spatial_attention;
+pub use layers::{conv2d, feature_map, residual, winograd};
 
 use crate::compute::error::ModelError;
 use crate::compute::layout::TokenLayout;

@@ -5,7 +5,8 @@
 //! the file level by level, and the manifest says what each layer must be, given the one before it.
 
 use super::geometry::{Config, TokenizerGeometry};
-use crate::checkpoint::manifest::{Manifest, Shapes};
+use crate::checkpoint::manifest::Manifest;
+use crate::checkpoint::shapes::TensorShapes;
 
 const SQUARE: [usize; 2] = [3, 3];
 const POINT: [usize; 2] = [1, 1];
@@ -16,12 +17,12 @@ pub(crate) mod alitok {
 
     pub(crate) const SIGNATURE: &str = "decoder.class_embedding";
 
-    pub(crate) fn infer(shapes: &Shapes<'_>) -> Option<(TokenizerGeometry, Manifest)> {
+    pub(crate) fn infer(shapes: &TensorShapes) -> Option<(TokenizerGeometry, Manifest)> {
         let codes = shapes.dim("quantize.embedding.weight", 0)?;
         let code_width = shapes.dim("quantize.embedding.weight", 1)?;
         let (classes, width) = (shapes.dim(SIGNATURE, 0)?, shapes.dim(SIGNATURE, 1)?);
         let pixels = shapes.dim("decoder.ffn.0.weight", 0)?;
-        let layers = shapes.count(|i| format!("decoder.transformer.{i}.ln_1.weight"));
+        let layers = shapes.count("decoder.transformer.", ".ln_1.weight");
         let side = (1..=64).find(|side| side * side * 3 == pixels)?;
         let mut m = Manifest { companions: &["encoder.", "latent_tokens"], ..Manifest::default() };
         m.other(SIGNATURE, &[classes, width]);
@@ -53,11 +54,11 @@ pub(crate) mod maskgit {
 
     pub(crate) const SIGNATURE: &str = "decoder.up.1.upsample_conv.weight";
 
-    pub(crate) fn infer(shapes: &Shapes<'_>) -> Option<(TokenizerGeometry, Manifest)> {
+    pub(crate) fn infer(shapes: &TensorShapes) -> Option<(TokenizerGeometry, Manifest)> {
         let codes = shapes.dim("quantize.embedding.weight", 0)?;
         let code_width = shapes.dim("quantize.embedding.weight", 1)?;
         let mut width = shapes.dim("decoder.conv_in.weight", 0)?;
-        let levels = shapes.count(|l| format!("decoder.up.{l}.block.0.conv1.weight"));
+        let levels = shapes.count("decoder.up.", ".block.0.conv1.weight");
         let mut m = Manifest { companions: &["encoder."], ..Manifest::default() };
         m.embedding("quantize.embedding.weight", codes, code_width);
         m.conv("decoder.conv_in", width, code_width, &SQUARE, true);
@@ -70,13 +71,13 @@ pub(crate) mod maskgit {
                 m.conv(&format!("{place}.nin_shortcut"), to, to, &POINT, false);
             }
         };
-        for i in 0..shapes.count(|i| format!("decoder.mid.{i}.conv1.weight")).max(1) {
+        for i in 0..shapes.count("decoder.mid.", ".conv1.weight").max(1) {
             block(&mut m, &format!("decoder.mid.{i}"), width, width);
         }
         for level in (0..levels).rev() {
             let place = format!("decoder.up.{level}");
             let to = shapes.dim(&format!("{place}.block.0.conv1.weight"), 0)?;
-            for i in 0..shapes.count(|i| format!("{place}.block.{i}.conv1.weight")) {
+            for i in 0..shapes.count(&format!("{place}.block."), ".conv1.weight") {
                 block(&mut m, &format!("{place}.block.{i}"), width, to);
                 width = to;
             }
@@ -96,12 +97,12 @@ pub(crate) mod llamagen {
 
     pub(crate) const SIGNATURE: &str = "decoder.conv_blocks.0.res.0.conv1.weight";
 
-    pub(crate) fn infer(shapes: &Shapes<'_>) -> Option<(TokenizerGeometry, Manifest)> {
+    pub(crate) fn infer(shapes: &TensorShapes) -> Option<(TokenizerGeometry, Manifest)> {
         let codes = shapes.dim("quantize.embedding.weight", 0)?;
         let code_width = shapes.dim("quantize.embedding.weight", 1)?;
         let z = shapes.dim("post_quant_conv.weight", 0)?;
         let mut width = shapes.dim("decoder.conv_in.weight", 0)?;
-        let levels = shapes.count(|l| format!("decoder.conv_blocks.{l}.res.0.conv1.weight"));
+        let levels = shapes.count("decoder.conv_blocks.", ".res.0.conv1.weight");
         let mut m = Manifest { companions: &["encoder.", "quant_conv."], ..Manifest::default() };
         m.embedding("quantize.embedding.weight", codes, code_width);
         m.conv("post_quant_conv", z, code_width, &POINT, true);
@@ -127,7 +128,7 @@ pub(crate) mod llamagen {
         for level in 0..levels {
             let place = format!("decoder.conv_blocks.{level}");
             let to = shapes.dim(&format!("{place}.res.0.conv1.weight"), 0)?;
-            for i in 0..shapes.count(|i| format!("{place}.res.{i}.conv1.weight")) {
+            for i in 0..shapes.count(&format!("{place}.res."), ".conv1.weight") {
                 res(&mut m, &format!("{place}.res.{i}"), width, to);
                 if level == 0 {
                     attention(&mut m, &format!("{place}.attn.{i}"), to);
@@ -151,11 +152,11 @@ pub(crate) mod movq {
 
     pub(crate) const SIGNATURE: &str = "decoder.norm_out.conv_y.weight";
 
-    pub(crate) fn infer(shapes: &Shapes<'_>) -> Option<(TokenizerGeometry, Manifest)> {
+    pub(crate) fn infer(shapes: &TensorShapes) -> Option<(TokenizerGeometry, Manifest)> {
         let codes = shapes.dim("quantize.embedding.weight", 0)?;
         let z = shapes.dim("quantize.embedding.weight", 1)?;
         let mut width = shapes.dim("decoder.conv_in.weight", 0)?;
-        let levels = shapes.count(|l| format!("decoder.up.{l}.block.0.conv1.weight"));
+        let levels = shapes.count("decoder.up.", ".block.0.conv1.weight");
         let mut m = Manifest { companions: &["encoder.", "quant_conv."], ..Manifest::default() };
         m.embedding("quantize.embedding.weight", codes, z);
         m.conv("post_quant_conv", z, z, &POINT, true);
@@ -187,7 +188,7 @@ pub(crate) mod movq {
             let place = format!("decoder.up.{level}");
             let to = shapes.dim(&format!("{place}.block.0.conv1.weight"), 0)?;
             let attended = shapes.get(&format!("{place}.attn.0.q.weight")).is_some();
-            for i in 0..shapes.count(|i| format!("{place}.block.{i}.conv1.weight")) {
+            for i in 0..shapes.count(&format!("{place}.block."), ".conv1.weight") {
                 block(&mut m, &format!("{place}.block.{i}"), width, to);
                 if attended {
                     attention(&mut m, &format!("{place}.attn.{i}"), to);
@@ -210,11 +211,11 @@ pub(crate) mod cosmos {
 
     pub(crate) const SIGNATURE: &str = "decoder.conv_in.0.conv3d.weight";
 
-    pub(crate) fn infer(shapes: &Shapes<'_>) -> Option<(TokenizerGeometry, Manifest)> {
+    pub(crate) fn infer(shapes: &TensorShapes) -> Option<(TokenizerGeometry, Manifest)> {
         let first = "post_quant_conv.conv3d.weight";
         let (z, code_width) = (shapes.dim(first, 0)?, shapes.dim(first, 1)?);
         let mut width = shapes.dim(SIGNATURE, 0)?;
-        let levels = shapes.count(|l| format!("decoder.up.{l}.block.0.norm1.norm.weight"));
+        let levels = shapes.count("decoder.up.", ".block.0.norm1.norm.weight");
         let mut m = Manifest { companions: &["encoder.", "quant_conv."], ..Manifest::default() };
         let point = |m: &mut Manifest, place: &str, to: usize, from: usize| {
             m.conv(&format!("{place}.conv3d"), to, from, &[1, 1, 1], true);
@@ -247,7 +248,7 @@ pub(crate) mod cosmos {
         for level in (0..levels).rev() {
             let place = format!("decoder.up.{level}");
             let to = shapes.dim(&format!("{place}.block.0.conv1.0.conv3d.weight"), 0)?;
-            for i in 0..shapes.count(|i| format!("{place}.block.{i}.norm1.norm.weight")) {
+            for i in 0..shapes.count(&format!("{place}.block."), ".norm1.norm.weight") {
                 block(&mut m, &format!("{place}.block.{i}"), width, to);
                 width = to;
             }
@@ -277,18 +278,18 @@ pub(crate) mod fsq {
     pub(crate) const SIGNATURE: &str = "decoder.level0.block0.conv1.weight";
 
     pub(crate) fn infer(
-        shapes: &Shapes<'_>,
+        shapes: &TensorShapes,
         config: &Config,
     ) -> Option<(TokenizerGeometry, Manifest)> {
         let first = "decoder.conv_in.weight";
         let (mut width, code_width) = (shapes.dim(first, 0)?, shapes.dim(first, 1)?);
-        let levels = shapes.count(|l| format!("decoder.level{l}.block0.conv1.weight"));
+        let levels = shapes.count("decoder.level", ".block0.conv1.weight");
         let outputs = shapes.dim("decoder.conv_out.weight", 0)?;
         let mut m = Manifest { companions: &["encoder."], ..Manifest::default() };
         m.conv("decoder.conv_in", width, code_width, &SQUARE, true);
         for level in (0..levels).rev() {
             let place = format!("decoder.level{level}");
-            for i in 0..shapes.count(|i| format!("{place}.block{i}.conv1.weight")) {
+            for i in 0..shapes.count(&format!("{place}.block"), ".conv1.weight") {
                 let block = format!("{place}.block{i}");
                 m.norm(&format!("{block}.norm"), width, false);
                 m.conv(&format!("{block}.conv1"), width, width, &SQUARE, true);

@@ -95,7 +95,7 @@ impl OpenDialog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compute::linear::Precision;
+    use crate::compute::precision::Precision;
     use crate::ui::open_model::found::tests::offer;
 
     #[test]

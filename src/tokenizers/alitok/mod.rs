@@ -1,0 +1,5 @@
+mod config;
+mod decoder;
+
+pub use config::*;
+pub use decoder::*;
