@@ -8,7 +8,7 @@ use softcfg_studio::engine::worker::decode_pool;
 use softcfg_studio::models::card::Model;
 use softcfg_studio::opening::builtin;
 use softcfg_studio::prompts::condition::Condition;
-use softcfg_studio::ui::scenarios::scenarios;
+use softcfg_studio::ui::scenarios::table as scenarios;
 use softcfg_studio::ui::state::view::ViewSettings;
 
 /// Seeds measured unless the call says otherwise.

@@ -4,7 +4,7 @@
 mod engine_support;
 
 use engine_support::{Behaviour, settings, spec, test_model};
-use softcfg_studio::engine::preview::PREVIEW_SHARE;
+use softcfg_studio::engine::preview_queue::PREVIEW_SHARE;
 use softcfg_studio::engine::trace::{RunRecord, RunStatus};
 use softcfg_studio::engine::worker::decode_pool;
 use softcfg_studio::engine::{Engine, EngineOptions, Event, Preview, decode};

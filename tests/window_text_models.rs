@@ -15,9 +15,9 @@ use softcfg_studio::opening::offer;
 use softcfg_studio::opening::open::{OpenRequest, Surroundings};
 use softcfg_studio::prompts::check::MAX_PROMPT_CHARACTERS;
 use softcfg_studio::prompts::condition::Condition;
-use softcfg_studio::ui::app::action::Action;
-use softcfg_studio::ui::app::app::StudioApp;
+use softcfg_studio::ui::action::Action;
 use softcfg_studio::ui::app::persistence::StoredSettings;
+use softcfg_studio::ui::app::studio::StudioApp;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -227,32 +227,30 @@ fn a_grid_that_is_not_square_is_shown_in_every_view() {
             [Comparison::SideBySide, Comparison::Wipe, Comparison::Flip, Comparison::Difference]
         {
             for overlay in [Overlay::Off, Overlay::Confidence, Overlay::Weight, Overlay::Delta] {
-                let view = &mut window.state_mut().state.view;
+                let view = &mut window.state_mut().state.shared.view;
                 (view.comparison, view.overlay) = (comparison, overlay);
                 window.step();
             }
         }
-        window.state_mut().state.view.comparison = Comparison::SideBySide;
+        window.state_mut().state.shared.view.comparison = Comparison::SideBySide;
         for tab in [PlotTab::Entropy, PlotTab::Confidence, PlotTab::Delta] {
-            window.state_mut().state.view.plot_tab = tab;
+            window.state_mut().state.shared.view.plot_tab = tab;
             window.step();
         }
         // Every step can be pointed at, the row ends too, and each says what it is.
         for step in 0..36 {
-            window.state_mut().state.focus.pinned = Some(step);
-            window.state_mut().state.cursor.position = step + 1;
+            window.state_mut().state.shared.focus.pinned = Some(step);
+            window.state_mut().state.shared.cursor.position = step + 1;
             window.step();
         }
-        window.state_mut().state.focus.pinned = Some(8);
-        window.state_mut().state.shell.lower_tab =
-            softcfg_studio::ui::state::state::LowerTab::Inspector;
+        window.state_mut().state.shared.focus.pinned = Some(8);
+        window.state_mut().state.arrangement.lower_tab =
+            softcfg_studio::ui::app::arrangement::LowerTab::Inspector;
         window.step();
         window.step();
         assert!(says(&window, "end of row"), "step 8 is the end of the first row");
-        assert!(
-            window.state().state.notices.iter().all(|notice| {
-                notice.kind != softcfg_studio::ui::state::state::NoticeKind::Error
-            })
-        );
+        assert!(window.state().state.panels.notices.list.iter().all(|notice| {
+            notice.kind != softcfg_studio::ui::notices::panel::NoticeKind::Error
+        }));
     }
 }

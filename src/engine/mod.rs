@@ -17,6 +17,7 @@ mod outbox;
 mod panic;
 pub mod preview;
 pub mod preview_queue;
+pub mod quantities;
 pub mod settings;
 mod shared;
 pub mod trace;

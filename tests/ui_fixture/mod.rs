@@ -9,7 +9,8 @@ use softcfg_studio::engine::trace::{RunRecord, RunStatus, StepRecord, TOP_COUNT,
 use softcfg_studio::guidance::schedule::ScaleRule;
 use softcfg_studio::guidance::{Guidance, Preset};
 use softcfg_studio::models::card::ModelIdentity;
-use softcfg_studio::ui::state::state::{RunView, State};
+use softcfg_studio::ui::app::state::State;
+use softcfg_studio::ui::state::run_view::RunView;
 use std::sync::Arc;
 
 /// Step at which the lanes part.
@@ -139,8 +140,8 @@ pub fn run(id: u64, kinds: &[Preset], layout: TokenLayout, done: usize) -> RunVi
 pub fn state(kinds: &[Preset], layout: TokenLayout, done: usize) -> State {
     let mut state = State::default();
     state.runs.push(run(1, kinds, layout, done));
-    state.shown = Some(1);
-    state.cursor.position = done;
-    state.cursor.following = true;
+    state.shared.shown = Some(1);
+    state.shared.cursor.position = done;
+    state.shared.cursor.following = true;
     state
 }

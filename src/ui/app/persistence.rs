@@ -3,8 +3,9 @@
 
 use crate::engine::settings::{LaneSettings, RunSettings};
 use crate::guidance::Guidance;
-use crate::ui::settings::machine_panel::most_threads;
-use crate::ui::state::state::{PanelSizes, RecentModel};
+use crate::ui::app::arrangement::PanelSizes;
+use crate::ui::settings::machine::most_threads;
+use crate::ui::state::model::RecentModel;
 use crate::ui::state::view::ViewSettings;
 use crate::ui::theme::ThemeChoice;
 use crossbeam_channel::{Receiver, Sender, bounded};

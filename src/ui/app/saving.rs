@@ -1,5 +1,5 @@
 //! Saving: file dialogs and writing run on a thread of their own, one at a time; the window goes on
-//! and hears of the end through a channel. What is written, [`Writers`] decides.
+//! and takes the outcome from a channel. What is written, [`Writers`] decides.
 
 use crate::engine::trace::RunRecord;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -31,7 +31,7 @@ pub struct OverlayCells {
     pub opacity: f32,
 }
 
-/// What a thread shall ask for and write.
+/// What a thread asks for and writes.
 pub enum Job {
     /// A lane's image as PNG.
     Image(ImageJob),

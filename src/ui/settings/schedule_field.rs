@@ -6,7 +6,7 @@ use crate::guidance::schedule::Schedule;
 use crate::models::card::{AuthorsSchedule, ModelDefaults};
 use crate::ui::kit::controls;
 use crate::ui::kit::controls::{Hint, SliderRow};
-use crate::ui::state::state::State;
+use crate::ui::settings::form::Form;
 use egui::{DragValue, Ui, vec2};
 
 const COSINE_POWER: Hint = Hint::new(
@@ -24,9 +24,9 @@ const INTERVAL: Hint = Hint::new(
 const UNUSED: &str = "The schedule of the authors does not use k.";
 
 /// The power k, off where the chosen schedule does not use it.
-pub fn cosine_power(ui: &mut Ui, state: &mut State, defaults: &ModelDefaults, one_line: bool) {
+pub fn cosine_power(ui: &mut Ui, form: &mut Form, defaults: &ModelDefaults, one_line: bool) {
     let used =
-        state.settings.shared.scale_rule(defaults).is_none_or(|rule| rule.uses_cosine_power());
+        form.settings.shared.scale_rule(defaults).is_none_or(|rule| rule.uses_cosine_power());
     let row = SliderRow {
         name: if one_line { "Power k" } else { "Cosine power k" },
         hint: COSINE_POWER,
@@ -35,18 +35,18 @@ pub fn cosine_power(ui: &mut Ui, state: &mut State, defaults: &ModelDefaults, on
         decimals: 1,
         one_line,
     };
-    let power = &mut state.settings.shared.guidance.scale.cosine_power;
+    let power = &mut form.settings.shared.guidance.scale.cosine_power;
     let response = ui.add_enabled_ui(used, |ui| row.show(ui, power)).response;
     if !used {
         response.on_hover_text(UNUSED).on_disabled_hover_text(UNUSED);
     }
-    controls::field_message(ui, state.field_error(Field::CosinePower));
+    controls::field_message(ui, form.field_error(Field::CosinePower));
 }
 
 /// The choice of the schedule, and the interval where the chosen one has it.
-pub fn show(ui: &mut Ui, state: &mut State, defaults: &ModelDefaults) {
+pub fn show(ui: &mut Ui, form: &mut Form, defaults: &ModelDefaults) {
     if let Some(schedule) = &defaults.authors_schedule {
-        let scale = &mut state.settings.shared.guidance.scale;
+        let scale = &mut form.settings.shared.guidance.scale;
         controls::choice(ui, "Schedule", SCHEDULE, &mut scale.schedule, |one| match one {
             Schedule::Cosine => "Cosine (paper)",
             Schedule::Authors => "Authors' code",
@@ -56,7 +56,7 @@ pub fn show(ui: &mut Ui, state: &mut State, defaults: &ModelDefaults) {
             interval(ui, &mut scale.interval);
         }
     }
-    controls::field_message(ui, state.field_error(Field::Schedule));
+    controls::field_message(ui, form.field_error(Field::Schedule));
 }
 
 fn interval(ui: &mut Ui, value: &mut Option<usize>) {
