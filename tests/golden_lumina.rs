@@ -1,10 +1,12 @@
 //! Lumina-mGPT 2.0 miniatures in the public layout: prefixes, logits of both branches
 //! under every mode, with row ends left alone and taken literally, weights, caches, scales.
 
+mod cache_contents;
+mod golden_folder;
 mod golden_models;
 mod test_device;
 
-use golden_models::golden_folder::{Others, assert_kind, folders_with};
+use golden_folder::{Others, assert_kind, folders_with};
 use golden_models::*;
 use softcfg_studio::compute::layout::StepKind;
 use softcfg_studio::compute::precision::Precision;

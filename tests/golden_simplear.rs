@@ -1,10 +1,12 @@
 //! SimpleAR miniatures in the public layout: prefixes, logits of both branches under
 //! every mode, guided logits, weights, caches.
 
+mod cache_contents;
+mod golden_folder;
 mod golden_models;
 mod test_device;
 
-use golden_models::golden_folder::{Others, folders_with};
+use golden_folder::{Others, folders_with};
 use golden_models::*;
 use softcfg_studio::compute::precision::Precision;
 use softcfg_studio::compute::rows::Prefix;
