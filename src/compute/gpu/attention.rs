@@ -112,6 +112,8 @@ mod tests {
             let on_host = attention::attend(shape, 0, &q, &k, &v, &plan, &mut host).unwrap();
             let on_device = attend(shape, 0, &q, &k, &v, &plan, &mut device).unwrap();
             assert_close(&on_device, &on_host, 2e-6);
+            plan.commit(&mut host);
+            plan.commit(&mut device);
         }
         let copy: Vec<_> = device.iter().map(|cache| cache.copy().unwrap()).collect();
         let plan = BatchPlan::of(vec![PlannedRow {
