@@ -15,7 +15,8 @@ use crate::prompts::grammar::Grammar;
 use crate::prompts::template::PromptTemplate;
 use crate::sampling::Sampling;
 use crate::tokenizers::ImageTokenizer;
-use crate::tokenizers::conv_fsq::{ConvFsq, ConvFsqConfig, ConvFsqEncoder};
+use crate::tokenizers::conv_fsq::{self, ConvFsq, ConvFsqConfig};
+use crate::tokenizers::layers::network::Network;
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
 use sha2::{Digest, Sha256};
@@ -133,15 +134,21 @@ pub fn load_decoder(
 /// # Errors
 /// Those of [`load`].
 pub fn load_image_tokenizer() -> Result<ConvFsq, ModelError> {
-    ConvFsq::load(&image_tokenizer_config()?, &embedded(&IMAGE_TOKENIZER.0, Precision::F32)?)
+    conv_fsq::load_decoder(
+        &image_tokenizer_config()?,
+        &embedded(&IMAGE_TOKENIZER.0, Precision::F32)?,
+    )
 }
 
 /// Loads only the image tokenizer's encoder, which decoding does not need.
 ///
 /// # Errors
 /// Those of [`load`].
-pub fn load_image_encoder() -> Result<ConvFsqEncoder, ModelError> {
-    ConvFsqEncoder::load(&image_tokenizer_config()?, &embedded(&IMAGE_TOKENIZER.0, Precision::F32)?)
+pub fn load_image_encoder() -> Result<Network, ModelError> {
+    conv_fsq::load_encoder(
+        &image_tokenizer_config()?,
+        &embedded(&IMAGE_TOKENIZER.0, Precision::F32)?,
+    )
 }
 
 fn image_tokenizer_config() -> Result<ConvFsqConfig, ModelError> {

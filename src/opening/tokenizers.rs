@@ -11,11 +11,11 @@ use crate::opening::inspect::Opened;
 use crate::opening::open::shapes_of;
 use crate::tokenizers::ImageTokenizer;
 use crate::tokenizers::alitok::{AlitokTokenizer, AlitokTokenizerConfig};
-use crate::tokenizers::conv_fsq::{ConvFsq, ConvFsqConfig};
-use crate::tokenizers::cosmos::CosmosDecoder;
-use crate::tokenizers::llamagen_vq::{LlamagenVq, LlamagenVqConfig};
-use crate::tokenizers::maskgit_vqgan::{MaskgitVqgan, MaskgitVqganConfig};
-use crate::tokenizers::movq::MovqDecoder;
+use crate::tokenizers::conv_fsq::{self, ConvFsqConfig};
+use crate::tokenizers::cosmos::{self, CosmosConfig};
+use crate::tokenizers::llamagen_vq::{self, LlamagenVqConfig};
+use crate::tokenizers::maskgit_vqgan::{self, MaskgitVqganConfig};
+use crate::tokenizers::movq::{self, MovqConfig};
 use std::sync::Arc;
 
 /// Loads an image tokenizer in f32.
@@ -28,26 +28,29 @@ pub(super) fn load(
 ) -> Result<Box<dyn ImageTokenizer>, ModelError> {
     let (family, folder, shapes) =
         (opened.identified.family, opened.folder.clone(), shapes_of(&opened));
-    let builder = opened.into_var_builder(progress);
-    let weights = |builder| Weights::new(builder, Precision::F32);
+    let weights = Weights::new(opened.into_var_builder(progress), Precision::F32);
     Ok(match family {
         Family::AliTokTokenizer => {
             let config = sizes(&folder, || AlitokTokenizerConfig::from_shapes(&shapes))?;
-            Box::new(AlitokTokenizer::load(&builder, config, &shapes)?)
+            Box::new(AlitokTokenizer::load(config, &weights, &shapes)?)
         }
         Family::MaskGitVqgan => {
             let config = sizes(&folder, || MaskgitVqganConfig::from_shapes(&shapes))?;
-            Box::new(MaskgitVqgan::load(&builder, &config, &shapes)?)
+            Box::new(maskgit_vqgan::load_decoder(&config, &weights, &shapes)?)
         }
         Family::LlamaGenVq => {
             let config = sizes(&folder, || LlamagenVqConfig::from_shapes(&shapes))?;
-            Box::new(LlamagenVq::load(&builder, &config, &shapes)?)
+            Box::new(llamagen_vq::load_decoder(&config, &weights, &shapes)?)
         }
-        Family::Cosmos => Box::new(CosmosDecoder::load(&weights(builder))?),
-        Family::MoVqgan => Box::new(MovqDecoder::load(&weights(builder))?),
+        Family::Cosmos => {
+            Box::new(cosmos::load_decoder(&CosmosConfig::from_shapes(&shapes)?, &weights)?)
+        }
+        Family::MoVqgan => {
+            Box::new(movq::load_decoder(&MovqConfig::from_shapes(&shapes)?, &weights)?)
+        }
         Family::FsqConv => {
             let config = ConvFsqConfig::parse(&read_file(&folder.join("image_tokenizer.json"))?)?;
-            Box::new(ConvFsq::load(&config, &weights(builder))?)
+            Box::new(conv_fsq::load_decoder(&config, &weights)?)
         }
         _ => return Err(ModelError::Internal("a decoder was taken for an image tokenizer")),
     })
