@@ -9,7 +9,7 @@ use candle_nn::{VarBuilder, VarMap};
 use rayon::ThreadPoolBuilder;
 use softcfg_studio::checkpoint::shapes::TensorShapes;
 use softcfg_studio::compute::layout::TokenLayout;
-use softcfg_studio::compute::linear::Precision;
+use softcfg_studio::compute::precision::Precision;
 use softcfg_studio::compute::weights::Weights;
 use softcfg_studio::engine::preview::PREVIEW_SHARE;
 use softcfg_studio::opening::builtin;
@@ -28,7 +28,7 @@ const A_MOMENT: Duration = Duration::from_millis(200);
 const REPEATS: usize = 30;
 
 /// Whatever a loader asks for, made up.
-fn any_weights(variables: &VarMap) -> Weights<'_> {
+fn any_weights(variables: &VarMap) -> Weights<'static> {
     let builder = VarBuilder::from_varmap(variables, DType::F32, &Device::Cpu);
     Weights::new(builder, Precision::F32)
 }
@@ -48,7 +48,7 @@ fn movq(weights: &Weights<'_>) -> Movq {
     movq::load_decoder(&config, weights).expect("the published form")
 }
 
-fn alitok(weights: &Weights<'_>) -> AlitokTokenizer {
+fn alitok(weights: &Weights<'static>) -> AlitokTokenizer {
     let transformer =
         |width, layers, heads| TransformerConfig { width, layers, heads, mlp_ratio: 4 };
     let config = AlitokTokenizerConfig {

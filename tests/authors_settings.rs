@@ -4,7 +4,7 @@
 mod open_support;
 
 use open_support::*;
-use softcfg_studio::compute::linear::Precision;
+use softcfg_studio::compute::precision::Precision;
 use softcfg_studio::engine::decode;
 use softcfg_studio::engine::settings::{Field, LaneKind, RunSettings, RunSpec};
 use softcfg_studio::engine::trace::{RunRecord, RunStatus, StepRecord};

@@ -1,7 +1,7 @@
 //! `softcfg-studio bench` on the real binary: what it prints and writes. Nothing is said about times;
 //! the quick mode measures small decoders.
 
-use softcfg_studio::compute::cpu::Kernel;
+use softcfg_studio::compute::cpu::isa::Isa;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -42,7 +42,7 @@ fn bench(folder: &Path, arguments: &[&str], kernel: Option<&str>) -> Output {
 #[test]
 fn prints_the_table_and_writes_one_number_a_key() {
     let folder = tempfile::tempdir().expect("a folder");
-    let kernels = Kernel::available();
+    let kernels = Isa::available();
     // The second fastest, where there is one: naming a kernel must change what runs.
     let forced = kernels.get(1).or(kernels.first()).expect("every machine has one").name();
     let call = ["--quick", "--threads", "1", "--json", "figures.json"];

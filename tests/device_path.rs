@@ -10,7 +10,7 @@ mod test_device;
 use miniatures::{Shift, all};
 use softcfg_studio::compute::device_kind::with_cpu_as_device;
 use softcfg_studio::compute::kv_cache::KvCache;
-use softcfg_studio::compute::linear::Precision;
+use softcfg_studio::compute::precision::Precision;
 use softcfg_studio::engine::decode;
 use softcfg_studio::engine::settings::RunSettings;
 use softcfg_studio::engine::trace::{RunRecord, RunStatus};

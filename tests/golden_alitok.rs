@@ -9,7 +9,8 @@ use golden_models_class::softcfg::{
     Program, check_caches, check_paper, check_released, model_folder, paper_cases, released_cases,
 };
 use golden_models_class::{json, weights};
-use softcfg_studio::models::alitok::decoder::{AlitokConfig, AlitokDecoder};
+use softcfg_studio::models::alitok::config::AlitokConfig;
+use softcfg_studio::models::alitok::decoder::AlitokDecoder;
 use softcfg_studio::models::decoder::Decoder;
 use std::path::Path;
 

@@ -7,7 +7,7 @@ use golden_models::*;
 use sha2::{Digest, Sha256};
 use softcfg_studio::checkpoint::{Container, LoadProgress};
 use softcfg_studio::compute::layout::TokenLayout;
-use softcfg_studio::compute::linear::Precision;
+use softcfg_studio::compute::precision::Precision;
 use softcfg_studio::compute::weights::Weights;
 use softcfg_studio::tokenizers::ImageTokenizer;
 use softcfg_studio::tokenizers::cosmos::{self, CosmosConfig};

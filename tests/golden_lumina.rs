@@ -6,7 +6,7 @@ mod test_device;
 
 use golden_models::*;
 use softcfg_studio::compute::layout::StepKind;
-use softcfg_studio::compute::linear::Precision;
+use softcfg_studio::compute::precision::Precision;
 use softcfg_studio::compute::rows::Prefix;
 use softcfg_studio::compute::transformer::CodeRange;
 use softcfg_studio::compute::weights::HeadRows;

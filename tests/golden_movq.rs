@@ -6,7 +6,7 @@ mod test_device;
 use golden_models::*;
 use softcfg_studio::checkpoint::{Container, LoadProgress};
 use softcfg_studio::compute::layout::TokenLayout;
-use softcfg_studio::compute::linear::Precision;
+use softcfg_studio::compute::precision::Precision;
 use softcfg_studio::compute::weights::Weights;
 use softcfg_studio::tokenizers::ImageTokenizer;
 use softcfg_studio::tokenizers::movq::{self, MovqConfig};

@@ -5,7 +5,7 @@ mod golden_models;
 mod test_device;
 
 use golden_models::*;
-use softcfg_studio::compute::linear::Precision;
+use softcfg_studio::compute::precision::Precision;
 use softcfg_studio::compute::rows::Prefix;
 use softcfg_studio::compute::weights::HeadRows;
 use softcfg_studio::models::decoder::Decoder;

@@ -6,7 +6,7 @@ mod open_support;
 use open_support::*;
 use softcfg_studio::checkpoint::LoadProgress;
 use softcfg_studio::compute::layout::StepKind;
-use softcfg_studio::compute::linear::Precision;
+use softcfg_studio::compute::precision::Precision;
 use softcfg_studio::engine::Event;
 use softcfg_studio::engine::settings::LaneKind;
 use softcfg_studio::engine::worker::{Engine, EngineOptions};

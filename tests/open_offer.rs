@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Tensor};
 use open_support::*;
 use softcfg_studio::checkpoint::Container;
 use softcfg_studio::compute::device_kind::DeviceKind;
-use softcfg_studio::compute::linear::Precision;
+use softcfg_studio::compute::precision::Precision;
 use softcfg_studio::opening::offer::{self, ModelOffer};
 use softcfg_studio::opening::open::{OpenRequest, Surroundings};
 use std::fs;

@@ -9,7 +9,7 @@ mod test_device;
 
 use miniatures::{BUILT_IN, Shift, all};
 use softcfg_studio::compute::device_kind::DeviceKind;
-use softcfg_studio::compute::linear::Precision;
+use softcfg_studio::compute::precision::Precision;
 
 /// Of a file of bf16 in its own precision: only the rounding of f32 is left.
 const OF_THE_FILE: (f64, f64) = (1e-6, 1e-5);

@@ -9,7 +9,7 @@ mod test_device;
 use golden_models_class::{Expected, folders_below, json, var_builder};
 use serde_json::Value;
 use softcfg_studio::checkpoint::shapes::TensorShapes;
-use softcfg_studio::compute::linear::Precision;
+use softcfg_studio::compute::precision::Precision;
 use softcfg_studio::compute::weights::Weights;
 use softcfg_studio::tokenizers::alitok::{AlitokEncoder, AlitokTokenizer, AlitokTokenizerConfig};
 use softcfg_studio::tokenizers::codebook::Codebook;

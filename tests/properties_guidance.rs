@@ -4,7 +4,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use softcfg_studio::guidance::Confidence;
-use softcfg_studio::guidance::combine::combine;
+use softcfg_studio::guidance::combination::linear::combine;
 use softcfg_studio::guidance::confidence::{ConfidenceInputs, confidence};
 use softcfg_studio::guidance::delta::deltas;
 use softcfg_studio::guidance::entropy::{normalized_entropy, softmax};

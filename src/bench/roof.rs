@@ -1,7 +1,7 @@
 //! The speed of memory, measured between the steps that are compared with it.
 
-use crate::bench::subject::median;
-use crate::compute::cpu::Kernel;
+use crate::bench::statistics::median;
+use crate::compute::cpu::isa::Isa;
 use crate::compute::cpu::read::{Prefetch, ReadBuffer};
 use crate::compute::error::ModelError;
 use candle_core::{Device, Tensor};
@@ -46,7 +46,7 @@ impl Roof {
                 let count = ways.len();
                 let (way, speeds) = &mut ways[*reads % count];
                 let start = Instant::now();
-                std::hint::black_box(memory.read(Kernel::current(), *way));
+                std::hint::black_box(memory.read(Isa::current(), *way));
                 speeds.push(memory.length() as f64 / start.elapsed().as_secs_f64() / 1e9);
                 *reads += 1;
             }

@@ -1,54 +1,13 @@
-//! Names and shapes of a checkpoint, and lists of what a model of a family wants, to be compared.
+//! What a model of a family wants of a checkpoint: every tensor with its shape and its use, to be
+//! compared with a file's before anything is loaded, and counted for the memory estimate.
 
-use crate::checkpoint::container::Container;
-use std::collections::{BTreeMap, BTreeSet};
-
-/// Names with their shapes, below a prefix.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Shapes<'a> {
-    map: BTreeMap<&'a str, &'a [usize]>,
-}
-
-impl<'a> Shapes<'a> {
-    /// The float tensors of a container whose names begin with `prefix`, named without it.
-    pub(crate) fn new(container: &'a Container, prefix: &str) -> Self {
-        let floats = container.entries().iter().filter(|entry| entry.dtype.is_float());
-        let below = floats
-            .filter_map(|entry| Some((entry.name.strip_prefix(prefix)?, entry.shape.as_slice())));
-        Self { map: below.collect() }
-    }
-
-    pub(crate) fn get(&self, name: &str) -> Option<&'a [usize]> {
-        self.map.get(name).copied()
-    }
-
-    /// Dimension `axis` of a tensor; `None` also for an empty dimension, which no model has.
-    pub(crate) fn dim(&self, name: &str, axis: usize) -> Option<usize> {
-        self.get(name)?.get(axis).copied().filter(|&dimension| dimension > 0)
-    }
-
-    /// How many of `name(0)`, `name(1)`, … exist without a gap.
-    pub(crate) fn count(&self, name: impl Fn(usize) -> String) -> usize {
-        (0..self.map.len()).take_while(|&index| self.map.contains_key(name(index).as_str())).count()
-    }
-
-    pub(crate) fn names(&self) -> impl Iterator<Item = &'a str> {
-        self.map.keys().copied()
-    }
-
-    /// Names with every number replaced, so that layers are one.
-    pub(crate) fn patterns(&self) -> BTreeSet<String> {
-        self.names().map(pattern).collect()
-    }
-}
-
-/// `layers.#.wo.weight` of `layers.12.wo.weight`.
-pub(crate) fn pattern(name: &str) -> String {
-    let digits = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    let parts: Vec<&str> =
-        name.split('.').map(|part| if digits(&part) { "#" } else { part }).collect();
-    parts.join(".")
-}
+use crate::checkpoint::shapes::TensorShapes;
+use crate::compute::error::ModelError;
+use crate::compute::layer_source::LayerSource;
+use candle_core::Shape;
+use std::cell::RefCell;
+use std::ops::Range;
+use std::rc::Rc;
 
 /// What a tensor is to the memory estimate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,22 +72,6 @@ impl Manifest {
         }
     }
 
-    /// A convolution `[outputs, inputs, kernel…]` with or without bias.
-    pub(crate) fn conv(
-        &mut self,
-        place: &str,
-        outputs: usize,
-        inputs: usize,
-        kernel: &[usize],
-        bias: bool,
-    ) {
-        let shape: Vec<usize> = [outputs, inputs].iter().chain(kernel).copied().collect();
-        self.add(format!("{place}.weight"), &shape, TensorRole::Other);
-        if bias {
-            self.add(format!("{place}.bias"), &[outputs], TensorRole::Other);
-        }
-    }
-
     pub(crate) fn embedding(&mut self, name: impl Into<String>, rows: usize, width: usize) {
         self.add(name, &[rows, width], TensorRole::Embedding);
     }
@@ -138,7 +81,7 @@ impl Manifest {
     }
 
     /// How the checkpoint deviates, in the order of the model's layers; empty if it fits.
-    pub(crate) fn mismatches(&self, shapes: &Shapes<'_>) -> Vec<String> {
+    pub(crate) fn mismatches(&self, shapes: &TensorShapes) -> Vec<String> {
         let differences =
             self.tensors.iter().filter_map(|expected| match shapes.get(&expected.name) {
                 None => Some(format!("{} is missing", expected.name)),
@@ -148,5 +91,102 @@ impl Manifest {
                 Some(_) => None,
             });
         differences.collect()
+    }
+}
+
+/// A source of layers that makes none: it lists the tensors that they would be made of.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Listing {
+    place: String,
+    tensors: Rc<RefCell<Vec<ExpectedTensor>>>,
+}
+
+impl Listing {
+    /// Every tensor that `build` asks its source for, in that order.
+    ///
+    /// # Errors
+    /// Those of `build`.
+    pub(crate) fn of<T>(
+        build: impl FnOnce(&Self) -> Result<T, ModelError>,
+    ) -> Result<Vec<ExpectedTensor>, ModelError> {
+        let listing = Self::default();
+        build(&listing)?;
+        Ok(listing.tensors.take())
+    }
+
+    /// Lists a tensor below this place.
+    pub(crate) fn add(&self, name: &str, shape: impl Into<Shape>, role: TensorRole) {
+        let name = self.below(name);
+        let shape = shape.into().into_dims();
+        self.tensors.borrow_mut().push(ExpectedTensor { name, shape, role });
+    }
+
+    fn below(&self, name: &str) -> String {
+        if self.place.is_empty() { name.to_owned() } else { format!("{}.{name}", self.place) }
+    }
+}
+
+impl LayerSource for Listing {
+    type Linear = ();
+    type Norm = ();
+    type Embedding = ();
+    type Tensor = ();
+
+    fn pp(&self, name: impl ToString) -> Self {
+        Self { place: self.below(&name.to_string()), tensors: Rc::clone(&self.tensors) }
+    }
+
+    fn tensor(&self, shape: impl Into<Shape>, name: &str) -> Result<(), ModelError> {
+        self.add(name, shape, TensorRole::Other);
+        Ok(())
+    }
+
+    fn linear(&self, inputs: usize, outputs: usize) -> Result<(), ModelError> {
+        self.add("weight", (outputs, inputs), TensorRole::Linear);
+        Ok(())
+    }
+
+    fn linear_with_bias(&self, inputs: usize, outputs: usize) -> Result<(), ModelError> {
+        self.linear(inputs, outputs)?;
+        self.tensor(outputs, "bias")
+    }
+
+    fn rms_norm(&self, width: usize, _: f64) -> Result<(), ModelError> {
+        self.tensor(width, "weight")
+    }
+
+    fn layer_norm(&self, width: usize, _: f64) -> Result<(), ModelError> {
+        self.tensor(width, "weight")?;
+        self.tensor(width, "bias")
+    }
+
+    fn layer_norms(&self, count: usize, width: usize, _: f64) -> Result<Vec<()>, ModelError> {
+        self.tensor((count, width), "weight")?;
+        self.tensor((count, width), "bias")?;
+        Ok(Vec::new())
+    }
+
+    fn embedding(&self, entries: usize, width: usize) -> Result<(), ModelError> {
+        self.add("weight", (entries, width), TensorRole::Embedding);
+        Ok(())
+    }
+
+    fn positions(&self, entries: usize, width: usize, name: &str) -> Result<(), ModelError> {
+        self.add(name, (1, entries, width), TensorRole::Embedding);
+        Ok(())
+    }
+
+    fn head(&self, entries: usize, width: usize, _: Range<usize>) -> Result<(), ModelError> {
+        self.add("weight", (entries, width), TensorRole::Head);
+        Ok(())
+    }
+
+    fn tied_embedding(
+        &self,
+        entries: usize,
+        width: usize,
+        _: Range<usize>,
+    ) -> Result<((), ()), ModelError> {
+        Ok((self.embedding(entries, width)?, ()))
     }
 }

@@ -1,10 +1,11 @@
 //! Names and shapes of a checkpoint's tensors: what the families read their sizes from before any
 //! weight is loaded.
 
+use crate::checkpoint::container::Container;
 use crate::compute::error::ModelError;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Shape of every tensor of a checkpoint, by name.
+/// Shape of every float tensor of a checkpoint, by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TensorShapes {
     shapes: BTreeMap<String, Vec<usize>>,
@@ -17,6 +18,25 @@ impl FromIterator<(String, Vec<usize>)> for TensorShapes {
 }
 
 impl TensorShapes {
+    /// The float tensors of a container whose names begin with `prefix`, named without it.
+    pub fn of(container: &Container, prefix: &str) -> Self {
+        let floats = container.entries().iter().filter(|entry| entry.dtype.is_float());
+        let below = floats.filter_map(|entry| {
+            Some((entry.name.strip_prefix(prefix)?.to_owned(), entry.shape.clone()))
+        });
+        below.collect()
+    }
+
+    /// Names with every number replaced by `#`, so that all layers are one.
+    pub(crate) fn patterns(&self) -> BTreeSet<String> {
+        self.shapes.keys().map(|name| pattern(name)).collect()
+    }
+
+    /// Dimension `axis` of a tensor; `None` also for an empty dimension, which no model has.
+    pub(crate) fn dim(&self, name: &str, axis: usize) -> Option<usize> {
+        self.get(name)?.get(axis).copied().filter(|&dimension| dimension > 0)
+    }
+
     /// The shape of a tensor, if there is one of this name.
     pub fn get(&self, name: &str) -> Option<&[usize]> {
         self.shapes.get(name).map(Vec::as_slice)
@@ -60,6 +80,14 @@ impl TensorShapes {
         }
         count
     }
+}
+
+/// `layers.#.wo.weight` of `layers.12.wo.weight`.
+pub(crate) fn pattern(name: &str) -> String {
+    let digits = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let parts: Vec<&str> =
+        name.split('.').map(|part| if digits(&part) { "#" } else { part }).collect();
+    parts.join(".")
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use crate::bench::{BenchOptions, Report, measure, measure_model, measure_on};
 use crate::cli::RunFailed;
 use crate::cli::model::ModelArguments;
-use crate::compute::cpu::{KERNEL_VARIABLE, Kernel};
+use crate::compute::cpu::isa::{ISA_VARIABLE, Isa};
 use crate::compute::device_kind::DeviceKind;
 use crate::compute::linear::default_decoder_threads;
 use crate::engine::events::Event;
@@ -124,12 +124,12 @@ impl Bench {
         if self.rounds == 0 || self.threads == Some(0) {
             bail!("--rounds and --threads are 1 or more; leave them out for the defaults");
         }
-        if let Some(name) = std::env::var_os(KERNEL_VARIABLE)
-            && name.to_str().and_then(Kernel::by_name).is_none()
+        if let Some(name) = std::env::var_os(ISA_VARIABLE)
+            && name.to_str().and_then(Isa::by_name).is_none()
         {
-            let names: Vec<&str> = Kernel::available().iter().map(|kernel| kernel.name()).collect();
+            let names: Vec<&str> = Isa::available().iter().map(|isa| isa.name()).collect();
             bail!(
-                "this machine has no kernel {}, which {KERNEL_VARIABLE} names; use one of {}",
+                "this machine has no kernel {}, which {ISA_VARIABLE} names; use one of {}",
                 name.display(),
                 names.join(", ")
             );

@@ -1,8 +1,8 @@
 //! Activations of the feed-forward layers, on rows of a step.
 
-use crate::compute::cpu::Kernel;
 use crate::compute::cpu::activation;
 use crate::compute::cpu::activation::{Activation, activate};
+use crate::compute::cpu::isa::Isa;
 use crate::compute::device_kind::on_device;
 use crate::compute::error::ModelError;
 use crate::compute::host::{copied, matrix, with_numbers};
@@ -20,10 +20,9 @@ pub fn silu_mul(gate: &Tensor, up: &Tensor) -> Result<Tensor, ModelError> {
     if up.dims() != gate.dims() {
         return Err(ModelError::Internal("gate and up differ in shape"));
     }
-    let kernel = Kernel::current();
-    let out = with_numbers(gate, |gate| {
-        with_numbers(up, |up| Ok(activation::silu_mul(kernel, gate, up)))
-    })?;
+    let isa = Isa::current();
+    let out =
+        with_numbers(gate, |gate| with_numbers(up, |up| Ok(activation::silu_mul(isa, gate, up))))?;
     matrix(out, rows, columns)
 }
 
@@ -53,7 +52,7 @@ pub fn gelu_tanh(x: &Tensor) -> Result<Tensor, ModelError> {
 
 fn activated(activation: Activation, x: &Tensor) -> Result<Vec<f32>, ModelError> {
     let mut out = copied(x)?;
-    activate(Kernel::current(), activation, &mut out);
+    activate(Isa::current(), activation, &mut out);
     Ok(out)
 }
 

@@ -2,7 +2,7 @@
 //! card that candle drives. Chosen at load with `--device`.
 
 use crate::compute::error::ModelError;
-use crate::compute::linear::Precision;
+use crate::compute::precision::Precision;
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;

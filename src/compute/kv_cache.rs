@@ -5,28 +5,12 @@
 //! attention probabilities and never touches what is cached. Both stand in blocks of [`BLOCK`] positions,
 //! as attention reads them.
 
+use crate::compute::attention_shape::CacheShape;
 use crate::compute::cpu::cache_block::{BLOCK, columns, value_place};
 use crate::compute::cpu::storage::{CacheMemory, Numbers};
 use crate::compute::error::ModelError;
 use crate::compute::gpu::{DeviceCache, DevicePlan};
-use crate::compute::rows::{Perturbation, Prefix, Row};
-
-pub use crate::compute::cpu::storage::ActivationNumber;
-
-/// What a decoder's caches look like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CacheShape {
-    /// Layers.
-    pub layers: usize,
-    /// Key/value heads of a layer.
-    pub kv_heads: usize,
-    /// Width of a head.
-    pub head_dim: usize,
-    /// Positions of a block of values, whole blocks of keys; only a matter of speed.
-    pub(crate) value_block: usize,
-    /// How keys and values are stored in this machine's memory; f32 on other devices.
-    pub number: ActivationNumber,
-}
+use crate::compute::rows::{PlannedRow, Prefix, Row};
 
 /// The cache of one sequence.
 #[derive(Debug)]
@@ -36,7 +20,7 @@ pub struct KvCache {
     numbers: CacheMemory,
     /// In place of the above, layer by layer, once a row on another device than the CPU was
     /// appended.
-    pub(crate) device: Vec<Option<DeviceCache>>,
+    device: Vec<Option<DeviceCache>>,
     shape: CacheShape,
     capacity: usize,
     length: usize,
@@ -142,6 +126,24 @@ impl KvCache {
     /// Whether keys and values lie on another device than the CPU.
     pub fn is_on_device(&self) -> bool {
         self.device.iter().any(Option::is_some)
+    }
+
+    /// Keys and values of `layer` on another device, once a row was appended there.
+    pub(crate) fn device_layer(&self, layer: usize) -> Option<&DeviceCache> {
+        self.device.get(layer)?.as_ref()
+    }
+
+    /// Puts the keys and values of `layer` on another device.
+    ///
+    /// # Errors
+    /// No such layer.
+    pub(crate) fn set_device_layer(
+        &mut self,
+        layer: usize,
+        cache: DeviceCache,
+    ) -> Result<(), ModelError> {
+        *self.device.get_mut(layer).ok_or(ModelError::Internal("no such layer"))? = Some(cache);
+        Ok(())
     }
 
     /// Keys of `layer` and kv head `head`, `[length, head_dim]`; for tests. Nothing, where they
@@ -278,28 +280,6 @@ impl KvCache {
 
     pub(crate) fn set_length(&mut self, length: usize) {
         self.length = length;
-    }
-}
-
-/// Where one row of a batch stands.
-#[derive(Debug, Clone, Copy)]
-pub struct PlannedRow<'a> {
-    /// Index of its cache.
-    pub cache: usize,
-    /// Its position in the sequence, prefix included.
-    pub position: usize,
-    /// Whether its keys and values are written at `position`.
-    pub append: bool,
-    /// Position of the first image token: weights start there.
-    pub first_image: usize,
-    /// Factors on the image positions.
-    pub perturbation: Option<Perturbation<'a>>,
-}
-
-impl PlannedRow<'_> {
-    /// Positions the row attends to: everything up to itself.
-    pub fn visible(&self) -> usize {
-        self.position + 1
     }
 }
 

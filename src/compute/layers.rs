@@ -2,26 +2,43 @@
 //! layer, the packed query/key/value projection, and the way from hidden rows to logits.
 
 use crate::compute::activation::silu_mul;
-use crate::compute::attention::AttentionShape;
+use crate::compute::attention_shape::AttentionShape;
 use crate::compute::error::ModelError;
+use crate::compute::layer_source::LayerSource;
 use crate::compute::linear::Linear;
 use crate::compute::rows::{Logits, Row};
 use candle_core::Tensor;
 
 /// Gated feed-forward layer `down(silu(gate x) · up x)`, called SwiGLU.
 #[derive(Debug, Clone)]
-pub struct SwiGlu {
-    gate: Linear,
-    up: Linear,
-    down: Linear,
+pub struct SwiGlu<L = Linear> {
+    gate: L,
+    up: L,
+    down: L,
+}
+
+impl<L> SwiGlu<L> {
+    /// Its three projections between `width` and `inner` channels: `gate` and `up` widen, `down`
+    /// narrows. `names` are theirs below `source`, in this order.
+    ///
+    /// # Errors
+    /// Those of [`LayerSource::tensor`].
+    pub fn load<S: LayerSource<Linear = L>>(
+        source: &S,
+        names: [&str; 3],
+        width: usize,
+        inner: usize,
+    ) -> Result<Self, ModelError> {
+        let [gate, up, down] = names.map(|name| source.pp(name));
+        Ok(Self {
+            gate: gate.linear(width, inner)?,
+            up: up.linear(width, inner)?,
+            down: down.linear(inner, width)?,
+        })
+    }
 }
 
 impl SwiGlu {
-    /// From its three projections: `gate` and `up` widen, `down` narrows.
-    pub fn new(gate: Linear, up: Linear, down: Linear) -> Self {
-        Self { gate, up, down }
-    }
-
     /// `x` is `[rows, width]`, the result has the same shape.
     ///
     /// # Errors

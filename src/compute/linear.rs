@@ -1,44 +1,15 @@
 //! The linear layer of decoding: weights packed once at load, 1 to 8 rows a call, each output a sum
 //! in one fixed order, so that a row's result depends on neither the other rows nor the threads.
 
-use crate::compute::cpu::Kernel;
+use crate::compute::cpu::isa::Isa;
 use crate::compute::cpu::packed::{PackedMatrix, Source};
-use crate::compute::cpu::storage::ActivationNumber;
 use crate::compute::device_kind::on_device;
 use crate::compute::error::ModelError;
 use crate::compute::gpu::DeviceLinear;
 use crate::compute::host::{matrix, with_numbers};
+use crate::compute::precision::{ActivationNumber, Precision};
 use candle_core::{CpuStorage, DType, Storage, Tensor};
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-
-/// How weights are stored. Sums and what is done between products are f32 always.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    Default,
-    Serialize,
-    Deserialize,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-)]
-#[serde(rename_all = "kebab-case")]
-#[strum(serialize_all = "kebab-case")]
-pub enum Precision {
-    /// 32-bit floats.
-    #[default]
-    F32,
-    /// 16-bit brain floats.
-    Bf16,
-    /// 8-bit integers with one scale per output row.
-    Int8,
-}
 
 /// `y = x Wᵀ + b` with W `[outputs, inputs]`. Clones share the weights.
 ///
@@ -122,8 +93,8 @@ impl Linear {
         }
         match &self.weight {
             Weight::Packed { matrix: packed, bias } => {
-                let kernel = Kernel::current();
-                let out = with_numbers(x, |x| packed.product(kernel, x, bias.as_deref()))?;
+                let isa = Isa::current();
+                let out = with_numbers(x, |x| packed.product(isa, x, bias.as_deref()))?;
                 matrix(out, rows, outputs)
             }
             Weight::Device(layer) => layer.forward(x),

@@ -1,10 +1,12 @@
 //! Normalisation of rows: RMS and layer norm over the last axis, in f32.
 
-use crate::compute::cpu::{Kernel, rows};
+use crate::compute::cpu::isa::Isa;
+use crate::compute::cpu::rows;
 use crate::compute::device_kind::on_device;
 use crate::compute::error::ModelError;
 use crate::compute::gpu::DeviceNorm;
 use crate::compute::host::{copied, matrix};
+use crate::compute::row_ops::NormKind;
 use candle_core::{Device, Tensor};
 use std::sync::OnceLock;
 
@@ -18,15 +20,6 @@ pub struct Norm {
     eps: f64,
     /// Set by the first row on a device.
     device: OnceLock<DeviceNorm>,
-}
-
-/// Which mean is removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NormKind {
-    /// No mean removed, divided by the root mean square.
-    Rms,
-    /// Mean removed, divided by the standard deviation.
-    Layer,
 }
 
 impl Norm {
@@ -73,6 +66,6 @@ impl Norm {
     pub fn normalize(&self, group: &mut [f32]) {
         let centred = self.kind == NormKind::Layer;
         let (weight, bias) = (self.weight.as_deref(), self.bias.as_deref());
-        rows::normalize(Kernel::current(), group, weight, bias, centred, self.eps);
+        rows::normalize(Isa::current(), group, weight, bias, centred, self.eps);
     }
 }

@@ -1,21 +1,14 @@
 //! Rotary position tables and their application, once for all families: 1-D half-split (Qwen2,
 //! Lumina), 1-D and 2-D interleaved (LlamaGen, AliTok), and zero rows where an original has zeros.
 
-use crate::compute::cpu::{Kernel, rows};
+use crate::compute::cpu::isa::Isa;
+use crate::compute::cpu::rows;
 use crate::compute::device_kind::on_device;
 use crate::compute::error::ModelError;
 use crate::compute::gpu::DeviceRotary;
 use crate::compute::host::{copied, matrix};
+use crate::compute::row_ops::Pairing;
 use candle_core::Tensor;
-
-/// Which channels form a rotated pair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pairing {
-    /// Channel i with channel i + head_dim/2.
-    HalfSplit,
-    /// Channel 2i with channel 2i + 1.
-    Interleaved,
-}
 
 /// Cosines and sines per position, `[positions, head_dim / 2]` each.
 #[derive(Debug, Clone)]
@@ -90,10 +83,10 @@ impl RotaryTable {
             return self.device.rotate(x, positions, self.pairing, |at| self.at(at));
         }
         let mut data = copied(x)?;
-        let kernel = Kernel::current();
+        let isa = Isa::current();
         for (row, &position) in data.chunks_mut(width).zip(positions) {
             let (cos, sin) = self.at(position);
-            rows::rotate(kernel, row, cos, sin, self.pairing == Pairing::Interleaved);
+            rows::rotate(isa, row, cos, sin, self.pairing == Pairing::Interleaved);
         }
         matrix(data, rows, width)
     }

@@ -1,14 +1,17 @@
 //! Weights by name for the model files: candle's `VarBuilder` plus the precision that linear layers
-//! are packed to. Names given to `pp` and `get` are the checkpoints' own keys, so a model file can
-//! be compared with the original by searching for a key.
+//! are packed to. Names are the checkpoints' own keys, so a model file can be
+//! compared with the original by searching for a key.
 
 use crate::compute::error::ModelError;
-use crate::compute::kv_cache::ActivationNumber;
-use crate::compute::linear::{Linear, Precision};
-use crate::compute::norm::{Norm, NormKind};
+use crate::compute::layer_source::LayerSource;
+use crate::compute::linear::Linear;
+use crate::compute::norm::Norm;
+use crate::compute::precision::{ActivationNumber, Precision};
+use crate::compute::row_ops::NormKind;
 use candle_core::{DType, Device, Shape, Tensor};
 use candle_nn::VarBuilder;
 use half::bf16;
+use std::ops::Range;
 
 /// Which rows of the output head are loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,11 +50,6 @@ impl<'a> Weights<'a> {
         Self { device: device.clone(), ..self }
     }
 
-    /// The place `name` below this one.
-    pub fn pp(&self, name: impl ToString) -> Self {
-        Self { builder: self.builder.pp(name.to_string()), ..self.clone() }
-    }
-
     /// How linear layers are stored.
     pub fn precision(&self) -> Precision {
         self.precision
@@ -72,14 +70,6 @@ impl<'a> Weights<'a> {
         self.builder.contains_tensor(name)
     }
 
-    /// A tensor in f32, its shape checked.
-    ///
-    /// # Errors
-    /// The tensor is missing or has another shape.
-    pub fn tensor(&self, shape: impl Into<Shape>, name: &str) -> Result<Tensor, ModelError> {
-        self.builder.get(shape, name).map_err(|error| ModelError::Weights(error.to_string()))
-    }
-
     /// A tensor in f32 with whatever shape the checkpoint gives it; the caller checks.
     ///
     /// # Errors
@@ -96,23 +86,6 @@ impl<'a> Weights<'a> {
         Ok(self.tensor(length, name)?.to_dtype(DType::F32)?.to_vec1()?)
     }
 
-    /// A linear layer without bias: `weight` `[outputs, inputs]`.
-    ///
-    /// # Errors
-    /// Those of [`Weights::tensor`].
-    pub fn linear(&self, inputs: usize, outputs: usize) -> Result<Linear, ModelError> {
-        self.pack(&self.tensor((outputs, inputs), "weight")?, None)
-    }
-
-    /// A linear layer with `weight` and `bias`.
-    ///
-    /// # Errors
-    /// Those of [`Weights::tensor`].
-    pub fn linear_with_bias(&self, inputs: usize, outputs: usize) -> Result<Linear, ModelError> {
-        let weight = self.tensor((outputs, inputs), "weight")?;
-        self.pack(&weight, Some(&self.tensor(outputs, "bias")?))
-    }
-
     /// A linear layer of tensors that are at hand, in the precision and on the device of the others.
     ///
     /// # Errors
@@ -123,29 +96,75 @@ impl<'a> Weights<'a> {
         Linear::new(&weight, bias.as_ref(), self.precision, self.activations)
     }
 
-    /// An RMS norm with `weight`.
-    ///
-    /// # Errors
-    /// Those of [`Weights::tensor`].
-    pub fn rms_norm(&self, width: usize, eps: f64) -> Result<Norm, ModelError> {
+    fn output_rows(&self, table: &Tensor, codes: Range<usize>) -> Result<Linear, ModelError> {
+        self.pack(&table.narrow(0, codes.start, codes.len())?, None)
+    }
+}
+
+impl LayerSource for Weights<'_> {
+    type Linear = Linear;
+    type Norm = Norm;
+    type Embedding = Embedding;
+    type Tensor = Tensor;
+
+    fn pp(&self, name: impl ToString) -> Self {
+        Self { builder: self.builder.pp(name.to_string()), ..self.clone() }
+    }
+
+    fn tensor(&self, shape: impl Into<Shape>, name: &str) -> Result<Tensor, ModelError> {
+        self.builder.get(shape, name).map_err(|error| ModelError::Weights(error.to_string()))
+    }
+
+    fn linear(&self, inputs: usize, outputs: usize) -> Result<Linear, ModelError> {
+        self.pack(&self.tensor((outputs, inputs), "weight")?, None)
+    }
+
+    fn linear_with_bias(&self, inputs: usize, outputs: usize) -> Result<Linear, ModelError> {
+        let weight = self.tensor((outputs, inputs), "weight")?;
+        self.pack(&weight, Some(&self.tensor(outputs, "bias")?))
+    }
+
+    fn rms_norm(&self, width: usize, eps: f64) -> Result<Norm, ModelError> {
         Ok(Norm::new(NormKind::Rms, width, Some(self.vector(width, "weight")?), None, eps))
     }
 
-    /// A layer norm with `weight` and `bias`.
-    ///
-    /// # Errors
-    /// Those of [`Weights::tensor`].
-    pub fn layer_norm(&self, width: usize, eps: f64) -> Result<Norm, ModelError> {
+    fn layer_norm(&self, width: usize, eps: f64) -> Result<Norm, ModelError> {
         let (weight, bias) = (self.vector(width, "weight")?, self.vector(width, "bias")?);
         Ok(Norm::new(NormKind::Layer, width, Some(weight), Some(bias), eps))
     }
 
-    /// An embedding table `weight` `[entries, width]`.
-    ///
-    /// # Errors
-    /// Those of [`Weights::tensor`].
-    pub fn embedding(&self, entries: usize, width: usize) -> Result<Embedding, ModelError> {
+    fn layer_norms(&self, count: usize, width: usize, eps: f64) -> Result<Vec<Norm>, ModelError> {
+        let weight = self.tensor((count, width), "weight")?.to_vec2::<f32>()?;
+        let bias = self.tensor((count, width), "bias")?.to_vec2::<f32>()?;
+        let rows = weight.into_iter().zip(bias);
+        Ok(rows.map(|(w, b)| Norm::new(NormKind::Layer, width, Some(w), Some(b), eps)).collect())
+    }
+
+    fn embedding(&self, entries: usize, width: usize) -> Result<Embedding, ModelError> {
         Embedding::new(&self.tensor((entries, width), "weight")?, self.precision)
+    }
+
+    fn positions(&self, entries: usize, width: usize, name: &str) -> Result<Embedding, ModelError> {
+        Embedding::new(&self.tensor((1, entries, width), name)?.squeeze(0)?, self.precision)
+    }
+
+    fn head(
+        &self,
+        entries: usize,
+        width: usize,
+        codes: Range<usize>,
+    ) -> Result<Linear, ModelError> {
+        self.output_rows(&self.tensor((entries, width), "weight")?, codes)
+    }
+
+    fn tied_embedding(
+        &self,
+        entries: usize,
+        width: usize,
+        codes: Range<usize>,
+    ) -> Result<(Embedding, Linear), ModelError> {
+        let table = self.tensor((entries, width), "weight")?;
+        Ok((Embedding::new(&table, self.precision)?, self.output_rows(&table, codes)?))
     }
 }
 

@@ -6,7 +6,7 @@ use crate::compute::rows::{Perturbation, Row, RowInput};
 use crate::engine::decode::EngineError;
 use crate::engine::settings::{LaneKind, RunSpec};
 use crate::engine::trace::{StepRecord, TOP_COUNT, TopTokens};
-use crate::guidance::combine::combine;
+use crate::guidance::combination::linear::combine;
 use crate::guidance::confidence::{ConfidenceInputs, confidence};
 use crate::guidance::delta::{deltas, distance};
 use crate::guidance::entropy::Distribution;

@@ -1,8 +1,41 @@
 //! The five definitions of an image token's confidence, measured at the step that produces the token
 //! (Eq. 3; the alternatives are those of Fig. 9c and of the released code).
 
-use super::Confidence;
 use super::entropy::{max_probability, normalized_entropy_at, probability};
+use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+
+/// How the confidence of an image token is measured, at the step that produced it (Fig. 9c).
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Default,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Confidence {
+    /// Largest conditional probability, before temperature, filters and guidance (Eq. 3).
+    #[default]
+    ConditionalMax,
+    /// Largest probability of the unconditional branch that owns the cache.
+    UnconditionalMax,
+    /// Largest probability of the guided distribution.
+    GuidedMax,
+    /// Conditional probability of the token that was sampled.
+    SampledProbability,
+    /// One minus the normalized entropy of the conditional distribution.
+    OneMinusEntropy,
+}
 
 /// What a confidence can be measured on: the logits of one step, over the codes that the step may
 /// draw, before temperature and filters.

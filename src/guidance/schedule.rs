@@ -1,6 +1,6 @@
-//! The guidance scale of each step: the cosine schedule of Sec. 3.4 in the convention of design.md
-//! section 2, where the scale is the paper's γ_t of Eq. 6 plus one, and beside it the rules of the
-//! programs that the models' authors sample with (reference/checkpoints).
+//! The guidance scale of each step: the cosine schedule of Sec. 3.4, and beside it the rules of the
+//! programs that the models' authors sample with. A scale is the factor of `z_c - z_u`, the paper's
+//! γ_t of Eq. 6 plus one.
 
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
@@ -21,7 +21,7 @@ pub fn guidance_scale_at(step: usize, steps: usize, guidance_scale: f32, cosine_
     (1.0 + (f64::from(guidance_scale) - 1.0) * rise) as f32
 }
 
-/// Which schedule a run follows.
+/// Which schedule a lane follows.
 #[derive(
     Debug,
     Clone,
@@ -45,6 +45,38 @@ pub enum Schedule {
     Cosine,
     /// What the program of the model's authors does.
     Authors,
+}
+
+/// How strongly a lane is guided over its steps.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ScaleSettings {
+    /// The cosine of the paper, or the rule of the model's authors.
+    pub schedule: Schedule,
+    /// γ, at least 0; 1 means no guidance.
+    pub guidance_scale: f32,
+    /// k, at least 0; 0 means a constant scale. Rules without a cosine do not read it.
+    pub cosine_power: f32,
+    /// LlamaGen's `cfg_interval`, read only under its authors' schedule; `None` guides every token.
+    pub interval: Option<usize>,
+}
+
+impl Default for ScaleSettings {
+    fn default() -> Self {
+        let schedule = Schedule::default();
+        Self { schedule, guidance_scale: 4.0, cosine_power: 1.4, interval: None }
+    }
+}
+
+impl ScaleSettings {
+    /// The rule of the chosen schedule, given that of the model's authors; `None` if theirs is chosen
+    /// and they have none.
+    pub fn rule(&self, authors: Option<ScaleRule>) -> Option<ScaleRule> {
+        match self.schedule {
+            Schedule::Cosine => Some(ScaleRule::Cosine),
+            Schedule::Authors => Some(authors?.with_interval(self.interval)),
+        }
+    }
 }
 
 /// How the scale of a step follows from γ and k.

@@ -1,7 +1,46 @@
 //! Perturbation weights of the image tokens in the unconditional branch (Eq. 3, Eq. 9, and the
 //! closed form of the authors' released code).
 
+use super::confidence::Confidence;
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+
+/// Which reading of SoftCFG gives the weights.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Default,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Variant {
+    /// Eq. 3-9 of the paper.
+    #[default]
+    Paper,
+    /// What the authors' AliTok program computes; see [`ReleasedCode`].
+    ReleasedCode,
+}
+
+impl Variant {
+    /// The confidence that belongs to the variant: the largest conditional probability in the paper
+    /// (Eq. 3), the probability of the sampled token in the authors' program.
+    pub fn default_confidence(self) -> Confidence {
+        match self {
+            Self::Paper => Confidence::ConditionalMax,
+            Self::ReleasedCode => Confidence::SampledProbability,
+        }
+    }
+}
 
 /// ε of step normalization (Eq. 9) in the paper variant.
 pub const STEP_NORM_EPSILON: f64 = 1e-6;

@@ -3,7 +3,7 @@
 
 use crate::compute::device_kind::DeviceKind;
 use crate::compute::layout::TokenLayout;
-use crate::compute::linear::Precision;
+use crate::compute::precision::Precision;
 use crate::guidance::schedule::ScaleRule;
 use crate::models::decoder::{Decoder, DecoderInfo};
 use crate::prompts::book::PromptBook;

@@ -2,7 +2,7 @@
 //! families' authors sample with. The tables of the authors' READMEs, configurations and programs; nothing here was tuned.
 
 use crate::guidance::schedule::ScaleRule;
-use crate::models::alitok::decoder::AlitokConfig;
+use crate::models::alitok::config::AlitokConfig;
 use crate::models::card::{AuthorsSchedule, ModelDefaults};
 use crate::models::generation_config::GenerationConfig;
 use crate::models::llamagen::config::LlamagenConfig;

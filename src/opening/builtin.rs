@@ -5,7 +5,7 @@
 use crate::compute::device_kind::DeviceKind;
 use crate::compute::error::ModelError;
 use crate::compute::layout::TokenLayout;
-use crate::compute::linear::Precision;
+use crate::compute::precision::Precision;
 use crate::compute::weights::{HeadRows, Weights};
 use crate::models::card::{Conditions, Model, ModelCard, ModelDefaults, ModelIdentity};
 use crate::models::decoder::Decoder;

@@ -7,7 +7,7 @@
 use crate::checkpoint::LoadProgress;
 use crate::checkpoint::read_file::read_file;
 use crate::compute::error::ModelError;
-use crate::compute::linear::Precision;
+use crate::compute::precision::Precision;
 use crate::models::llamagen::decoder::CaptionEncoder;
 use crate::opening::inspect::Opened;
 use crate::prompts::book::PromptBook;

@@ -7,8 +7,7 @@
 use crate::checkpoint::CheckpointError;
 use crate::checkpoint::ElementType;
 use crate::checkpoint::manifest::TensorRole;
-use crate::compute::kv_cache::ActivationNumber;
-use crate::compute::linear::Precision;
+use crate::compute::precision::{ActivationNumber, Precision};
 use crate::opening::identify::{Geometry, Identified, bytes_text};
 use strum::VariantArray;
 

@@ -2,7 +2,7 @@
 //! precision with its cost. Headers are read, and a few rows of weights to measure rounding.
 
 use crate::compute::device_kind::DeviceKind;
-use crate::compute::linear::Precision;
+use crate::compute::precision::Precision;
 use crate::opening::companions::MissingPart;
 use crate::opening::error::OpenError;
 use crate::opening::identify::{Family, Geometry, GridGuess, GridSource, bytes_text};

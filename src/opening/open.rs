@@ -8,7 +8,7 @@ use crate::checkpoint::shapes::TensorShapes;
 use crate::checkpoint::{CheckpointError, LoadProgress, SourceFile, sha256};
 use crate::compute::device_kind::DeviceKind;
 use crate::compute::error::ModelError;
-use crate::compute::linear::Precision;
+use crate::compute::precision::Precision;
 use crate::compute::weights::Weights;
 use crate::models::card::{Model, ModelCard, ModelIdentity};
 use crate::opening::companions::cache_roots;

@@ -7,7 +7,8 @@
 
 use crate::checkpoint::manifest::TensorRole;
 use crate::compute::error::ModelError;
-use crate::compute::linear::{Linear, Precision};
+use crate::compute::linear::Linear;
+use crate::compute::precision::Precision;
 use crate::opening::identify::Identified;
 use crate::opening::inspect::Opened;
 use crate::opening::memory::activation_number;

@@ -3,7 +3,7 @@
 use crate::checkpoint::LoadProgress;
 use crate::checkpoint::read_file::read_file;
 use crate::compute::error::ModelError;
-use crate::compute::linear::Precision;
+use crate::compute::precision::Precision;
 use crate::compute::weights::Weights;
 use crate::opening::decoders::sizes;
 use crate::opening::identify::Family;

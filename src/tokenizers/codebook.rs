@@ -1,6 +1,7 @@
 //! The codebook of a vector-quantised image tokenizer: a table of vectors.
 
 use crate::compute::error::ModelError;
+use crate::compute::layer_source::LayerSource;
 use crate::compute::weights::Weights;
 use crate::tokenizers::quantizer::{BEYOND_CODEBOOK, Quantizer};
 
@@ -35,6 +36,18 @@ impl Codebook {
         Ok(Self { vectors, width, normalized })
     }
 
+    /// Asks the source for [`TABLE`], `[codes, width]`.
+    ///
+    /// # Errors
+    /// The table is missing or has another shape.
+    pub fn request<S: LayerSource>(
+        source: &S,
+        codes: usize,
+        width: usize,
+    ) -> Result<S::Tensor, ModelError> {
+        source.tensor((codes, width), TABLE)
+    }
+
     /// Loads [`TABLE`], `[codes, width]`.
     ///
     /// # Errors
@@ -45,7 +58,7 @@ impl Codebook {
         width: usize,
         normalized: bool,
     ) -> Result<Self, ModelError> {
-        let table = weights.tensor((codes, width), TABLE)?;
+        let table = Self::request(weights, codes, width)?;
         Self::new(table.flatten_all()?.to_vec1()?, width, normalized)
     }
 

@@ -10,6 +10,7 @@ pub mod fsq;
 pub mod grid;
 pub mod image_tokenizer;
 pub mod layers;
+mod levels;
 pub mod llamagen_vq;
 pub mod maskgit_vqgan;
 pub mod movq;

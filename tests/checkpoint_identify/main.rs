@@ -12,7 +12,7 @@ use checkpoint_support::{
     dict, int, own_golden, pickle, sparse_safetensors, storage, tensor, torch_bytes, write,
 };
 use softcfg_studio::checkpoint::CheckpointError;
-use softcfg_studio::compute::linear::Precision;
+use softcfg_studio::compute::precision::Precision;
 use softcfg_studio::opening::identify::{
     Conditioning, DecoderGeometry, Family, Geometry, GridSource, Identified,
 };

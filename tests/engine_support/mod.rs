@@ -2,11 +2,13 @@
 
 use candle_core::{DType, Device, Tensor};
 use image::{Rgb, RgbImage};
-use softcfg_studio::compute::attention::{AttentionShape, attend};
+use softcfg_studio::compute::attention::attend;
+use softcfg_studio::compute::attention_shape::AttentionShape;
 use softcfg_studio::compute::error::ModelError;
-use softcfg_studio::compute::kv_cache::{ActivationNumber, BatchPlan, KvCache};
+use softcfg_studio::compute::kv_cache::{BatchPlan, KvCache};
 use softcfg_studio::compute::layout::TokenLayout;
-use softcfg_studio::compute::linear::{Linear, Precision};
+use softcfg_studio::compute::linear::Linear;
+use softcfg_studio::compute::precision::{ActivationNumber, Precision};
 use softcfg_studio::compute::rows::{Logits, Prefix, Row, RowInput};
 use softcfg_studio::engine::settings::{RunSettings, RunSpec};
 use softcfg_studio::models::card::{Conditions, Model, ModelCard, ModelDefaults, ModelIdentity};

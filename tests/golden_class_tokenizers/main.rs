@@ -14,7 +14,7 @@ use image::RgbImage;
 use serde_json::Value;
 use softcfg_studio::checkpoint::shapes::TensorShapes;
 use softcfg_studio::compute::layout::TokenLayout;
-use softcfg_studio::compute::linear::Precision;
+use softcfg_studio::compute::precision::Precision;
 use softcfg_studio::compute::weights::Weights;
 use softcfg_studio::tokenizers::ImageTokenizer;
 use softcfg_studio::tokenizers::alitok::{AlitokEncoder, AlitokTokenizer, AlitokTokenizerConfig};

@@ -10,7 +10,7 @@ mod paper;
 mod released_code;
 mod text_to_image;
 
-use softcfg_studio::guidance::combine::combine;
+use softcfg_studio::guidance::combination::linear::combine;
 use softcfg_studio::guidance::weights::{WeightRule, perturbation_weights};
 
 /// Weights computed in double precision from recorded confidences: far tighter than the 5e-5 that a

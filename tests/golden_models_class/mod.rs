@@ -14,7 +14,7 @@ use safetensors::SafeTensors;
 use serde::de::DeserializeOwned;
 use softcfg_studio::checkpoint::shapes::TensorShapes;
 use softcfg_studio::checkpoint::{Container, LoadProgress};
-use softcfg_studio::compute::linear::Precision;
+use softcfg_studio::compute::precision::Precision;
 use softcfg_studio::compute::weights::Weights;
 use softcfg_studio::opening::inspect::Opened;
 use std::collections::HashMap;

@@ -4,7 +4,7 @@
 
 use candle_core::Device;
 use softcfg_studio::compute::device_kind::DeviceKind;
-use softcfg_studio::compute::linear::Precision;
+use softcfg_studio::compute::precision::Precision;
 use std::sync::OnceLock;
 
 /// The kind of device.

@@ -3,7 +3,7 @@
 
 use image::{Rgb, RgbImage};
 use softcfg_studio::compute::layout::{StepKind, TokenLayout};
-use softcfg_studio::compute::linear::Precision;
+use softcfg_studio::compute::precision::Precision;
 use softcfg_studio::engine::settings::{LaneKind, RunSettings, RunSpec};
 use softcfg_studio::engine::trace::{RunRecord, RunStatus, StepRecord, TOP_COUNT, TopTokens};
 use softcfg_studio::guidance::schedule::ScaleRule;

@@ -1,8 +1,8 @@
 //! Activations, element by element.
 
+use super::isa::{Isa, Task};
 use super::lanes::{LANES, Lanes};
 use super::rows::{exp, polynomial};
-use super::{Kernel, Task};
 
 /// What is done to each element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,11 +16,11 @@ pub(crate) enum Activation {
 }
 
 /// Applies `activation` to all of `x`, in place.
-pub(crate) fn activate(kernel: Kernel, activation: Activation, x: &mut [f32]) {
+pub(crate) fn activate(isa: Isa, activation: Activation, x: &mut [f32]) {
     match activation {
-        Activation::Silu => kernel.run(Map { x, apply: Silu }),
-        Activation::GeluExact => kernel.run(Map { x, apply: GeluExact }),
-        Activation::GeluTanh => kernel.run(Map { x, apply: GeluTanh }),
+        Activation::Silu => isa.run(Map { x, apply: Silu }),
+        Activation::GeluExact => isa.run(Map { x, apply: GeluExact }),
+        Activation::GeluTanh => isa.run(Map { x, apply: GeluTanh }),
     }
 }
 
@@ -76,9 +76,9 @@ impl Elementwise for Silu {
 }
 
 /// `silu(gate) · up`, as long as `gate`.
-pub(crate) fn silu_mul(kernel: Kernel, gate: &[f32], up: &[f32]) -> Vec<f32> {
+pub(crate) fn silu_mul(isa: Isa, gate: &[f32], up: &[f32]) -> Vec<f32> {
     assert!(gate.len() == up.len(), "as many gates as numbers");
-    kernel.run(SiluMul { gate, up })
+    isa.run(SiluMul { gate, up })
 }
 
 struct SiluMul<'a> {

@@ -7,13 +7,13 @@
 
 use super::ahead::{Ahead, Arithmetic, Requests};
 use super::cache_block::{BLOCK, column_width};
+use super::isa::{Isa, Task};
 use super::key_block::{self, KeyBlock};
 use super::lanes::{LANES, Lanes};
 use super::rows::exp2;
 use super::storage::Numbers;
 use super::stored::Stored;
 use super::value_block::{self, ValueBlock};
-use super::{Kernel, Task};
 use std::f32::consts::LOG2_E;
 
 /// Cache lines that memory gives at least while 16 powers are computed.
@@ -131,7 +131,7 @@ impl RowJob<'_> {
 }
 
 /// Writes the attention of `job` to `out`, which has the shape of the queries. `scratch` only grows.
-pub(crate) fn attend_row(kernel: Kernel, job: RowJob<'_>, scratch: &mut Vec<f32>, out: &mut [f32]) {
+pub(crate) fn attend_row(isa: Isa, job: RowJob<'_>, scratch: &mut Vec<f32>, out: &mut [f32]) {
     assert!(job.dim > 0 && job.group > 0 && job.visible > 0, "something is attended to");
     let heads = job.heads();
     assert!(job.queries.len() == heads * job.group * job.dim && out.len() == job.queries.len());
@@ -154,7 +154,7 @@ pub(crate) fn attend_row(kernel: Kernel, job: RowJob<'_>, scratch: &mut Vec<f32>
         image.zip(weights).for_each(|(all, weight)| *all = *weight);
         &*all
     });
-    kernel.run(AttendRow { job, scores, sums, weights, stride, out });
+    isa.run(AttendRow { job, scores, sums, weights, stride, out });
 }
 
 struct AttendRow<'a> {

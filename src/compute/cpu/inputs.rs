@@ -1,11 +1,11 @@
 //! Rows of activations in the form that packed weights are multiplied with. It is made once a product,
 //! and costs a thousandth of it.
 
+use super::isa::{Isa, Task};
 use super::lanes::Lanes;
 use super::rows::ROUND;
-use super::storage::{ActivationNumber, bf16_bits};
-use super::{Kernel, Task};
-use crate::compute::linear::Precision;
+use super::storage::bf16_bits;
+use crate::compute::precision::{ActivationNumber, Precision};
 
 /// Inputs that share a scale where inputs are 16-bit integers.
 pub(super) const SCALE_BLOCK: usize = 128;
@@ -33,7 +33,7 @@ pub(super) struct InputBuffer {
 impl<'a> Inputs<'a> {
     /// Rows `x` of `width` inputs for weights of `precision`. Whatever a row lacks to a whole pair is 0.
     pub(super) fn prepare(
-        kernel: Kernel,
+        isa: Isa,
         x: &'a [f32],
         width: usize,
         precision: Precision,
@@ -56,22 +56,22 @@ impl<'a> Inputs<'a> {
                 }
                 Self::F32 { numbers, stride: 2 * stride }
             }
-            (Precision::Bf16, ActivationNumber::Bf16) if kernel.multiplies_bf16_pairs() => {
+            (Precision::Bf16, ActivationNumber::Bf16) if isa.multiplies_bf16_pairs() => {
                 pairs.resize(rows * stride, 0);
-                kernel.run(RoundToBf16 { x, width, pairs: pairs.as_mut_slice() });
+                isa.run(RoundToBf16 { x, width, pairs: pairs.as_mut_slice() });
                 Self::Bf16 { pairs, stride }
             }
             (Precision::Bf16, ActivationNumber::Bf16) => {
                 numbers.resize(rows * 2 * stride, 0.0);
                 let pairs: &mut [[f32; 2]] = bytemuck::cast_slice_mut(numbers);
-                kernel.run(RoundToBf16 { x, width, pairs });
+                isa.run(RoundToBf16 { x, width, pairs });
                 Self::F32 { numbers, stride: 2 * stride }
             }
             (Precision::Int8, _) => {
                 let blocks = width.div_ceil(SCALE_BLOCK);
                 pairs.resize(rows * stride, 0);
                 numbers.resize(rows * blocks, 0.0);
-                kernel.run(RoundToInt16 { x, width, pairs, scales: numbers });
+                isa.run(RoundToInt16 { x, width, pairs, scales: numbers });
                 Self::Int16 { pairs, stride, scales: numbers, blocks }
             }
         }

@@ -11,8 +11,8 @@ pub(super) const LANES: usize = 16;
 /// Sixteen f32 in registers.
 ///
 /// # Safety
-/// Every function needs the instruction set of its type: they are called from [`super::Task::run`]
-/// only, which [`super::Kernel::run`] enters after the set was found. Pointers are valid for what the
+/// Every function needs the instruction set of its type: they are called from [`super::isa::Task::run`]
+/// only, which [`super::isa::Isa::run`] enters after the set was found. Pointers are valid for what the
 /// function names; no alignment is needed.
 pub(super) trait Lanes: Copy {
     /// Most rows whose sums for a panel's 32 outputs stay in registers.

@@ -16,7 +16,7 @@ impl Neon {
 }
 
 // SAFETY of the bodies: NEON is part of every aarch64 target that Rust's standard library supports,
-// and `Kernel` asks for it nevertheless; pointers are the caller's promise, alignment is not needed.
+// and `Isa` asks for it nevertheless; pointers are the caller's promise, alignment is not needed.
 impl Lanes for Neon {
     const WIDE_ROWS: usize = 2;
     const NARROW_ROWS: usize = 5;

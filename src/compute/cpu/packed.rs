@@ -11,12 +11,13 @@
 //! a little more exact (a row's largest of 64 weights is smaller than its largest of 2048), but it
 //! would end the sum every block and read 6 % more; per row, the scale is one product at the end.
 
-use super::Kernel;
 use super::inputs::{InputBuffer, Inputs};
+use super::isa::Isa;
 use super::panel::{PANEL_ROWS, Panels, Products};
-use super::storage::{ActivationNumber, AlignedBytes};
+use super::step::PANEL;
+use super::storage::AlignedBytes;
 use crate::compute::error::ModelError;
-use crate::compute::linear::Precision;
+use crate::compute::precision::{ActivationNumber, Precision};
 use half::{bf16, f16};
 use rayon::prelude::*;
 use std::cell::RefCell;
@@ -26,9 +27,6 @@ thread_local! {
     /// Prepared inputs; kept between products, so that a step allocates nothing for them.
     static INPUTS: RefCell<InputBuffer> = RefCell::default();
 }
-
-/// Outputs of a panel.
-pub(crate) const PANEL: usize = 32;
 
 /// Bytes of weights below which other threads are not worth waking.
 pub(crate) const PARALLEL_BYTES: usize = 256 << 10;
@@ -128,7 +126,7 @@ impl PackedMatrix {
     /// Slices of other lengths.
     pub(super) fn write_product(
         &self,
-        kernel: Kernel,
+        isa: Isa,
         x: &[f32],
         bias: Option<&[f32]>,
         out: &mut [MaybeUninit<f32>],
@@ -143,15 +141,15 @@ impl PackedMatrix {
         // Taken, not borrowed: while it waits for others, this thread may be given another product.
         let mut buffer = INPUTS.take();
         let (precision, activations) = (self.precision, self.activations);
-        let x = Inputs::prepare(kernel, x, self.inputs, precision, activations, &mut buffer);
-        self.multiply_prepared(kernel, x, rows, bias, out);
+        let x = Inputs::prepare(isa, x, self.inputs, precision, activations, &mut buffer);
+        self.multiply_prepared(isa, x, rows, bias, out);
         INPUTS.set(buffer);
         Ok(())
     }
 
     fn multiply_prepared(
         &self,
-        kernel: Kernel,
+        isa: Isa,
         x: Inputs<'_>,
         rows: usize,
         bias: Option<&[f32]>,
@@ -162,7 +160,7 @@ impl PackedMatrix {
         let threads = rayon::current_num_threads();
         if threads == 1 || bytes * rows.div_ceil(PANEL_ROWS) < PARALLEL_BYTES {
             let mut pieces: Vec<_> = out.chunks_mut(self.outputs).collect();
-            return self.multiply_panels(kernel, 0, x, bias, &mut pieces);
+            return self.multiply_panels(isa, 0, x, bias, &mut pieces);
         }
         // More pieces than threads: a thread that another program holds up leaves its share.
         let pieces = (threads * 4).min(bytes / PIECE_BYTES).clamp(1, panels);
@@ -175,14 +173,14 @@ impl PackedMatrix {
             }
         }
         work.into_par_iter().with_max_len(1).enumerate().for_each(|(index, mut piece)| {
-            self.multiply_panels(kernel, index * width / PANEL, x, bias, &mut piece);
+            self.multiply_panels(isa, index * width / PANEL, x, bias, &mut piece);
         });
     }
 
     /// Panels from `first` on, as many as the rows of `out` are wide.
     fn multiply_panels<'o>(
         &self,
-        kernel: Kernel,
+        isa: Isa,
         first: usize,
         x: Inputs<'_>,
         bias: Option<&[f32]>,
@@ -199,7 +197,7 @@ impl PackedMatrix {
         };
         let scales = self.scales.get(outputs.clone()).unwrap_or(&[]);
         let bias = bias.map_or(&[] as &[f32], |bias| &bias[outputs]);
-        Products { panels, x, scales, bias, out }.write(kernel);
+        Products { panels, x, scales, bias, out }.write(isa);
     }
 }
 

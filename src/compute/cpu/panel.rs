@@ -8,10 +8,9 @@ use super::ahead::{
     Arithmetic, Distances, FEW_REQUESTS_AHEAD, LINE_BYTES, LINES_A_REQUEST, Requests,
 };
 use super::inputs::{Inputs, SCALE_BLOCK};
+use super::isa::{Isa, Task};
 use super::lanes::{LANES, Lanes};
-use super::packed::PANEL;
-use super::step::{Bf16, F32, Int8, RoundedBf16, Weight};
-use super::{Kernel, Task};
+use super::step::{Bf16, F32, Int8, PANEL, RoundedBf16, Weight};
 use std::hint::black_box;
 use std::mem::MaybeUninit;
 
@@ -50,15 +49,13 @@ pub(super) struct Products<'a, 'o> {
 
 impl Products<'_, '_> {
     /// Writes all outputs.
-    pub(super) fn write(self, kernel: Kernel) {
+    pub(super) fn write(self, isa: Isa) {
         let Self { panels, x, scales, bias, out } = &self;
         let width = out.first().map_or(0, |row| row.len());
         let (items, steps) = match (*panels, *x) {
             (Panels::F32(weights), Inputs::F32 { stride, .. }) => (weights.len(), stride),
             (Panels::Bf16(words), Inputs::F32 { stride, .. }) => (words.len(), stride / 2),
-            (Panels::Bf16(words), Inputs::Bf16 { stride, .. })
-                if kernel.multiplies_bf16_pairs() =>
-            {
+            (Panels::Bf16(words), Inputs::Bf16 { stride, .. }) if isa.multiplies_bf16_pairs() => {
                 (words.len(), stride)
             }
             (Panels::Int8(pairs), Inputs::Int16 { stride, .. }) => (pairs.len(), stride),
@@ -69,7 +66,7 @@ impl Products<'_, '_> {
         assert!(x.has_rows(out.len()), "one input per row and weight");
         assert!(scales.is_empty() || scales.len() == width, "one scale per output, or none");
         assert!(bias.is_empty() || bias.len() == width, "one bias per output, or none");
-        kernel.run(self);
+        isa.run(self);
     }
 }
 

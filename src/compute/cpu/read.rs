@@ -1,9 +1,9 @@
 //! Reading memory as fast as it goes: the roof that decoding is measured against.
 
 use super::ahead::{Distances, FEW_REQUESTS_AHEAD, LINES_A_REQUEST};
+use super::isa::{Isa, Task};
 use super::lanes::{LANES, Lanes};
 use super::storage::AlignedBytes;
-use super::{Kernel, Task};
 use crate::compute::error::ModelError;
 use rayon::prelude::*;
 
@@ -46,10 +46,10 @@ impl ReadBuffer {
     }
 
     /// Reads everything with the threads of the current pool. The result depends on all bytes.
-    pub(crate) fn read(&self, kernel: Kernel, prefetch: Prefetch) -> f32 {
+    pub(crate) fn read(&self, isa: Isa, prefetch: Prefetch) -> f32 {
         let numbers: &[f32] = bytemuck::cast_slice(self.storage.bytes());
         let pieces = numbers.par_chunks(PIECE / size_of::<f32>());
-        pieces.map(|numbers| kernel.run(ReadAll { numbers, prefetch })).sum()
+        pieces.map(|numbers| isa.run(ReadAll { numbers, prefetch })).sum()
     }
 }
 

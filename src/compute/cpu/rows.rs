@@ -1,7 +1,7 @@
 //! Sums, norms and exponentials of one row.
 
+use super::isa::{Isa, Task};
 use super::lanes::{LANES, Lanes};
-use super::{Kernel, Task};
 
 /// 1.5 · 2²³: adding it rounds to an integer, which then stands in the low bits.
 pub(super) const ROUND: f32 = 12_582_912.0;
@@ -83,7 +83,7 @@ pub(super) unsafe fn polynomial<L: Lanes, const N: usize>(x: L, factors: [f32; N
 /// Normalises one group in place: `(x - mean) / sqrt(variance + eps) · weight + bias`, with the mean
 /// taken as 0 unless `centred`.
 pub(crate) fn normalize(
-    kernel: Kernel,
+    isa: Isa,
     group: &mut [f32],
     weight: Option<&[f32]>,
     bias: Option<&[f32]>,
@@ -91,11 +91,10 @@ pub(crate) fn normalize(
     eps: f64,
 ) {
     let count = group.len() as f64;
-    let mean =
-        if centred { (f64::from(kernel.run(Sum { row: group })) / count) as f32 } else { 0.0 };
-    let squares = kernel.run(SumOfSquares { row: group, mean });
+    let mean = if centred { (f64::from(isa.run(Sum { row: group })) / count) as f32 } else { 0.0 };
+    let squares = isa.run(SumOfSquares { row: group, mean });
     let inverse = (1.0 / (f64::from(squares) / count + eps).sqrt()) as f32;
-    kernel.run(Scale { group, mean, inverse, weight, bias });
+    isa.run(Scale { group, mean, inverse, weight, bias });
 }
 
 struct Scale<'a> {
@@ -125,8 +124,8 @@ impl Task for Scale<'_> {
 
 /// Rotates all heads of a row in place: pairs (a, b) to (a cos - b sin, b cos + a sin). A pair is two channels
 /// side by side if `interleaved`, else one of each half of the head.
-pub(crate) fn rotate(kernel: Kernel, row: &mut [f32], cos: &[f32], sin: &[f32], interleaved: bool) {
-    kernel.run(Rotate { row, cos, sin, interleaved });
+pub(crate) fn rotate(isa: Isa, row: &mut [f32], cos: &[f32], sin: &[f32], interleaved: bool) {
+    isa.run(Rotate { row, cos, sin, interleaved });
 }
 
 struct Rotate<'a> {

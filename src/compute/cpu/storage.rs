@@ -13,6 +13,7 @@
 //! 3. The map lives as long as the last of its ranges.
 
 use crate::compute::error::ModelError;
+use crate::compute::precision::ActivationNumber;
 use memmap2::MmapMut;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -118,27 +119,6 @@ impl AlignedBytes {
     pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: as above, and `&mut self` is the only way to the range while the result lives.
         unsafe { std::slice::from_raw_parts_mut(self.arena.start.add(self.offset), self.length) }
-    }
-}
-
-/// How activations are stored where they are read again: keys and values in a cache, and the inputs of
-/// products with bf16 weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ActivationNumber {
-    /// 32-bit floats: what was computed.
-    #[default]
-    F32,
-    /// 16-bit brain floats: half of the memory, and half of the time to read it.
-    Bf16,
-}
-
-impl ActivationNumber {
-    /// Bytes of a number.
-    pub fn bytes(self) -> usize {
-        match self {
-            Self::F32 => size_of::<f32>(),
-            Self::Bf16 => size_of::<u16>(),
-        }
     }
 }
 

@@ -4,10 +4,9 @@
 mod attention;
 mod rows;
 
-use super::Kernel;
+use super::isa::Isa;
 use super::packed::{PackedMatrix, Source};
-use super::storage::ActivationNumber;
-use crate::compute::linear::Precision;
+use crate::compute::precision::{ActivationNumber, Precision};
 use half::bf16;
 use proptest::prelude::*;
 
@@ -80,10 +79,10 @@ fn multiplied(x: &[f32], kind: (Precision, ActivationNumber)) -> Vec<(f64, f64)>
     }
 }
 
-fn product(packed: &PackedMatrix, kernel: Kernel, x: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+fn product(packed: &PackedMatrix, isa: Isa, x: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
     let (outputs, inputs) = packed.shape();
     let mut out = vec![f32::NAN; x.len() / inputs * outputs];
-    packed.multiply(kernel, x, bias, &mut out).unwrap();
+    packed.multiply(isa, x, bias, &mut out).unwrap();
     out
 }
 
@@ -94,8 +93,8 @@ fn check_product(outputs: usize, inputs: usize, rows: usize, seed: u64) {
     for kind in KINDS {
         let packed = pack(&weights, outputs, inputs, kind);
         let weights = stored(&weights, inputs, kind.0);
-        for kernel in Kernel::available() {
-            let y = product(&packed, kernel, &x, Some(&bias));
+        for isa in Isa::available() {
+            let y = product(&packed, isa, &x, Some(&bias));
             for (index, y) in y.iter().enumerate() {
                 let (row, output) = (index / outputs, index % outputs);
                 let x = multiplied(&x[row * inputs..][..inputs], kind);
@@ -109,7 +108,7 @@ fn check_product(outputs: usize, inputs: usize, rows: usize, seed: u64) {
                 assert!(
                     error <= bound,
                     "{} {kind:?} [{outputs}, {inputs}] row {row} output {output}: {y} for {expected}",
-                    kernel.name()
+                    isa.name()
                 );
             }
         }
@@ -145,14 +144,14 @@ fn a_row_is_the_same_alone_and_among_others_on_every_kernel() {
     let x = numbers(2, rows * inputs);
     for kind in KINDS {
         let packed = pack(&weights, outputs, inputs, kind);
-        for kernel in Kernel::available() {
-            let all = product(&packed, kernel, &x, None);
+        for isa in Isa::available() {
+            let all = product(&packed, isa, &x, None);
             for count in 1..rows {
-                let some = product(&packed, kernel, &x[..count * inputs], None);
-                assert_eq!(some, all[..count * outputs], "{} {kind:?}", kernel.name());
+                let some = product(&packed, isa, &x[..count * inputs], None);
+                assert_eq!(some, all[..count * outputs], "{} {kind:?}", isa.name());
             }
-            let last = product(&packed, kernel, &x[7 * inputs..], None);
-            assert_eq!(last, all[7 * outputs..], "{} {kind:?}", kernel.name());
+            let last = product(&packed, isa, &x[7 * inputs..], None);
+            assert_eq!(last, all[7 * outputs..], "{} {kind:?}", isa.name());
         }
     }
 }
@@ -168,7 +167,7 @@ fn the_result_is_the_same_for_every_thread_count() {
             .into_iter()
             .map(|threads| {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                pool.install(|| product(&packed, Kernel::detect(), &x, None))
+                pool.install(|| product(&packed, Isa::detect(), &x, None))
             })
             .collect();
         assert!(results.iter().all(|result| *result == results[0]));
@@ -181,13 +180,13 @@ fn products_of_several_threads_share_a_pool() {
     let (outputs, inputs) = (1000, 640);
     let packed = pack(&numbers(3, outputs * inputs), outputs, inputs, KINDS[2]);
     let x = numbers(4, 5 * inputs);
-    let expected = product(&packed, Kernel::detect(), &x, None);
+    let expected = product(&packed, Isa::detect(), &x, None);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
                 for _ in 0..50 {
-                    let found = pool.install(|| product(&packed, Kernel::detect(), &x, None));
+                    let found = pool.install(|| product(&packed, Isa::detect(), &x, None));
                     assert_eq!(found, expected);
                 }
             });
@@ -197,20 +196,20 @@ fn products_of_several_threads_share_a_pool() {
 
 #[test]
 fn fused_kernels_agree_to_the_bit() {
-    let fused: Vec<Kernel> =
-        Kernel::available().into_iter().filter(|kernel| kernel.name() != "portable").collect();
+    let fused: Vec<Isa> =
+        Isa::available().into_iter().filter(|isa| isa.name() != "portable").collect();
     let (outputs, inputs) = (96, 517);
     let weights = numbers(5, outputs * inputs);
     let x = numbers(6, 4 * inputs);
     for kind in KINDS {
         let packed = pack(&weights, outputs, inputs, kind);
         let results: Vec<Vec<f32>> =
-            fused.iter().map(|&kernel| product(&packed, kernel, &x, None)).collect();
+            fused.iter().map(|&isa| product(&packed, isa, &x, None)).collect();
         assert!(results.iter().all(|result| *result == results[0]), "{kind:?}");
     }
     let attention: Vec<Vec<f32>> = fused
         .iter()
-        .map(|&kernel| attention::attention(kernel, 45, (3, 2, 80), ActivationNumber::Bf16))
+        .map(|&isa| attention::attention(isa, 45, (3, 2, 80), ActivationNumber::Bf16))
         .collect();
     assert!(attention.iter().all(|result| *result == attention[0]));
 }
@@ -222,17 +221,17 @@ fn denormal_weights_are_not_flushed_unless_inputs_are_rounded() {
     for kind in [KINDS[0], KINDS[1]] {
         let packed = pack(&weights, 32, 40, kind);
         let expected = 40.0 * stored(&weights, 40, kind.0)[0];
-        for kernel in Kernel::available() {
-            for y in product(&packed, kernel, &x, None) {
-                assert!((f64::from(y) / expected - 1.0).abs() < 1e-3, "{} {y}", kernel.name());
+        for isa in Isa::available() {
+            for y in product(&packed, isa, &x, None) {
+                assert!((f64::from(y) / expected - 1.0).abs() < 1e-3, "{} {y}", isa.name());
             }
         }
     }
     // The instruction for pairs takes them for 0: less than the smallest normal number each.
     let packed = pack(&weights, 32, 40, KINDS[2]);
-    for kernel in Kernel::available() {
-        let y = product(&packed, kernel, &x, None);
-        assert!(y.iter().all(|y| y.abs() <= 40.0 * f32::MIN_POSITIVE), "{}", kernel.name());
+    for isa in Isa::available() {
+        let y = product(&packed, isa, &x, None);
+        assert!(y.iter().all(|y| y.abs() <= 40.0 * f32::MIN_POSITIVE), "{}", isa.name());
     }
 }
 
@@ -249,13 +248,13 @@ fn inputs_of_any_size_meet_8_bit_weights() {
             .enumerate()
             .map(|(index, x)| x * sizes[index / 128])
             .collect();
-        for kernel in Kernel::available() {
-            for (y, w) in product(&packed, kernel, &x, None).iter().zip(stored.chunks(inputs)) {
+        for isa in Isa::available() {
+            for (y, w) in product(&packed, isa, &x, None).iter().zip(stored.chunks(inputs)) {
                 let terms = multiplied(&x, KINDS[3]).into_iter().zip(w);
                 let expected: f64 = terms.clone().map(|((x, _), w)| x * w).sum();
                 let steps: f64 = terms.map(|((_, step), w)| step * w.abs()).sum();
                 let error = (f64::from(*y) - expected).abs();
-                assert!(error <= 2.0 * steps + 1e-33, "{} {sizes:?}: {y}", kernel.name());
+                assert!(error <= 2.0 * steps + 1e-33, "{} {sizes:?}: {y}", isa.name());
             }
         }
     }
@@ -270,11 +269,11 @@ fn nan_and_infinity_reach_the_outputs_that_they_concern_and_no_others() {
         let packed = pack(&weights, outputs, inputs, kind);
         let mut x = numbers(9, 3 * inputs);
         x[inputs + 3] = f32::NAN;
-        for kernel in Kernel::available() {
-            let y = product(&packed, kernel, &x, None);
+        for isa in Isa::available() {
+            let y = product(&packed, isa, &x, None);
             for (index, y) in y.iter().enumerate() {
                 let (row, output) = (index / outputs, index % outputs);
-                assert_eq!(y.is_nan(), row == 1 || output == 35, "{} {index}", kernel.name());
+                assert_eq!(y.is_nan(), row == 1 || output == 35, "{} {index}", isa.name());
             }
         }
     }
@@ -290,7 +289,7 @@ fn bf16_and_f16_sources_are_packed_as_their_f32_values() {
     let x = numbers(11, inputs);
     for (precision, activations) in KINDS {
         let pack = |source| PackedMatrix::pack(source, outputs, inputs, precision, activations);
-        let y = |source| product(&pack(source).unwrap(), Kernel::detect(), &x, None);
+        let y = |source| product(&pack(source).unwrap(), Isa::detect(), &x, None);
         assert_eq!(y(Source::F16(&halves)), y(Source::F32(&wide)));
         let wide: Vec<f32> = weights.iter().map(|w| w.to_f32()).collect();
         assert_eq!(y(Source::Bf16(&weights)), y(Source::F32(&wide)));
@@ -307,20 +306,20 @@ fn lengths_that_do_not_fit_are_errors() {
     assert!(pack(&weights, 2, 2).is_err());
     assert!(pack(&[], 0, 2).is_err());
     let packed = pack(&weights, 2, 3).unwrap();
-    let kernel = Kernel::detect();
-    assert!(packed.multiply(kernel, &[0.0; 4], None, &mut [0.0; 2]).is_err());
-    assert!(packed.product(kernel, &[0.0; 4], None).is_err());
-    assert!(packed.multiply(kernel, &[0.0; 3], None, &mut [0.0; 3]).is_err());
-    assert!(packed.multiply(kernel, &[0.0; 3], Some(&[0.0]), &mut [0.0; 2]).is_err());
+    let isa = Isa::detect();
+    assert!(packed.multiply(isa, &[0.0; 4], None, &mut [0.0; 2]).is_err());
+    assert!(packed.product(isa, &[0.0; 4], None).is_err());
+    assert!(packed.multiply(isa, &[0.0; 3], None, &mut [0.0; 3]).is_err());
+    assert!(packed.multiply(isa, &[0.0; 3], Some(&[0.0]), &mut [0.0; 2]).is_err());
 }
 
 #[test]
 fn the_variable_names_a_kernel_of_this_machine_or_nothing() {
-    let available = Kernel::available();
-    for kernel in &available {
-        assert_eq!(Kernel::named_or_fastest(Some(kernel.name())), *kernel);
+    let available = Isa::available();
+    for isa in &available {
+        assert_eq!(Isa::named_or_fastest(Some(isa.name())), *isa);
     }
     for other in [None, Some(""), Some("AVX"), Some("avx512 "), Some("sse")] {
-        assert_eq!(Kernel::named_or_fastest(other), available[0], "{other:?}");
+        assert_eq!(Isa::named_or_fastest(other), available[0], "{other:?}");
     }
 }

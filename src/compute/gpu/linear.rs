@@ -1,7 +1,7 @@
 //! Linear layers on a device.
 
 use crate::compute::error::ModelError;
-use crate::compute::linear::Precision;
+use crate::compute::precision::Precision;
 use candle_core::{DType, Tensor};
 
 /// A linear layer whose weight stays a tensor.
@@ -58,8 +58,8 @@ impl DeviceLinear {
 mod tests {
     use super::*;
     use crate::compute::gpu::compare::{assert_close, matrix};
-    use crate::compute::kv_cache::ActivationNumber;
     use crate::compute::linear::Linear;
+    use crate::compute::precision::ActivationNumber;
 
     #[test]
     fn linear_layers_agree() {

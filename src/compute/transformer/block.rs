@@ -1,45 +1,43 @@
 //! One block of the transformer: pre-norm attention and SwiGLU.
 
-use crate::compute::attention::{AttentionShape, attend};
+use crate::compute::attention::attend;
+use crate::compute::attention_shape::AttentionShape;
 use crate::compute::device_kind::on_device;
 use crate::compute::error::ModelError;
 use crate::compute::host::{copied, matrix};
 use crate::compute::kv_cache::{BatchPlan, KvCache};
+use crate::compute::layer_source::LayerSource;
 use crate::compute::layers::SwiGlu;
 use crate::compute::linear::Linear;
-use crate::compute::norm::{Norm, NormKind};
+use crate::compute::norm::Norm;
 use crate::compute::rotary::RotaryTable;
 use crate::compute::transformer::{QueryKeyNorm, TransformerOptions};
 use crate::compute::weights::Weights;
 use candle_core::Tensor;
 
 /// One block: `x + attention(norm(x))`, then `x + mlp(norm(x))`.
-pub(super) struct Block {
-    input_norm: Norm,
-    attention: Attention,
-    post_attention_norm: Norm,
-    mlp: SwiGlu,
+pub(super) struct Block<S: LayerSource> {
+    input_norm: S::Norm,
+    attention: Attention<S>,
+    post_attention_norm: S::Norm,
+    mlp: SwiGlu<S::Linear>,
 }
 
-impl Block {
-    pub(super) fn load(
-        options: &TransformerOptions,
-        weights: &Weights<'_>,
-    ) -> Result<Self, ModelError> {
+impl<S: LayerSource> Block<S> {
+    pub(super) fn load(options: &TransformerOptions, source: &S) -> Result<Self, ModelError> {
         let (width, inner) = (options.hidden_size, options.intermediate_size);
-        let (mlp, eps) = (weights.pp("mlp"), options.norm_eps);
+        let eps = options.norm_eps;
+        let projections = ["gate_proj", "up_proj", "down_proj"];
         Ok(Self {
-            input_norm: weights.pp("input_layernorm").rms_norm(width, eps)?,
-            attention: Attention::load(options, &weights.pp("self_attn"))?,
-            post_attention_norm: weights.pp("post_attention_layernorm").rms_norm(width, eps)?,
-            mlp: SwiGlu::new(
-                mlp.pp("gate_proj").linear(width, inner)?,
-                mlp.pp("up_proj").linear(width, inner)?,
-                mlp.pp("down_proj").linear(inner, width)?,
-            ),
+            input_norm: source.pp("input_layernorm").rms_norm(width, eps)?,
+            attention: Attention::load(options, &source.pp("self_attn"))?,
+            post_attention_norm: source.pp("post_attention_layernorm").rms_norm(width, eps)?,
+            mlp: SwiGlu::load(&source.pp("mlp"), projections, width, inner)?,
         })
     }
+}
 
+impl Block<Weights<'static>> {
     pub(super) fn forward(
         &self,
         layer: usize,
@@ -69,33 +67,32 @@ impl Block {
     }
 }
 
-struct Attention {
+struct Attention<S: LayerSource> {
     shape: AttentionShape,
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    output: Linear,
-    query_norm: Option<HeadNorm>,
-    key_norm: Option<HeadNorm>,
+    query: S::Linear,
+    key: S::Linear,
+    value: S::Linear,
+    output: S::Linear,
+    query_norm: Option<HeadNorm<S::Norm>>,
+    key_norm: Option<HeadNorm<S::Norm>>,
 }
 
-impl Attention {
-    fn load(options: &TransformerOptions, weights: &Weights<'_>) -> Result<Self, ModelError> {
+impl<S: LayerSource> Attention<S> {
+    fn load(options: &TransformerOptions, source: &S) -> Result<Self, ModelError> {
         let shape = options.attention;
         let (hidden, queries) = (options.hidden_size, shape.heads * shape.head_dim);
         let keys = shape.kv_heads * shape.head_dim;
         let project = |name: &str, outputs: usize| {
-            let weights = weights.pp(name);
+            let source = source.pp(name);
             if options.qkv_bias {
-                weights.linear_with_bias(hidden, outputs)
+                source.linear_with_bias(hidden, outputs)
             } else {
-                weights.linear(hidden, outputs)
+                source.linear(hidden, outputs)
             }
         };
         let head_norm = |name: &str, heads: usize| {
-            options
-                .query_key_norm
-                .map(|norm| HeadNorm::load(norm, heads, shape.head_dim, &weights.pp(name)))
+            let norm = options.query_key_norm;
+            norm.map(|norm| HeadNorm::load(norm, heads, shape.head_dim, &source.pp(name)))
                 .transpose()
         };
         Ok(Self {
@@ -103,12 +100,14 @@ impl Attention {
             query: project("q_proj", queries)?,
             key: project("k_proj", keys)?,
             value: project("v_proj", keys)?,
-            output: weights.pp("o_proj").linear(queries, hidden)?,
+            output: source.pp("o_proj").linear(queries, hidden)?,
             query_norm: head_norm("q_norm", shape.heads)?,
             key_norm: head_norm("k_norm", shape.kv_heads)?,
         })
     }
+}
 
+impl Attention<Weights<'static>> {
     fn forward(
         &self,
         layer: usize,
@@ -133,29 +132,25 @@ impl Attention {
 }
 
 /// Layer norm of each head; consecutive heads share a row of the weights.
-struct HeadNorm {
-    shards: Vec<Norm>,
+struct HeadNorm<N> {
+    shards: Vec<N>,
     heads: usize,
     head_dim: usize,
 }
 
-impl HeadNorm {
-    fn load(
+impl<N> HeadNorm<N> {
+    fn load<S: LayerSource<Norm = N>>(
         norm: QueryKeyNorm,
         heads: usize,
         head_dim: usize,
-        weights: &Weights<'_>,
+        source: &S,
     ) -> Result<Self, ModelError> {
-        let weight = weights.tensor((norm.shards, head_dim), "weight")?.to_vec2::<f32>()?;
-        let bias = weights.tensor((norm.shards, head_dim), "bias")?.to_vec2::<f32>()?;
-        let shards = weight
-            .into_iter()
-            .zip(bias)
-            .map(|(w, b)| Norm::new(NormKind::Layer, head_dim, Some(w), Some(b), norm.eps))
-            .collect();
+        let shards = source.layer_norms(norm.shards, head_dim, norm.eps)?;
         Ok(Self { shards, heads, head_dim })
     }
+}
 
+impl HeadNorm<Norm> {
     fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         if let [norm] = self.shards.as_slice() {
             return norm.forward(x);

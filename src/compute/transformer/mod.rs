@@ -2,23 +2,24 @@
 //! Chameleon: Lumina-mGPT 2.0): pre-norm RMS blocks, rotary attention with grouped queries, SwiGLU.
 //! What differs between the families is an option, so there is one block.
 //!
-//! Keys are those of the Hugging Face checkpoints (reference/checkpoints/text-to-image.md A4, B1).
+//! Keys are those of the Hugging Face checkpoints of these families.
 
 mod block;
+mod layers;
 mod options;
 
+pub use layers::TransformerLayers;
 pub use options::{CodeRange, QueryKeyNorm, TransformerOptions};
 
+use crate::compute::decoder_info::DecoderInfo;
 use crate::compute::error::ModelError;
-use crate::compute::kv_cache::{ActivationNumber, BatchPlan, KvCache};
+use crate::compute::kv_cache::{BatchPlan, KvCache};
 use crate::compute::layers::{requested_rows, to_logits};
-use crate::compute::linear::Linear;
-use crate::compute::norm::Norm;
-use crate::compute::rotary::{Pairing, RotaryTable};
+use crate::compute::precision::ActivationNumber;
+use crate::compute::rotary::RotaryTable;
+use crate::compute::row_ops::Pairing;
 use crate::compute::rows::{Logits, MAX_ROWS, Prefix, Row, RowInput};
-use crate::compute::weights::{Embedding, HeadRows, Weights};
-use crate::models::decoder::DecoderInfo;
-use block::Block;
+use crate::compute::weights::{HeadRows, Weights};
 use candle_core::{Device, Tensor};
 
 /// Embedding, blocks, final norm and output head.
@@ -26,11 +27,8 @@ pub struct Transformer {
     options: TransformerOptions,
     codes: CodeRange,
     info: DecoderInfo,
-    embedding: Embedding,
-    blocks: Vec<Block>,
+    layers: TransformerLayers<Weights<'static>>,
     activations: ActivationNumber,
-    norm: Norm,
-    head: Linear,
     rotary: RotaryTable,
     device: Device,
 }
@@ -44,42 +42,25 @@ impl Transformer {
         options: TransformerOptions,
         codes: CodeRange,
         head_rows: HeadRows,
-        weights: &Weights<'_>,
+        weights: &Weights<'static>,
     ) -> Result<Self, ModelError> {
         options.validate(codes)?;
-        let model = weights.pp("model");
-        let table = (options.vocab_size, options.hidden_size);
-        let embedding_table = model.pp("embed_tokens").tensor(table, "weight")?;
-        let embedding = Embedding::new(&embedding_table, weights.precision())?;
-        let head_table = if options.tied_head && !weights.contains("lm_head.weight") {
-            embedding_table
-        } else {
-            weights.pp("lm_head").tensor(table, "weight")?
+        let rows = match head_rows {
+            HeadRows::Codes => codes.offset..codes.offset + codes.count,
+            HeadRows::All => 0..options.vocab_size,
         };
-        let head_table = match head_rows {
-            HeadRows::Codes => head_table.narrow(0, codes.offset, codes.count)?,
-            HeadRows::All => head_table,
-        };
-        let head = weights.pack(&head_table, None)?;
-        drop(head_table);
-        let blocks = (0..options.layers)
-            .map(|layer| Block::load(&options, &model.pp("layers").pp(layer)))
-            .collect::<Result<Vec<_>, _>>()?;
+        let layers = TransformerLayers::load(weights, &options, rows)?;
         let info = DecoderInfo {
             codebook_size: codes.count,
-            logits_width: head.outputs(),
+            logits_width: layers.head.outputs(),
             parameters: options.parameters(),
-            step_weight_bytes: head.weight_bytes()
-                + blocks.iter().map(Block::weight_bytes).sum::<u64>(),
+            step_weight_bytes: layers.step_weight_bytes(),
         };
         Ok(Self {
             codes,
             info,
-            embedding,
-            blocks,
+            layers,
             activations: weights.activations(),
-            norm: model.pp("norm").rms_norm(options.hidden_size, options.norm_eps)?,
-            head,
             rotary: RotaryTable::one_dimensional(
                 options.positions,
                 options.attention.head_dim,
@@ -141,14 +122,14 @@ impl Transformer {
         let plan = BatchPlan::new(rows, caches)?;
         let positions = plan.positions();
         let mut x = self.embed(rows, caches, image_token_id)?;
-        for (layer, block) in self.blocks.iter().enumerate() {
+        for (layer, block) in self.layers.blocks.iter().enumerate() {
             x = block.forward(layer, &x, &positions, &self.rotary, &plan, caches)?;
         }
         plan.commit(caches);
         let output = requested_rows(&x, rows)?
-            .map(|x| self.head.forward(&self.norm.forward(&x)?))
+            .map(|x| self.layers.head.forward(&self.layers.norm.forward(&x)?))
             .transpose()?;
-        to_logits(output, self.head.outputs())
+        to_logits(output, self.layers.head.outputs())
     }
 
     fn embed(
@@ -167,7 +148,7 @@ impl Transformer {
                 RowInput::Image { index, token } => image_token_id(index, token),
             };
             let id = id.ok_or(ModelError::Internal("a row feeds a token that does not exist"))?;
-            self.embedding.lookup(id, &mut values)?;
+            self.layers.embedding.lookup(id, &mut values)?;
         }
         Ok(Tensor::from_vec(values, (rows.len(), self.options.hidden_size), &self.device)?)
     }

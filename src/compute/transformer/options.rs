@@ -1,6 +1,6 @@
 //! Sizes and options of the prompt families' transformer, checked before anything is loaded.
 
-use crate::compute::attention::AttentionShape;
+use crate::compute::attention_shape::AttentionShape;
 use crate::compute::error::ModelError;
 
 /// Sizes and options of the stack.
@@ -26,7 +26,7 @@ pub struct TransformerOptions {
     pub qkv_bias: bool,
     /// Layer norm of each query and key head before the rotation (Chameleon).
     pub query_key_norm: Option<QueryKeyNorm>,
-    /// The output head is the embedding table, unless the checkpoint has `lm_head.weight`.
+    /// The output head is the embedding table; there is no `lm_head.weight`.
     pub tied_head: bool,
 }
 

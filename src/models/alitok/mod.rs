@@ -1,3 +1,5 @@
-//! AliTok.
+//! AliTok's decoder.
 
+pub mod config;
 pub mod decoder;
+mod layers;

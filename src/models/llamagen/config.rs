@@ -1,11 +1,15 @@
 //! Sizes of LlamaGen decoders: from `config.json`, or from the shapes of a checkpoint and the table of
 //! published sizes.
 
+use crate::checkpoint::manifest::{ExpectedTensor, Listing};
 use crate::checkpoint::shapes::TensorShapes;
+use crate::compute::attention_shape::AttentionShape;
 use crate::compute::error::ModelError;
 use crate::compute::layout::TokenLayout;
-use crate::compute::rotary::{Pairing, RotaryTable};
+use crate::compute::rotary::RotaryTable;
+use crate::compute::row_ops::Pairing;
 use crate::models::class_ids::require;
+use crate::models::llamagen::layers::Layers;
 use serde::Deserialize;
 
 /// Sizes of a LlamaGen decoder; from a `config.json` or from the shapes of a checkpoint.
@@ -179,9 +183,23 @@ impl LlamagenConfig {
         self.dim / self.n_head
     }
 
+    /// Heads.
+    pub fn attention(&self) -> AttentionShape {
+        let (heads, kv_heads) = (self.n_head, self.n_kv_head);
+        AttentionShape { heads, kv_heads, head_dim: self.head_dim() }
+    }
+
     /// Which step draws which cell.
     pub fn layout(&self) -> TokenLayout {
         TokenLayout::raster(self.grid, self.grid)
+    }
+
+    /// Every tensor that a decoder of these sizes loads.
+    ///
+    /// # Errors
+    /// None: listing makes no layers.
+    pub fn tensors(&self) -> Result<Vec<ExpectedTensor>, ModelError> {
+        Listing::of(|source| Layers::load(source, self))
     }
 
     /// Weights, in numbers.

@@ -15,18 +15,20 @@
 //! and the parameter counts of the published sizes. The authors' own files were not available. The
 //! side of the grid stands in no tensor: whoever loads a file has to say it.
 
-use crate::compute::attention::{AttentionShape, attend};
+use crate::compute::attention::attend;
+use crate::compute::attention_shape::AttentionShape;
 use crate::compute::error::ModelError;
-use crate::compute::kv_cache::{ActivationNumber, BatchPlan, KvCache};
-use crate::compute::layers::{SwiGlu, requested_rows, split_packed, to_logits};
+use crate::compute::kv_cache::{BatchPlan, KvCache};
+use crate::compute::layers::{requested_rows, split_packed, to_logits};
 use crate::compute::linear::Linear;
-use crate::compute::norm::Norm;
+use crate::compute::precision::ActivationNumber;
 use crate::compute::rotary::RotaryTable;
 use crate::compute::rows::{Logits, MAX_ROWS, Prefix, Row, RowInput};
-use crate::compute::weights::{Embedding, Weights};
+use crate::compute::weights::Weights;
 use crate::models::class_ids::ClassIds;
 use crate::models::decoder::{Decoder, DecoderInfo};
 use crate::models::llamagen::config::LlamagenConfig;
+use crate::models::llamagen::layers::{ConditionLayers, Layers};
 use crate::prompts::condition::{Condition, Prefixes};
 use candle_core::{D, DType, Device, Tensor};
 use std::sync::Arc;
@@ -38,52 +40,6 @@ pub trait CaptionEncoder: Send + Sync {
     /// # Errors
     /// The text cannot be encoded.
     fn encode(&self, caption: &str) -> Result<Tensor, ModelError>;
-}
-
-struct Block {
-    attention_norm: Norm,
-    wqkv: Linear,
-    wo: Linear,
-    ffn_norm: Norm,
-    feed_forward: SwiGlu,
-}
-
-impl Block {
-    fn load(weights: &Weights<'_>, config: &LlamagenConfig) -> Result<Self, ModelError> {
-        let (dim, hidden) = (config.dim, config.ffn_hidden);
-        let (attention, ffn) = (weights.pp("attention"), weights.pp("feed_forward"));
-        let packed = dim + 2 * config.n_kv_head * config.head_dim();
-        Ok(Self {
-            attention_norm: weights.pp("attention_norm").rms_norm(dim, config.norm_eps)?,
-            wqkv: attention.pp("wqkv").linear(dim, packed)?,
-            wo: attention.pp("wo").linear(dim, dim)?,
-            ffn_norm: weights.pp("ffn_norm").rms_norm(dim, config.norm_eps)?,
-            feed_forward: SwiGlu::new(
-                ffn.pp("w1").linear(dim, hidden)?,
-                ffn.pp("w3").linear(dim, hidden)?,
-                ffn.pp("w2").linear(hidden, dim)?,
-            ),
-        })
-    }
-
-    fn weight_bytes(&self) -> u64 {
-        self.wqkv.weight_bytes() + self.wo.weight_bytes() + self.feed_forward.weight_bytes()
-    }
-}
-
-/// What the prefix is made of.
-enum ConditionEmbedding {
-    Class {
-        table: Embedding,
-        ids: ClassIds,
-    },
-    Caption {
-        fc1: Linear,
-        fc2: Linear,
-        /// `[cls_token_num, dim]`, projected.
-        null: Tensor,
-        encoder: Option<Arc<dyn CaptionEncoder>>,
-    },
 }
 
 /// fc2(gelu_tanh(fc1 x)) of caption rows `[n, caption_dim]`.
@@ -106,12 +62,11 @@ pub struct LlamagenDecoder {
     config: LlamagenConfig,
     info: DecoderInfo,
     ids: ClassIds,
-    condition: ConditionEmbedding,
-    tok_embeddings: Embedding,
-    blocks: Vec<Block>,
+    layers: Layers<Weights<'static>>,
+    /// `[cls_token_num, dim]`, projected; `None` for classes.
+    null_caption: Option<Tensor>,
+    caption_encoder: Option<Arc<dyn CaptionEncoder>>,
     activations: ActivationNumber,
-    norm: Norm,
-    output: Linear,
     rotary: RotaryTable,
     shape: AttentionShape,
     device: Device,
@@ -122,45 +77,30 @@ impl LlamagenDecoder {
     ///
     /// # Errors
     /// A configuration that makes no sense, or weights that do not fit it.
-    pub fn load(weights: &Weights<'_>, config: LlamagenConfig) -> Result<Self, ModelError> {
+    pub fn load(weights: &Weights<'static>, config: LlamagenConfig) -> Result<Self, ModelError> {
         config.check()?;
-        let (dim, codes) = (config.dim, config.vocab_size);
-        let ids = ClassIds { codebook_size: codes, classes: config.num_classes };
-        let embedding = weights.pp("cls_embedding");
-        let condition = if let Some(width) = config.caption_dim {
-            let projection = embedding.pp("cap_proj");
-            let fc1 = projection.pp("fc1").linear(width, dim)?;
-            let fc2 = projection.pp("fc2").linear(dim, dim)?;
-            let null = embedding.tensor((config.cls_token_num, width), "uncond_embedding")?;
-            let null = project(&fc1, &fc2, &null.to_device(weights.device())?)?;
-            ConditionEmbedding::Caption { fc1, fc2, null, encoder: None }
-        } else {
-            let table = embedding.pp("embedding_table").embedding(config.num_classes + 1, dim)?;
-            ConditionEmbedding::Class { table, ids }
+        let layers = Layers::load(weights, &config)?;
+        let codes = config.vocab_size;
+        let null_caption = match &layers.condition {
+            ConditionLayers::Caption { fc1, fc2, null } => {
+                Some(project(fc1, fc2, &null.to_device(weights.device())?)?)
+            }
+            ConditionLayers::Class(_) => None,
         };
-        let blocks = (0..config.n_layer)
-            .map(|index| Block::load(&weights.pp("layers").pp(index), &config))
-            .collect::<Result<Vec<_>, _>>()?;
-        let output = weights.pp("output").linear(dim, codes)?;
-        let info = DecoderInfo {
-            codebook_size: codes,
-            logits_width: codes,
-            parameters: config.parameters(),
-            step_weight_bytes: blocks.iter().map(Block::weight_bytes).sum::<u64>()
-                + output.weight_bytes(),
-        };
-        let (heads, kv_heads, head_dim) = (config.n_head, config.n_kv_head, config.head_dim());
         Ok(Self {
-            info,
-            ids,
-            condition,
-            tok_embeddings: weights.pp("tok_embeddings").embedding(codes, dim)?,
-            blocks,
+            info: DecoderInfo {
+                codebook_size: codes,
+                logits_width: codes,
+                parameters: config.parameters(),
+                step_weight_bytes: layers.step_weight_bytes(),
+            },
+            ids: ClassIds { codebook_size: codes, classes: config.num_classes },
+            layers,
+            null_caption,
+            caption_encoder: None,
             activations: weights.activations(),
-            norm: weights.pp("norm").rms_norm(dim, config.norm_eps)?,
-            output,
             rotary: config.rotary(),
-            shape: AttentionShape { heads, kv_heads, head_dim },
+            shape: config.attention(),
             device: weights.device().clone(),
             config,
         })
@@ -168,11 +108,8 @@ impl LlamagenDecoder {
 
     /// The same decoder with an encoder for prompts; without one it takes captions by
     /// [`LlamagenDecoder::caption_prefixes`] only. Class-conditional models have no use for it.
-    pub fn with_caption_encoder(mut self, caption_encoder: Arc<dyn CaptionEncoder>) -> Self {
-        if let ConditionEmbedding::Caption { encoder, .. } = &mut self.condition {
-            *encoder = Some(caption_encoder);
-        }
-        self
+    pub fn with_caption_encoder(self, caption_encoder: Arc<dyn CaptionEncoder>) -> Self {
+        Self { caption_encoder: Some(caption_encoder), ..self }
     }
 
     /// Sizes.
@@ -186,7 +123,7 @@ impl LlamagenDecoder {
     /// # Errors
     /// A class-conditional model, or a caption that is empty, too long or of another width.
     pub fn caption_prefixes(&self, caption: &Tensor) -> Result<Prefixes, ModelError> {
-        let ConditionEmbedding::Caption { null, .. } = &self.condition else {
+        let Some(null) = &self.null_caption else {
             return Err(ModelError::Condition(
                 "this model draws classes, not prompts; choose a class".to_string(),
             ));
@@ -205,7 +142,7 @@ impl LlamagenDecoder {
     /// # Errors
     /// Those of [`LlamagenDecoder::caption_prefixes`].
     pub fn project_caption(&self, caption: &Tensor) -> Result<Tensor, ModelError> {
-        let ConditionEmbedding::Caption { fc1, fc2, .. } = &self.condition else {
+        let ConditionLayers::Caption { fc1, fc2, .. } = &self.layers.condition else {
             return Err(ModelError::Internal("a class-conditional model got a caption"));
         };
         let (rows, width) = caption.dims2()?;
@@ -220,10 +157,7 @@ impl LlamagenDecoder {
 
     /// The whole null caption after projection, `[cls_token_num, dim]`; `None` for classes.
     pub fn null_caption(&self) -> Option<&Tensor> {
-        match &self.condition {
-            ConditionEmbedding::Caption { null, .. } => Some(null),
-            ConditionEmbedding::Class { .. } => None,
-        }
+        self.null_caption.as_ref()
     }
 
     /// [`Decoder::forward`] that also shows the residual stream `[rows, dim]`: the input of the first
@@ -246,7 +180,7 @@ impl LlamagenDecoder {
             .collect();
         let mut hidden = self.embed(rows, caches)?;
         observe(&hidden);
-        for (index, block) in self.blocks.iter().enumerate() {
+        for (index, block) in self.layers.blocks.iter().enumerate() {
             let packed = block.wqkv.forward(&block.attention_norm.forward(&hidden)?)?;
             let (queries, keys, values) = split_packed(&packed, self.shape)?;
             let queries = self.rotary.rotate(&queries, &entries)?;
@@ -259,7 +193,7 @@ impl LlamagenDecoder {
         }
         plan.commit(caches);
         let output = requested_rows(&hidden, rows)?
-            .map(|hidden| self.output.forward(&self.norm.forward(&hidden)?))
+            .map(|hidden| self.layers.output.forward(&self.layers.norm.forward(&hidden)?))
             .transpose()?;
         to_logits(output, self.info.logits_width)
     }
@@ -267,17 +201,17 @@ impl LlamagenDecoder {
     fn embed(&self, rows: &[Row<'_>], caches: &[KvCache]) -> Result<Tensor, ModelError> {
         let mut data = Vec::with_capacity(rows.len() * self.config.dim);
         for row in rows {
-            match (row.input, &self.condition) {
+            match (row.input, &self.layers.condition) {
                 (RowInput::Image { token, .. }, _) => {
-                    self.tok_embeddings.lookup(self.ids.code(token)?, &mut data)?;
+                    self.layers.tok_embeddings.lookup(self.ids.code(token)?, &mut data)?;
                 }
-                (RowInput::Prefix(0), ConditionEmbedding::Class { table, ids }) => {
-                    table.lookup(ids.class_of(caches, row.cache)?, &mut data)?;
+                (RowInput::Prefix(0), ConditionLayers::Class(table)) => {
+                    table.lookup(self.ids.class_of(caches, row.cache)?, &mut data)?;
                 }
-                (RowInput::Prefix(index), ConditionEmbedding::Caption { .. }) => {
+                (RowInput::Prefix(index), ConditionLayers::Caption { .. }) => {
                     data.extend(self.caption_row(caches, row.cache, index)?);
                 }
-                (RowInput::Prefix(_), ConditionEmbedding::Class { .. }) => {
+                (RowInput::Prefix(_), ConditionLayers::Class(_)) => {
                     return Err(ModelError::Internal("a class is one position"));
                 }
             }
@@ -304,18 +238,15 @@ impl Decoder for LlamagenDecoder {
     }
 
     fn prefixes(&self, condition: &Condition) -> Result<Prefixes, ModelError> {
-        let (encoder, text, negative) = match (&self.condition, condition) {
-            (ConditionEmbedding::Class { ids, .. }, _) => return ids.prefixes(condition),
-            (ConditionEmbedding::Caption { .. }, Condition::Class(_)) => {
-                return Err(ModelError::Condition(
-                    "this model draws prompts, not classes; type a prompt".to_string(),
-                ));
-            }
-            (ConditionEmbedding::Caption { encoder, .. }, Condition::Prompt { text, negative }) => {
-                (encoder.as_ref(), text, negative)
-            }
+        if self.null_caption.is_none() {
+            return self.ids.prefixes(condition);
+        }
+        let Condition::Prompt { text, negative } = condition else {
+            return Err(ModelError::Condition(
+                "this model draws prompts, not classes; type a prompt".to_string(),
+            ));
         };
-        let encoder = encoder.ok_or_else(|| {
+        let encoder = self.caption_encoder.as_ref().ok_or_else(|| {
             ModelError::Condition(
                 "this model needs its text encoder for prompts; open it with the model".to_string(),
             )
@@ -339,7 +270,7 @@ impl Decoder for LlamagenDecoder {
         if image_tokens > self.config.grid * self.config.grid {
             return Err(ModelError::Internal("a sequence is longer than the model's positions"));
         }
-        let shape = self.shape.cache(self.blocks.len(), self.activations);
+        let shape = self.shape.cache(self.layers.blocks.len(), self.activations);
         KvCache::new(shape, prefix, prefix_len, image_tokens)
     }
 

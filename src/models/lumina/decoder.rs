@@ -13,11 +13,11 @@
 
 use crate::checkpoint::read_file::read_file;
 use crate::checkpoint::{Container, LoadProgress};
-use crate::compute::attention::AttentionShape;
+use crate::compute::attention_shape::AttentionShape;
 use crate::compute::error::ModelError;
 use crate::compute::kv_cache::KvCache;
 use crate::compute::layout::TokenLayout;
-use crate::compute::linear::Precision;
+use crate::compute::precision::Precision;
 use crate::compute::rows::{Logits, Prefix, Row};
 use crate::compute::transformer::{CodeRange, QueryKeyNorm, Transformer, TransformerOptions};
 use crate::compute::weights::{HeadRows, Weights};
@@ -97,7 +97,7 @@ impl LuminaConfig {
             .map_err(|error| ModelError::Config(format!("config.json: {error}")))
     }
 
-    fn options(&self) -> Result<TransformerOptions, ModelError> {
+    fn options(&self, has_head: bool) -> Result<TransformerOptions, ModelError> {
         let unsupported = [
             ("swin_norm", self.swin_norm),
             ("attention_bias", self.attention_bias),
@@ -132,7 +132,7 @@ impl LuminaConfig {
                 shards: self.model_parallel_size,
                 eps: HEAD_NORM_EPS,
             }),
-            tied_head: self.tie_word_embeddings,
+            tied_head: self.tie_word_embeddings && !has_head,
         })
     }
 }
@@ -212,7 +212,7 @@ impl Lumina {
         codes: CodeRange,
         size: ImageSize,
         head_rows: HeadRows,
-        weights: &Weights<'_>,
+        weights: &Weights<'static>,
         prompts: Arc<PromptBook>,
     ) -> Result<Self, ModelError> {
         size.validate()?;
@@ -235,7 +235,12 @@ impl Lumina {
             )));
         }
         let (rows, columns) = size.grid();
-        let transformer = Transformer::load(config.options()?, codes, head_rows, weights)?;
+        let transformer = Transformer::load(
+            config.options(weights.contains("lm_head.weight"))?,
+            codes,
+            head_rows,
+            weights,
+        )?;
         let layout = TokenLayout::with_row_ends(rows, columns, row_end);
         Ok(Self { transformer, prompts, layout, row_end })
     }

@@ -1,15 +1,18 @@
 //! Sizes of RAR decoders, from `config.json` or from the shapes of a checkpoint.
 
+use crate::checkpoint::manifest::{ExpectedTensor, Listing};
 use crate::checkpoint::shapes::TensorShapes;
+use crate::compute::attention_shape::AttentionShape;
 use crate::compute::error::ModelError;
 use crate::compute::layout::TokenLayout;
 use crate::models::class_ids::require;
+use crate::models::rar::layers::Layers;
 use serde::Deserialize;
 
 /// Rows of the positional tables beyond the image tokens.
-pub(super) const SPARE_POSITIONS: usize = 1024;
+const SPARE_POSITIONS: usize = 1024;
 /// Rows of the timestep table beyond the image tokens.
-pub(super) const SPARE_TIMESTEPS: usize = 100;
+const SPARE_TIMESTEPS: usize = 100;
 
 /// Sizes of a RAR decoder; from a `config.json` or from the shapes of a checkpoint.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -79,9 +82,25 @@ impl RarConfig {
         })
     }
 
-    /// Query heads.
-    pub fn heads(&self) -> usize {
-        self.hidden_size / self.head_dim
+    /// Heads: every query head has keys and values of its own.
+    pub fn attention(&self) -> AttentionShape {
+        let heads = self.hidden_size / self.head_dim;
+        AttentionShape { heads, kv_heads: heads, head_dim: self.head_dim }
+    }
+
+    /// Rows of the embedding table: the codes, one reserved, the classes and the null class.
+    pub fn entries(&self) -> usize {
+        self.codebook_size + self.condition_num_classes + 2
+    }
+
+    /// Rows of the positional tables.
+    pub(super) fn positions(&self) -> usize {
+        self.image_seq_len + SPARE_POSITIONS
+    }
+
+    /// Rows of the timestep table.
+    pub(super) fn timesteps(&self) -> usize {
+        self.image_seq_len + SPARE_TIMESTEPS
     }
 
     /// Side of the token grid.
@@ -94,12 +113,19 @@ impl RarConfig {
         TokenLayout::raster(self.grid(), self.grid())
     }
 
+    /// Every tensor that a decoder of these sizes loads.
+    ///
+    /// # Errors
+    /// None: listing makes no layers.
+    pub fn tensors(&self) -> Result<Vec<ExpectedTensor>, ModelError> {
+        Listing::of(|source| Layers::load(source, self))
+    }
+
     /// Weights, in numbers.
     pub fn parameters(&self) -> u64 {
         let (width, hidden) = (self.hidden_size as u64, self.intermediate_size as u64);
         let (codes, classes) = (self.codebook_size as u64, self.condition_num_classes as u64);
-        let positions = (self.image_seq_len + SPARE_POSITIONS) as u64;
-        let timesteps = (self.image_seq_len + SPARE_TIMESTEPS) as u64;
+        let (positions, timesteps) = (self.positions() as u64, self.timesteps() as u64);
         let attention = 4 * width * width + 4 * width + 4 * self.head_dim as u64;
         let feed_forward = 2 * width * hidden + hidden + width;
         let block = 4 * width + attention + feed_forward + 6 * width * (width + 1);

@@ -11,17 +11,20 @@
 //! own files were not available. RobusTok's files of the same names (4096 codes) have the same structure
 //! but other shapes; they need RobusTok's tokenizer, which is not part of this program.
 
-use crate::compute::attention::{AttentionShape, attend};
+use crate::compute::attention::attend;
+use crate::compute::attention_shape::AttentionShape;
 use crate::compute::error::ModelError;
-use crate::compute::kv_cache::{ActivationNumber, BatchPlan, KvCache};
+use crate::compute::kv_cache::{BatchPlan, KvCache};
 use crate::compute::layers::{requested_rows, split_packed, to_logits};
-use crate::compute::linear::Linear;
-use crate::compute::norm::{Norm, NormKind};
+use crate::compute::norm::Norm;
+use crate::compute::precision::ActivationNumber;
+use crate::compute::row_ops::NormKind;
 use crate::compute::rows::{Logits, Prefix, Row, RowInput};
 use crate::compute::weights::{Embedding, Weights};
 use crate::models::class_ids::ClassIds;
 use crate::models::decoder::{Decoder, DecoderInfo};
-use crate::models::rar::config::{RarConfig, SPARE_POSITIONS, SPARE_TIMESTEPS};
+use crate::models::rar::config::RarConfig;
+use crate::models::rar::layers::{Block, Layers};
 use crate::prompts::condition::{Condition, Prefixes};
 use candle_core::{Device, Tensor};
 
@@ -32,58 +35,15 @@ fn modulate(x: &Tensor, shift: &Tensor, scale: &Tensor) -> Result<Tensor, ModelE
     Ok(((x * (scale + 1.0)?)? + shift)?)
 }
 
-struct Block {
-    modulation: Linear,
-    norm1: Norm,
-    qkv: Linear,
-    q_norm: Norm,
-    k_norm: Norm,
-    proj: Linear,
-    norm2: Norm,
-    fc1: Linear,
-    fc2: Linear,
-}
-
-impl Block {
-    fn load(weights: &Weights<'_>, config: &RarConfig) -> Result<Self, ModelError> {
-        let (width, eps) = (config.hidden_size, config.layer_norm_eps);
-        let (attn, mlp) = (weights.pp("attn"), weights.pp("mlp"));
-        Ok(Self {
-            modulation: weights.pp("adaLN_modulation").pp(1).linear_with_bias(width, 6 * width)?,
-            norm1: weights.pp("norm1").layer_norm(width, eps)?,
-            qkv: attn.pp("qkv").linear_with_bias(width, 3 * width)?,
-            q_norm: attn.pp("q_norm").layer_norm(config.head_dim, eps)?,
-            k_norm: attn.pp("k_norm").layer_norm(config.head_dim, eps)?,
-            proj: attn.pp("proj").linear_with_bias(width, width)?,
-            norm2: weights.pp("norm2").layer_norm(width, eps)?,
-            fc1: mlp.pp("fc1").linear_with_bias(width, config.intermediate_size)?,
-            fc2: mlp.pp("fc2").linear_with_bias(config.intermediate_size, width)?,
-        })
-    }
-
-    fn weight_bytes(&self) -> u64 {
-        [&self.modulation, &self.qkv, &self.proj, &self.fc1, &self.fc2]
-            .iter()
-            .map(|linear| linear.weight_bytes())
-            .sum()
-    }
-}
-
 /// The RAR decoder.
 pub struct RarDecoder {
     config: RarConfig,
     info: DecoderInfo,
     ids: ClassIds,
+    layers: Layers<Weights<'static>>,
     cls_token: Vec<f32>,
-    embeddings: Embedding,
-    pos_embed: Embedding,
-    target_aware_pos_embed: Embedding,
-    timesteps_embeddings: Embedding,
-    blocks: Vec<Block>,
     activations: ActivationNumber,
     head_norm: Norm,
-    head_modulation: Linear,
-    lm_head: Linear,
     shape: AttentionShape,
     device: Device,
 }
@@ -93,49 +53,24 @@ impl RarDecoder {
     ///
     /// # Errors
     /// A configuration that makes no sense, or weights that do not fit it.
-    pub fn load(weights: &Weights<'_>, config: RarConfig) -> Result<Self, ModelError> {
+    pub fn load(weights: &Weights<'static>, config: RarConfig) -> Result<Self, ModelError> {
         config.check()?;
-        let (width, codes) = (config.hidden_size, config.codebook_size);
-        let table = |name: &str, rows: usize| {
-            Embedding::new(
-                &weights.tensor((1, rows, width), name)?.squeeze(0)?,
-                weights.precision(),
-            )
-        };
-        let blocks = (0..config.num_hidden_layers)
-            .map(|index| Block::load(&weights.pp("blocks").pp(index), &config))
-            .collect::<Result<Vec<_>, _>>()?;
-        let head_modulation = weights
-            .pp("adaln_before_head.adaLN_modulation.1")
-            .linear_with_bias(width, 2 * width)?;
-        let lm_head = weights.pp("lm_head").linear_with_bias(width, codes)?;
-        let info = DecoderInfo {
-            codebook_size: codes,
-            logits_width: codes,
-            parameters: config.parameters(),
-            step_weight_bytes: blocks.iter().map(Block::weight_bytes).sum::<u64>()
-                + head_modulation.weight_bytes()
-                + lm_head.weight_bytes(),
-        };
-        let (heads, positions) = (config.heads(), config.image_seq_len + SPARE_POSITIONS);
-        let entries = codes + config.condition_num_classes + 2;
+        let layers = Layers::load(weights, &config)?;
+        let codes = config.codebook_size;
+        let (width, eps) = (config.hidden_size, config.layer_norm_eps);
         Ok(Self {
-            info,
+            info: DecoderInfo {
+                codebook_size: codes,
+                logits_width: codes,
+                parameters: config.parameters(),
+                step_weight_bytes: layers.step_weight_bytes(),
+            },
             ids: ClassIds { codebook_size: codes, classes: config.condition_num_classes },
-            cls_token: weights.tensor((1, 1, width), "cls_token")?.flatten_all()?.to_vec1()?,
-            embeddings: weights.pp("embeddings").embedding(entries, width)?,
-            pos_embed: table("pos_embed", positions)?,
-            target_aware_pos_embed: table("target_aware_pos_embed", positions)?,
-            timesteps_embeddings: table(
-                "timesteps_embeddings",
-                config.image_seq_len + SPARE_TIMESTEPS,
-            )?,
-            blocks,
+            cls_token: layers.cls_token.flatten_all()?.to_vec1()?,
+            layers,
             activations: weights.activations(),
-            head_norm: Norm::new(NormKind::Layer, width, None, None, config.layer_norm_eps),
-            head_modulation,
-            lm_head,
-            shape: AttentionShape { heads, kv_heads: heads, head_dim: config.head_dim },
+            head_norm: Norm::new(NormKind::Layer, width, None, None, eps),
+            shape: config.attention(),
             device: weights.device().clone(),
             config,
         })
@@ -163,7 +98,7 @@ impl RarDecoder {
         let conditioning = conditioning.silu()?;
         let mut hidden = self.embed(rows, &plan, caches)?;
         observe(&hidden);
-        for (index, block) in self.blocks.iter().enumerate() {
+        for (index, block) in self.layers.blocks.iter().enumerate() {
             hidden = self.block(index, block, hidden, &conditioning, &plan, caches)?;
             observe(&hidden);
         }
@@ -180,8 +115,8 @@ impl RarDecoder {
     fn conditioning(&self, plan: &BatchPlan<'_>, caches: &[KvCache]) -> Result<Tensor, ModelError> {
         let mut sums = RowSums::new(self.config.hidden_size, plan.rows.len());
         for row in &plan.rows {
-            self.embeddings.lookup(self.class_token(caches, row.cache)?, &mut sums.data)?;
-            sums.add(&self.timesteps_embeddings, row.position)?;
+            self.layers.embeddings.lookup(self.class_token(caches, row.cache)?, &mut sums.data)?;
+            sums.add(&self.layers.timesteps_embeddings, row.position)?;
         }
         sums.into_tensor(&self.device)
     }
@@ -198,18 +133,20 @@ impl RarDecoder {
             match row.input {
                 RowInput::Prefix(0) => sums.data.extend_from_slice(&self.cls_token),
                 RowInput::Prefix(1) => {
-                    self.embeddings.lookup(self.class_token(caches, row.cache)?, &mut sums.data)?;
+                    self.layers
+                        .embeddings
+                        .lookup(self.class_token(caches, row.cache)?, &mut sums.data)?;
                 }
                 RowInput::Prefix(_) => {
                     return Err(ModelError::Internal("the prefix is a cls and a class token"));
                 }
                 RowInput::Image { token, .. } => {
-                    self.embeddings.lookup(self.ids.code(token)?, &mut sums.data)?;
+                    self.layers.embeddings.lookup(self.ids.code(token)?, &mut sums.data)?;
                 }
             }
-            sums.add(&self.pos_embed, planned.position)?;
+            sums.add(&self.layers.pos_embed, planned.position)?;
             if planned.position >= 1 {
-                sums.add(&self.target_aware_pos_embed, planned.position + 1)?;
+                sums.add(&self.layers.target_aware_pos_embed, planned.position + 1)?;
             }
         }
         sums.into_tensor(&self.device)
@@ -223,7 +160,7 @@ impl RarDecoder {
     fn block(
         &self,
         index: usize,
-        block: &Block,
+        block: &Block<Weights<'static>>,
         hidden: Tensor,
         conditioning: &Tensor,
         plan: &BatchPlan<'_>,
@@ -244,11 +181,11 @@ impl RarDecoder {
     }
 
     fn head(&self, hidden: &Tensor, conditioning: &Tensor) -> Result<Tensor, ModelError> {
-        let modulation = self.head_modulation.forward(conditioning)?.chunk(2, 1)?;
+        let modulation = self.layers.head_modulation.forward(conditioning)?.chunk(2, 1)?;
         let [scale, shift] = modulation.as_slice() else {
             return Err(ModelError::Internal("a modulation has another width"));
         };
-        self.lm_head.forward(&modulate(&self.head_norm.forward(hidden)?, shift, scale)?)
+        self.layers.lm_head.forward(&modulate(&self.head_norm.forward(hidden)?, shift, scale)?)
     }
 }
 
@@ -292,7 +229,7 @@ impl Decoder for RarDecoder {
         if image_tokens > self.config.image_seq_len {
             return Err(ModelError::Internal("a sequence is longer than the model's positions"));
         }
-        let shape = self.shape.cache(self.blocks.len(), self.activations);
+        let shape = self.shape.cache(self.layers.blocks.len(), self.activations);
         KvCache::new(shape, prefix, PREFIX_LEN, image_tokens)
     }
 

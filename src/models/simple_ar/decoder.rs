@@ -12,10 +12,10 @@
 
 use crate::checkpoint::read_file::read_file;
 use crate::checkpoint::{Container, LoadProgress};
-use crate::compute::attention::AttentionShape;
+use crate::compute::attention_shape::AttentionShape;
 use crate::compute::error::ModelError;
 use crate::compute::kv_cache::KvCache;
-use crate::compute::linear::Precision;
+use crate::compute::precision::Precision;
 use crate::compute::rows::{Logits, Prefix, Row};
 use crate::compute::transformer::{CodeRange, Transformer, TransformerOptions};
 use crate::compute::weights::{HeadRows, Weights};
@@ -96,7 +96,7 @@ impl Qwen2Config {
         }
     }
 
-    fn options(&self) -> Result<TransformerOptions, ModelError> {
+    fn options(&self, has_head: bool) -> Result<TransformerOptions, ModelError> {
         if self.hidden_act != "silu" {
             return Err(ModelError::Config(format!(
                 "hidden_act “{}” is not silu",
@@ -134,7 +134,7 @@ impl Qwen2Config {
             norm_eps: self.rms_norm_eps,
             qkv_bias: true,
             query_key_norm: None,
-            tied_head: self.tie_word_embeddings,
+            tied_head: self.tie_word_embeddings && !has_head,
         })
     }
 }
@@ -175,7 +175,7 @@ impl Qwen2 {
         config: &Qwen2Config,
         codebook_size: usize,
         head_rows: HeadRows,
-        weights: &Weights<'_>,
+        weights: &Weights<'static>,
         prompts: Arc<PromptBook>,
     ) -> Result<Self, ModelError> {
         let codes = config.codes(codebook_size)?;
@@ -187,7 +187,12 @@ impl Qwen2 {
                 codes.offset
             )));
         }
-        let transformer = Transformer::load(config.options()?, codes, head_rows, weights)?;
+        let transformer = Transformer::load(
+            config.options(weights.contains("lm_head.weight"))?,
+            codes,
+            head_rows,
+            weights,
+        )?;
         Ok(Self { transformer, prompts })
     }
 

@@ -3,34 +3,12 @@
 //! Tables of keys and sizes: reference/checkpoints/alitok-rar.md and llamagen.md.
 
 use super::geometry::{Conditioning, Config, DecoderGeometry};
-use crate::checkpoint::manifest::{Manifest, Shapes, TensorRole};
-
-/// Sizes of AliTok and RAR, whose blocks and embeddings have the same names: `head` and `inner` name the
-/// output layer and the first of the feed-forward layers.
-fn in_blocks(
-    shapes: &Shapes<'_>,
-    head: &str,
-    inner: &str,
-    image_tokens: usize,
-) -> Option<DecoderGeometry> {
-    let (rows, hidden) = (shapes.dim("embeddings.weight", 0)?, shapes.dim("embeddings.weight", 1)?);
-    let codebook_size = shapes.dim(head, 0)?;
-    let head_dim = shapes.dim("blocks.0.attn.q_norm.weight", 0)?;
-    let heads = hidden.checked_div(head_dim)?;
-    Some(DecoderGeometry {
-        hidden,
-        layers: shapes.count(|i| format!("blocks.{i}.norm1.weight")),
-        heads,
-        kv_heads: heads,
-        head_dim,
-        inner: shapes.dim(inner, 0)?,
-        vocabulary: rows,
-        codebook_size: Some(codebook_size),
-        conditioning: Conditioning::Classes(rows.checked_sub(codebook_size + 2)?),
-        image_tokens: Some(image_tokens),
-        tied: false,
-    })
-}
+use crate::checkpoint::manifest::{Manifest, TensorRole};
+use crate::checkpoint::shapes::TensorShapes;
+use crate::compute::attention_shape::AttentionShape;
+use crate::compute::error::ModelError;
+use crate::models::alitok::config::AlitokConfig;
+use crate::models::rar::config::RarConfig;
 
 /// AliTok: prefix tokens before the grid, RMS norms, SwiGLU.
 pub(crate) mod alitok {
@@ -38,29 +16,23 @@ pub(crate) mod alitok {
 
     pub(crate) const SIGNATURE: &str = "blocks.0.mlp.w1.weight";
 
-    pub(crate) fn infer(shapes: &Shapes<'_>) -> Option<DecoderGeometry> {
-        in_blocks(shapes, "output.weight", "blocks.0.mlp.w1.weight", 273)
-    }
-
-    pub(crate) fn manifest(g: &DecoderGeometry) -> Manifest {
-        let (d, codes) = (g.hidden, g.codebook_size.unwrap_or_default());
-        let mut m = Manifest::default();
-        m.embedding("embeddings.weight", g.vocabulary, d);
-        for i in 0..g.layers {
-            let block = format!("blocks.{i}");
-            m.norm(&format!("{block}.norm1"), d, false);
-            m.linear_with_bias(&format!("{block}.attn.qkv"), 3 * d, d);
-            m.norm(&format!("{block}.attn.q_norm"), g.head_dim, false);
-            m.norm(&format!("{block}.attn.k_norm"), g.head_dim, false);
-            m.linear_with_bias(&format!("{block}.attn.proj"), d, d);
-            m.norm(&format!("{block}.norm2"), d, false);
-            m.linear(&format!("{block}.mlp.w1"), g.inner, d);
-            m.linear(&format!("{block}.mlp.w3"), g.inner, d);
-            m.linear(&format!("{block}.mlp.w2"), d, g.inner);
-        }
-        m.norm("norm", d, false);
-        m.linear_with_bias("output", codes, d);
-        m
+    pub(crate) fn infer(shapes: &TensorShapes) -> Result<(DecoderGeometry, Manifest), ModelError> {
+        let config = AlitokConfig::from_shapes(shapes)?;
+        let AttentionShape { heads, kv_heads, head_dim } = config.attention();
+        let geometry = DecoderGeometry {
+            hidden: config.hidden_size,
+            layers: config.num_hidden_layers,
+            heads,
+            kv_heads,
+            head_dim,
+            inner: config.ffn_hidden,
+            vocabulary: config.entries(),
+            codebook_size: Some(config.codebook_size),
+            conditioning: Conditioning::Classes(config.condition_num_classes),
+            image_tokens: Some(config.layout().len()),
+            tied: false,
+        };
+        Ok((geometry, Manifest { tensors: config.tensors()?, companions: &[] }))
     }
 }
 
@@ -70,39 +42,23 @@ pub(crate) mod rar {
 
     pub(crate) const SIGNATURE: &str = "target_aware_pos_embed";
 
-    pub(crate) fn infer(shapes: &Shapes<'_>) -> Option<DecoderGeometry> {
-        in_blocks(
-            shapes,
-            "lm_head.weight",
-            "blocks.0.mlp.fc1.weight",
-            shapes.dim("pos_embed", 1)?.checked_sub(1024)?,
-        )
-    }
-
-    pub(crate) fn manifest(g: &DecoderGeometry) -> Manifest {
-        let (d, codes) = (g.hidden, g.codebook_size.unwrap_or_default());
-        let tokens = g.image_tokens.unwrap_or_default();
-        let mut m = Manifest::default();
-        m.other("cls_token", &[1, 1, d]);
-        m.other("pos_embed", &[1, tokens + 1024, d]);
-        m.other("target_aware_pos_embed", &[1, tokens + 1024, d]);
-        m.other("timesteps_embeddings", &[1, tokens + 100, d]);
-        m.embedding("embeddings.weight", g.vocabulary, d);
-        for i in 0..g.layers {
-            let block = format!("blocks.{i}");
-            m.norm(&format!("{block}.norm1"), d, true);
-            m.linear_with_bias(&format!("{block}.attn.qkv"), 3 * d, d);
-            m.norm(&format!("{block}.attn.q_norm"), g.head_dim, true);
-            m.norm(&format!("{block}.attn.k_norm"), g.head_dim, true);
-            m.linear_with_bias(&format!("{block}.attn.proj"), d, d);
-            m.norm(&format!("{block}.norm2"), d, true);
-            m.linear_with_bias(&format!("{block}.mlp.fc1"), g.inner, d);
-            m.linear_with_bias(&format!("{block}.mlp.fc2"), d, g.inner);
-            m.linear_with_bias(&format!("{block}.adaLN_modulation.1"), 6 * d, d);
-        }
-        m.linear_with_bias("adaln_before_head.adaLN_modulation.1", 2 * d, d);
-        m.linear_with_bias("lm_head", codes, d);
-        m
+    pub(crate) fn infer(shapes: &TensorShapes) -> Result<(DecoderGeometry, Manifest), ModelError> {
+        let config = RarConfig::from_shapes(shapes)?;
+        let AttentionShape { heads, kv_heads, head_dim } = config.attention();
+        let geometry = DecoderGeometry {
+            hidden: config.hidden_size,
+            layers: config.num_hidden_layers,
+            heads,
+            kv_heads,
+            head_dim,
+            inner: config.intermediate_size,
+            vocabulary: config.entries(),
+            codebook_size: Some(config.codebook_size),
+            conditioning: Conditioning::Classes(config.condition_num_classes),
+            image_tokens: Some(config.image_seq_len),
+            tied: false,
+        };
+        Ok((geometry, Manifest { tensors: config.tensors()?, companions: &[] }))
     }
 }
 
@@ -124,10 +80,10 @@ pub(crate) mod llamagen {
         (2560, 48, 40),
     ];
 
-    pub(crate) fn infer(shapes: &Shapes<'_>, config: &Config) -> Option<DecoderGeometry> {
+    pub(crate) fn infer(shapes: &TensorShapes, config: &Config) -> Option<DecoderGeometry> {
         let (codes, hidden) =
             (shapes.dim("tok_embeddings.weight", 0)?, shapes.dim("tok_embeddings.weight", 1)?);
-        let layers = shapes.count(|i| format!("layers.{i}.attention_norm.weight"));
+        let layers = shapes.count("layers.", ".attention_norm.weight");
         let defined = HEADS.iter().find(|(d, l, _)| (*d, *l) == (hidden, layers)).map(|row| row.2);
         let heads = defined.or(config.size("n_head"))?;
         let head_dim = hidden.checked_div(heads)?;

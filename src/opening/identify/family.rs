@@ -2,7 +2,8 @@
 
 use super::geometry::{Config, DecoderGeometry, Geometry};
 use super::{class_models, text_models, tokenizers};
-use crate::checkpoint::manifest::{Manifest, Shapes};
+use crate::checkpoint::manifest::Manifest;
+use crate::checkpoint::shapes::TensorShapes;
 use serde::{Deserialize, Serialize};
 
 /// What a checkpoint is of.
@@ -213,21 +214,18 @@ impl Family {
     /// missing.
     pub(crate) fn infer(
         self,
-        shapes: &Shapes<'_>,
+        shapes: &TensorShapes,
         config: &Config,
     ) -> Option<(Geometry, Manifest)> {
         let decoder = |geometry: DecoderGeometry, manifest: fn(&DecoderGeometry) -> Manifest| {
             let manifest = manifest(&geometry);
             (Geometry::Decoder(geometry), manifest)
         };
+        let listed = |(geometry, manifest)| (Geometry::Decoder(geometry), manifest);
         let tokenizer = |(geometry, manifest)| (Geometry::ImageTokenizer(geometry), manifest);
         match self {
-            Self::AliTok => {
-                Some(decoder(class_models::alitok::infer(shapes)?, class_models::alitok::manifest))
-            }
-            Self::Rar => {
-                Some(decoder(class_models::rar::infer(shapes)?, class_models::rar::manifest))
-            }
+            Self::AliTok => class_models::alitok::infer(shapes).ok().map(listed),
+            Self::Rar => class_models::rar::infer(shapes).ok().map(listed),
             Self::LlamaGen => Some(decoder(
                 class_models::llamagen::infer(shapes, config)?,
                 class_models::llamagen::manifest,

@@ -20,7 +20,8 @@ pub use names::{GridGuess, GridSource, bytes_text};
 
 use crate::checkpoint::CheckpointError;
 use crate::checkpoint::ElementType;
-use crate::checkpoint::manifest::{self, ExpectedTensor, Manifest, Shapes};
+use crate::checkpoint::manifest::{ExpectedTensor, Manifest};
+use crate::checkpoint::shapes::{TensorShapes, pattern};
 use crate::checkpoint::{Container, file_name};
 use strum::VariantArray;
 
@@ -89,7 +90,7 @@ pub fn identify(container: &Container, config: &Config) -> Result<Identified, Ch
     let mut nearest: Option<(f64, Family, Vec<String>)> = None;
     for &family in Family::VARIANTS {
         let prefix = prefix_of(container, family.signature());
-        let shapes = Shapes::new(container, prefix.unwrap_or_default());
+        let shapes = TensorShapes::of(container, prefix.unwrap_or_default());
         let inferred = prefix.and_then(|_| family.infer(&shapes, config));
         let mismatches = match &inferred {
             Some((_, manifest)) => manifest.mismatches(&shapes),
@@ -116,14 +117,19 @@ fn prefix_of<'a>(container: &'a Container, signature: &str) -> Option<&'a str> {
     prefixes.min_by_key(|prefix| prefix.len())
 }
 
-fn likeness(family: Family, shapes: &Shapes<'_>) -> f64 {
+fn likeness(family: Family, shapes: &TensorShapes) -> f64 {
     let patterns = shapes.patterns();
     let typical = family.typical();
     let found = typical.iter().filter(|name| patterns.contains(**name)).count();
     found as f64 / typical.len() as f64
 }
 
-fn not_inferred(family: Family, shapes: &Shapes<'_>, signed: bool, config: &Config) -> Vec<String> {
+fn not_inferred(
+    family: Family,
+    shapes: &TensorShapes,
+    signed: bool,
+    config: &Config,
+) -> Vec<String> {
     let patterns = shapes.patterns();
     let typical = family.typical().iter().filter(|name| !patterns.contains(**name));
     let mut missing: Vec<String> = typical.map(|name| format!("{name} is missing")).collect();
@@ -182,9 +188,10 @@ fn unknown(container: &Container, nearest: Option<(f64, Family, Vec<String>)>) -
     let path = container.path().to_path_buf();
     // Quantised and 8-bit files have the right names and no float tensors.
     let typical = nearest.as_ref().map_or(&[][..], |(_, family, _)| family.typical());
-    let unreadable = container.entries().iter().find(|entry| {
-        !entry.dtype.is_float() && typical.contains(&manifest::pattern(&entry.name).as_str())
-    });
+    let unreadable = container
+        .entries()
+        .iter()
+        .find(|entry| !entry.dtype.is_float() && typical.contains(&pattern(&entry.name).as_str()));
     let reason = match nearest {
         Some((likeness, family, mismatches)) if likeness >= 0.5 => {
             let shown: Vec<&str> = mismatches.iter().take(3).map(String::as_str).collect();

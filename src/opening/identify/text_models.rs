@@ -3,7 +3,8 @@
 //! Tables of keys and sizes: reference/checkpoints/text-to-image.md and llamagen.md section 6.
 
 use super::geometry::{Conditioning, Config, DecoderGeometry, EncoderGeometry};
-use crate::checkpoint::manifest::{Manifest, Shapes, TensorRole};
+use crate::checkpoint::manifest::{Manifest, TensorRole};
+use crate::checkpoint::shapes::TensorShapes;
 
 /// The Qwen2 layout of SimpleAR and of the built-in model: prompt tokens, then codes, in one vocabulary.
 pub(crate) mod qwen2 {
@@ -16,10 +17,10 @@ pub(crate) mod qwen2 {
     /// Codes of SimpleAR's tokenizer.
     const CODES: usize = 64_000;
 
-    pub(crate) fn infer(shapes: &Shapes<'_>, config: &Config) -> Option<DecoderGeometry> {
+    pub(crate) fn infer(shapes: &TensorShapes, config: &Config) -> Option<DecoderGeometry> {
         let embedding = "model.embed_tokens.weight";
         let (vocabulary, hidden) = (shapes.dim(embedding, 0)?, shapes.dim(embedding, 1)?);
-        let layers = shapes.count(|i| format!("model.layers.{i}.input_layernorm.weight"));
+        let layers = shapes.count("model.layers.", ".input_layernorm.weight");
         let defined = HEADS.iter().find(|(h, l, _)| (*h, *l) == (hidden, layers)).map(|row| row.2);
         let heads = config.size("num_attention_heads").or(defined)?;
         let rows = shapes.dim("model.layers.0.self_attn.q_proj.weight", 0)?;
@@ -78,7 +79,7 @@ pub(crate) mod lumina {
     /// Vocabulary of the published model and the number of its image codes.
     const PUBLISHED: (usize, usize) = (171_385, 16_384);
 
-    pub(crate) fn infer(shapes: &Shapes<'_>, config: &Config) -> Option<DecoderGeometry> {
+    pub(crate) fn infer(shapes: &TensorShapes, config: &Config) -> Option<DecoderGeometry> {
         let embedding = "model.embed_tokens.weight";
         let (vocabulary, hidden) = (shapes.dim(embedding, 0)?, shapes.dim(embedding, 1)?);
         let head_dim = shapes.dim("model.layers.0.self_attn.q_norm.weight", 1)?;
@@ -86,7 +87,7 @@ pub(crate) mod lumina {
         let kv_rows = shapes.dim("model.layers.0.self_attn.k_proj.weight", 0)?;
         Some(DecoderGeometry {
             hidden,
-            layers: shapes.count(|i| format!("model.layers.{i}.input_layernorm.weight")),
+            layers: shapes.count("model.layers.", ".input_layernorm.weight"),
             heads: rows.checked_div(head_dim)?,
             kv_heads: kv_rows.checked_div(head_dim)?,
             head_dim,
@@ -127,7 +128,7 @@ pub(crate) mod lumina {
     }
 
     /// Rows of the query norm: the number of parallel shards the model was trained with.
-    pub(crate) fn shards(shapes: &Shapes<'_>) -> usize {
+    pub(crate) fn shards(shapes: &TensorShapes) -> usize {
         shapes.dim("model.layers.0.self_attn.q_norm.weight", 0).unwrap_or(1)
     }
 }
@@ -139,11 +140,11 @@ pub(crate) mod t5 {
     pub(crate) const SIGNATURE: &str =
         "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight";
 
-    pub(crate) fn infer(shapes: &Shapes<'_>) -> Option<EncoderGeometry> {
+    pub(crate) fn infer(shapes: &TensorShapes) -> Option<EncoderGeometry> {
         Some(EncoderGeometry {
             vocabulary: shapes.dim("shared.weight", 0)?,
             hidden: shapes.dim("shared.weight", 1)?,
-            layers: shapes.count(|i| format!("encoder.block.{i}.layer.0.layer_norm.weight")),
+            layers: shapes.count("encoder.block.", ".layer.0.layer_norm.weight"),
             heads: shapes.dim(SIGNATURE, 1)?,
             attention_width: shapes.dim("encoder.block.0.layer.0.SelfAttention.q.weight", 0)?,
             inner: shapes.dim("encoder.block.0.layer.1.DenseReluDense.wi_0.weight", 0)?,

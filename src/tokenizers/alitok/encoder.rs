@@ -1,6 +1,7 @@
 //! The encoder of AliTok's image tokenizer: pictures to latents.
 
 use crate::compute::error::ModelError;
+use crate::compute::layer_source::LayerSource;
 use crate::compute::weights::Weights;
 use crate::tokenizers::alitok::config::AlitokTokenizerConfig;
 use crate::tokenizers::alitok::transformer::Transformer;
@@ -14,7 +15,7 @@ pub struct AlitokEncoder {
     patch_embed: Conv2d,
     positions: Tensor,
     latents: Tensor,
-    transformer: Transformer,
+    transformer: Transformer<Weights<'static>>,
     conv_out: Conv2d,
 }
 
@@ -23,7 +24,10 @@ impl AlitokEncoder {
     ///
     /// # Errors
     /// Weights that do not fit the configuration.
-    pub fn load(config: &AlitokTokenizerConfig, weights: &Weights<'_>) -> Result<Self, ModelError> {
+    pub fn load(
+        config: &AlitokTokenizerConfig,
+        weights: &Weights<'static>,
+    ) -> Result<Self, ModelError> {
         config.check()?;
         let (width, patch, latents) = (config.encoder.width, config.patch_size, config.latents());
         let queries = (weights.tensor((latents, width), "latent_tokens")?
@@ -36,9 +40,9 @@ impl AlitokEncoder {
             positions: weights.tensor((cells, width), "encoder.positional_embedding")?,
             latents: queries,
             transformer: Transformer::load(
+                &weights.pp("encoder"),
                 &config.encoder,
                 config.layer_norm_eps,
-                &weights.pp("encoder"),
             )?,
             conv_out: ConvolutionSpec::plane("encoder.conv_out", width, config.token_size, 1)
                 .load(weights)?,

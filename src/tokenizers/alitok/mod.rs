@@ -8,3 +8,4 @@ mod transformer;
 pub use config::{AlitokTokenizerConfig, TransformerConfig};
 pub use encoder::AlitokEncoder;
 pub use tokenizer::AlitokTokenizer;
+pub(crate) use tokenizer::tensors;

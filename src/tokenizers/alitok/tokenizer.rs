@@ -6,10 +6,11 @@
 //! Verified on a miniature with random weights (`tests/golden_class_tokenizers`): decoder rows and
 //! pixels, encoder latents and codes. The authors' own file was not available.
 
+use crate::checkpoint::manifest::{ExpectedTensor, Listing};
 use crate::checkpoint::shapes::TensorShapes;
 use crate::compute::error::ModelError;
+use crate::compute::layer_source::LayerSource;
 use crate::compute::layout::TokenLayout;
-use crate::compute::linear::Linear;
 use crate::compute::weights::Weights;
 use crate::tokenizers::alitok::config::AlitokTokenizerConfig;
 use crate::tokenizers::alitok::encoder::AlitokEncoder;
@@ -26,16 +27,59 @@ use crate::tokenizers::quantizer::Quantizer;
 use candle_core::{Device, Tensor};
 use image::RgbImage;
 
+/// The layers of the decoder that are no convolutions.
+struct Layers<S: LayerSource> {
+    class_embedding: S::Tensor,
+    positions: S::Tensor,
+    decoder_embed: S::Linear,
+    transformer: Transformer<S>,
+}
+
+impl<S: LayerSource> Layers<S> {
+    fn load(source: &S, config: &AlitokTokenizerConfig) -> Result<Self, ModelError> {
+        let decoder = source.pp("decoder");
+        let (width, classes) = (config.decoder.width, config.num_class_embeddings);
+        let rows = classes + config.latents();
+        let embed = decoder.pp("decoder_embed");
+        Ok(Self {
+            class_embedding: decoder.tensor((classes, width), "class_embedding")?,
+            positions: decoder.tensor((rows, width), "latent_token_positional_embedding")?,
+            decoder_embed: embed.linear_with_bias(config.token_size, width)?,
+            transformer: Transformer::load(&decoder, &config.decoder, config.layer_norm_eps)?,
+        })
+    }
+}
+
+/// The convolutions that make pixels of latents: to a patch, then from colours to colours.
+fn convolutions(config: &AlitokTokenizerConfig) -> [ConvolutionSpec; 2] {
+    let patch = 3 * config.patch_size * config.patch_size;
+    [
+        ConvolutionSpec::plane("decoder.ffn.0", config.decoder.width, patch, 1),
+        ConvolutionSpec::plane("decoder.conv_out", 3, 3, 1),
+    ]
+}
+
+/// The tensors of decoder and codebook.
+///
+/// # Errors
+/// None: listing does not fail.
+pub(crate) fn tensors(config: &AlitokTokenizerConfig) -> Result<Vec<ExpectedTensor>, ModelError> {
+    Listing::of(|source| {
+        Layers::load(source, config)?;
+        for convolution in convolutions(config) {
+            convolution.read(source)?;
+        }
+        Codebook::request(source, config.codebook_size, config.token_size)
+    })
+}
+
 /// The decoder with its codebook.
 pub struct AlitokTokenizer {
     config: AlitokTokenizerConfig,
     info: TokenizerInfo,
     codebook: Codebook,
     stand_ins: Vec<u32>,
-    class_embedding: Tensor,
-    positions: Tensor,
-    decoder_embed: Linear,
-    transformer: Transformer,
+    layers: Layers<Weights<'static>>,
     ffn: Conv2d,
     conv_out: Conv2d,
 }
@@ -48,18 +92,15 @@ impl AlitokTokenizer {
     /// Weights that do not fit the configuration.
     pub fn load(
         config: AlitokTokenizerConfig,
-        weights: &Weights<'_>,
+        weights: &Weights<'static>,
         shapes: &TensorShapes,
     ) -> Result<Self, ModelError> {
         config.check()?;
-        let decoder = weights.pp("decoder");
-        let (width, classes) = (config.decoder.width, config.num_class_embeddings);
         let codebook = Codebook::load(weights, config.codebook_size, config.token_size, false)?;
         let side = config.grid * config.patch_size;
         let grey = FeatureMap::new(side, side, 3, vec![0.5; 3 * side * side])?;
         let encoded = AlitokEncoder::load(&config, weights)?.encode_vectors(&grey)?;
-        let patch = 3 * config.patch_size * config.patch_size;
-        let rows = classes + config.latents();
+        let [ffn, conv_out] = convolutions(&config);
         Ok(Self {
             info: TokenizerInfo {
                 name: "AliTok tokenizer".into(),
@@ -70,14 +111,9 @@ impl AlitokTokenizer {
             },
             stand_ins: codebook.quantize_grid(&encoded)?,
             codebook,
-            class_embedding: decoder.tensor((classes, width), "class_embedding")?,
-            positions: decoder.tensor((rows, width), "latent_token_positional_embedding")?,
-            decoder_embed: decoder
-                .pp("decoder_embed")
-                .linear_with_bias(config.token_size, width)?,
-            transformer: Transformer::load(&config.decoder, config.layer_norm_eps, &decoder)?,
-            ffn: ConvolutionSpec::plane("ffn.0", width, patch, 1).load(&decoder)?,
-            conv_out: ConvolutionSpec::plane("conv_out", 3, 3, 1).load(&decoder)?,
+            layers: Layers::load(weights, &config)?,
+            ffn: ffn.load(weights)?,
+            conv_out: conv_out.load(weights)?,
             config,
         })
     }
@@ -109,9 +145,10 @@ impl AlitokTokenizer {
     ) -> Result<FeatureMap, ModelError> {
         let (grid, tokens) = (self.config.grid, self.config.latents());
         let latents = Tensor::from_vec(latents, (tokens, self.config.token_size), &Device::Cpu)?;
-        let embedded = self.decoder_embed.forward(&latents)?;
-        let rows = (Tensor::cat(&[&self.class_embedding, &embedded], 0)? + &self.positions)?;
-        let rows = self.transformer.forward(&rows, grid * grid, observe)?;
+        let Layers { class_embedding, positions, decoder_embed, transformer } = &self.layers;
+        let embedded = decoder_embed.forward(&latents)?;
+        let rows = (Tensor::cat(&[class_embedding, &embedded], 0)? + positions)?;
+        let rows = transformer.forward(&rows, grid * grid, observe)?;
         let width = rows.dim(1)?;
         let rows = FeatureMap::new(grid, grid, width, rows.flatten_all()?.to_vec1()?)?;
         // Colours are mixed last, pixel by pixel.

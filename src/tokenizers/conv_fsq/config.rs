@@ -1,7 +1,10 @@
 //! Sizes of the built-in image tokenizer, from `image_tokenizer.json`.
 
+use crate::checkpoint::shapes::TensorShapes;
 use crate::compute::error::ModelError;
 use crate::tokenizers::fsq::FiniteScalarQuantizer;
+use crate::tokenizers::levels::checked_levels;
+use crate::tokenizers::quantizer::Quantizer;
 use serde::Deserialize;
 
 pub(super) const COLOURS: usize = 3;
@@ -84,18 +87,66 @@ impl ConvFsqConfig {
         Ok(quantizer)
     }
 
-    /// Channels of a patch of pixels.
-    pub(super) fn patch_channels(&self) -> usize {
-        COLOURS * self.patch * self.patch
+    /// What the tensors of the decoder follow from.
+    ///
+    /// # Errors
+    /// Those of [`ConvFsqConfig::quantizer`].
+    pub fn decoder_sizes(&self) -> Result<DecoderSizes, ModelError> {
+        Ok(DecoderSizes {
+            code_width: self.quantizer()?.width(),
+            channels: self.channels.clone(),
+            blocks: self.decoder_blocks.clone(),
+            patch: self.patch,
+            norm_eps: self.norm_eps,
+        })
     }
 
     /// Channels of the finest level.
     pub(super) fn finest(&self) -> usize {
         self.channels.first().copied().unwrap_or(0)
     }
+}
 
-    /// Channels of the coarsest level.
-    pub(super) fn deepest(&self) -> usize {
-        self.channels.last().copied().unwrap_or(0)
+/// Sizes of the decoder, from `image_tokenizer.json` or from the shapes of a checkpoint.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DecoderSizes {
+    /// Channels of a code.
+    pub code_width: usize,
+    /// Channels of each level, finest first.
+    pub channels: Vec<usize>,
+    /// Residual blocks of each level, finest first.
+    pub blocks: Vec<usize>,
+    /// Pixels on a side that the last convolution puts out as channels.
+    pub patch: usize,
+    /// ε of every norm.
+    pub norm_eps: f64,
+}
+
+impl DecoderSizes {
+    /// Sizes from the shapes of a checkpoint, which do not tell ε: it is 0.
+    ///
+    /// # Errors
+    /// A tensor is missing or has an impossible shape.
+    pub fn from_shapes(shapes: &TensorShapes) -> Result<Self, ModelError> {
+        let [_, code_width, ..] = shapes.axes::<4>("decoder.conv_in.weight")?;
+        let [outputs, ..] = shapes.axes::<4>("decoder.conv_out.weight")?;
+        let patch = (1..=64).find(|patch| COLOURS * patch * patch == outputs);
+        let patch = patch.ok_or_else(|| {
+            ModelError::Weights(format!("{outputs} outputs are no square of coloured pixels"))
+        })?;
+        let levels = checked_levels(shapes.count("decoder.level", ".block0.conv1.weight"))?;
+        let level = |index: usize| {
+            let blocks = format!("decoder.level{index}.block");
+            let [channels, ..] = shapes.axes::<4>(&format!("{blocks}0.conv1.weight"))?;
+            Ok((channels, shapes.count(&blocks, ".conv1.weight")))
+        };
+        let levels = (0..levels).map(level).collect::<Result<Vec<_>, ModelError>>()?;
+        let (channels, blocks) = levels.into_iter().unzip();
+        Ok(Self { code_width, channels, blocks, patch, norm_eps: 0.0 })
+    }
+
+    /// Pixels on a side of one token.
+    pub fn pixels_per_token(&self) -> usize {
+        self.patch << self.channels.len().saturating_sub(1)
     }
 }

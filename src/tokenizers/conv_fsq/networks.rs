@@ -1,9 +1,10 @@
 //! The built-in image tokenizer: a small convolutional auto-encoder around finite scalar quantization.
 //! All sizes come from `image_tokenizer.json`.
 
+use crate::checkpoint::manifest::{ExpectedTensor, Listing};
 use crate::compute::error::ModelError;
 use crate::compute::weights::Weights;
-use crate::tokenizers::conv_fsq::config::{COLOURS, ConvFsqConfig};
+use crate::tokenizers::conv_fsq::config::{COLOURS, ConvFsqConfig, DecoderSizes};
 use crate::tokenizers::convolutional::ConvolutionalTokenizer;
 use crate::tokenizers::fsq::FiniteScalarQuantizer;
 use crate::tokenizers::grid::StandIn;
@@ -23,9 +24,9 @@ pub type ConvFsq = ConvolutionalTokenizer<FiniteScalarQuantizer>;
 /// Rows of stand-ins decoded below the drawn ones: more change the last drawn row by less than a level.
 const ROWS_BELOW: usize = 2;
 
-fn style(config: &ConvFsqConfig) -> Style {
+fn style(norm_eps: f64) -> Style {
     Style {
-        norm: NormKind::Rms { eps: config.norm_eps },
+        norm: NormKind::Rms { eps: norm_eps },
         second_norm: false,
         convolutions: Convolutions::Planes,
         block_bias: true,
@@ -33,47 +34,58 @@ fn style(config: &ConvFsqConfig) -> Style {
     }
 }
 
-/// The decoder: codes to pixels in -1..1.
-///
-/// # Errors
-/// Levels that make no codebook.
-pub fn decoder(config: &ConvFsqConfig) -> Result<Architecture, ModelError> {
-    let mut network = Architecture::new(style(config), config.quantizer()?.width());
-    network.convolution("decoder.conv_in", config.deepest(), 3);
-    for (level, &blocks) in config.decoder_blocks.iter().enumerate().rev() {
+/// The decoder: codes to pixels in -1..1, as channels of a patch.
+fn decoder(sizes: &DecoderSizes) -> Architecture {
+    let mut network = Architecture::new(style(sizes.norm_eps), sizes.code_width);
+    network.convolution("decoder.conv_in", sizes.channels.last().copied().unwrap_or(0), 3);
+    for (level, &blocks) in sizes.blocks.iter().enumerate().rev() {
         let place = format!("decoder.level{level}");
         for block in 0..blocks {
             network.residual(&format!("{place}.block{block}"), network.channels());
         }
-        if let Some(&finer) = level.checked_sub(1).and_then(|finer| config.channels.get(finer)) {
+        if let Some(&finer) = level.checked_sub(1).and_then(|finer| sizes.channels.get(finer)) {
             network.convolution(&format!("{place}.up"), 4 * finer, 1);
             network.resample(Resampling::PixelShuffle(2));
         }
     }
-    network.output("decoder", config.patch_channels(), 3);
-    network.resample(Resampling::PixelShuffle(config.patch));
-    Ok(network)
+    network.output("decoder", COLOURS * sizes.patch * sizes.patch, 3);
+    network.resample(Resampling::PixelShuffle(sizes.patch));
+    network
 }
 
-/// The encoder: pixels in -1..1 to what the quantizer rounds.
+/// The encoder: pixels in -1..1 to what the quantizer rounds. Its coarsest blocks do not look at
+/// neighbours.
 ///
 /// # Errors
 /// Levels that make no codebook.
-pub fn encoder(config: &ConvFsqConfig) -> Result<Architecture, ModelError> {
-    let mut network = Architecture::new(style(config), COLOURS);
+fn encoder(config: &ConvFsqConfig) -> Result<Architecture, ModelError> {
+    let mut network = Architecture::new(style(config.norm_eps), COLOURS);
     network.resample(Resampling::PixelUnshuffle(config.patch));
     network.convolution("encoder.conv_in", config.finest(), 3);
     for (level, &blocks) in config.encoder_blocks.iter().enumerate() {
         let place = format!("encoder.level{level}");
+        let coarser = config.channels.get(level + 1);
         for block in 0..blocks {
-            network.residual(&format!("{place}.block{block}"), network.channels());
+            let (place, channels) = (format!("{place}.block{block}"), network.channels());
+            match coarser {
+                Some(_) => network.residual(&place, channels),
+                None => network.pointwise_residual(&place, channels),
+            }
         }
-        if let Some(&coarser) = config.channels.get(level + 1) {
+        if let Some(&coarser) = coarser {
             network.strided_convolution(&format!("{place}.down"), coarser, 2, Window::patches(2));
         }
     }
     network.output("encoder", config.quantizer()?.width(), 1);
     Ok(network)
+}
+
+/// The tensors of the decoder.
+///
+/// # Errors
+/// None: listing does not fail.
+pub(crate) fn tensors(sizes: &DecoderSizes) -> Result<Vec<ExpectedTensor>, ModelError> {
+    Listing::of(|source| decoder(sizes).request(source))
 }
 
 /// Loads the tensors `decoder.*`.
@@ -82,7 +94,7 @@ pub fn encoder(config: &ConvFsqConfig) -> Result<Architecture, ModelError> {
 /// A missing tensor, or one that does not fit the configuration.
 pub fn load_decoder(config: &ConvFsqConfig, weights: &Weights<'_>) -> Result<ConvFsq, ModelError> {
     let quantizer = config.quantizer()?;
-    let network = decoder(config)?.load(weights)?;
+    let network = decoder(&config.decoder_sizes()?).load(weights)?;
     let info = TokenizerInfo {
         name: "Convolutional FSQ".into(),
         codebook_size: quantizer.codes(),

@@ -2,9 +2,16 @@
 
 use crate::checkpoint::shapes::TensorShapes;
 use crate::compute::error::ModelError;
+use crate::tokenizers::levels::checked_levels;
 
-/// Levels of the quantizer: 64 000 codes.
+/// Levels of the quantizer.
 pub const LEVELS: [u32; 6] = [8, 8, 8, 5, 5, 5];
+
+/// Codes of the quantizer, 64 000.
+pub const CODES: usize = {
+    let [a, b, c, d, e, f] = LEVELS;
+    (a * b * c * d * e * f) as usize
+};
 
 /// Sizes of the decoder of a Cosmos tokenizer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,9 +45,7 @@ impl CosmosConfig {
         let [z_channels, ..] = shapes.axes::<5>("post_quant_conv.conv3d.weight")?;
         let [deepest, ..] = shapes.axes::<5>("decoder.conv_in.0.conv3d.weight")?;
         let count = shapes.count("decoder.up.", ".block.0.conv1.0.conv3d.weight");
-        if count == 0 || count > 8 {
-            return Err(ModelError::Weights(format!("a Cosmos decoder of {count} levels")));
-        }
+        let count = checked_levels(count)?;
         let level = |index: usize| {
             let blocks = format!("decoder.up.{index}.block.");
             let [channels, ..] = shapes.axes::<5>(&format!("{blocks}0.conv1.0.conv3d.weight"))?;

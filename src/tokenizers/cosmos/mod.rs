@@ -3,5 +3,6 @@
 mod config;
 mod network;
 
-pub use config::{CosmosConfig, CosmosLevel, LEVELS};
+pub use config::{CODES, CosmosConfig, CosmosLevel, LEVELS};
+pub(crate) use network::tensors;
 pub use network::{Cosmos, load_decoder};

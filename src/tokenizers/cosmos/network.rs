@@ -14,6 +14,7 @@
 //! Verified on a miniature with the original's key names (`tests/golden_cosmos.rs`): codes of the whole
 //! quantizer, features after each module, pixels. The real `decoder.jit` was not at hand.
 
+use crate::checkpoint::manifest::{ExpectedTensor, Listing};
 use crate::compute::error::ModelError;
 use crate::compute::weights::Weights;
 use crate::tokenizers::convolutional::ConvolutionalTokenizer;
@@ -54,6 +55,9 @@ pub fn decoder(config: &CosmosConfig) -> Architecture {
     network.residual("decoder.mid.block_1", config.deepest);
     network.attention("decoder.mid.attn_1.0");
     network.add("decoder.mid.attn_1", temporal_attention(config.deepest), config.deepest);
+    for name in ["q", "k"] {
+        network.leave_out(frame(temporal(name), config.deepest, 1, 1));
+    }
     network.residual("decoder.mid.block_2", config.deepest);
     for (index, level) in config.levels.iter().enumerate().rev() {
         let place = format!("decoder.up.{index}");
@@ -61,10 +65,16 @@ pub fn decoder(config: &CosmosConfig) -> Architecture {
             network.residual(&format!("{place}.block.{block}"), level.channels);
         }
         if index > 0 {
-            // The coarsest level doubles only the picture; its `conv1` is in the file but unused.
-            let temporal = index + 1 < config.levels.len();
             let place = format!("{place}.upsample");
-            network.add(&place, upsample(&place, level.channels, temporal), level.channels);
+            let over_time = frame(format!("{place}.conv1"), level.channels, 1, 3);
+            // The coarsest level doubles only the picture.
+            let over_time = if index + 1 == config.levels.len() {
+                network.leave_out(over_time);
+                None
+            } else {
+                Some(over_time)
+            };
+            network.add(&place, upsample(&place, level.channels, over_time), level.channels);
         }
     }
     network.output("decoder", COLOURS << (3 * HAAR_ROUNDS), 3);
@@ -75,41 +85,52 @@ pub fn decoder(config: &CosmosConfig) -> Architecture {
 }
 
 /// A convolution over a frame that stands alone.
-fn frame(place: String, channels: usize, kernel: usize, taps: usize) -> LayerSpec {
-    Layer::Convolution(ConvolutionSpec {
+fn frame(place: String, channels: usize, kernel: usize, taps: usize) -> ConvolutionSpec {
+    ConvolutionSpec {
         place,
         inputs: channels,
         outputs: channels,
         kernel,
         window: Window::same(kernel),
         form: ConvolutionForm::Frame { taps },
-    })
+    }
+}
+
+/// Place of a part of the attention over time.
+fn temporal(part: &str) -> String {
+    format!("decoder.mid.attn_1.1.{part}")
 }
 
 /// Attention over time of a single frame: a softmax over one position is 1, so what is left of it is
 /// `x + proj_out(v(norm(x)))`.
 fn temporal_attention(channels: usize) -> LayerSpec {
-    let place = |name: &str| format!("decoder.mid.attn_1.1.{name}");
     let inner = vec![
-        Layer::Norm(NormSpec { place: place("norm"), channels, kind: NORM }),
-        frame(place("v"), channels, 1, 1),
-        frame(place("proj_out"), channels, 1, 1),
+        Layer::Norm(NormSpec { place: temporal("norm"), channels, kind: NORM }),
+        Layer::Convolution(frame(temporal("v"), channels, 1, 1)),
+        Layer::Convolution(frame(temporal("proj_out"), channels, 1, 1)),
     ];
     Layer::Skip { inner, shortcut: None }
 }
 
 /// `x += conv1(x)` where time is doubled too, nearest ×2, `x += conv2(x)`, `conv3(x)`.
-fn upsample(place: &str, channels: usize, temporal: bool) -> LayerSpec {
-    let convolution = |name: &str, kernel: usize, taps: usize| {
-        frame(format!("{place}.{name}"), channels, kernel, taps)
+fn upsample(place: &str, channels: usize, over_time: Option<ConvolutionSpec>) -> LayerSpec {
+    let plus = |convolution: ConvolutionSpec| Layer::Skip {
+        inner: vec![Layer::Convolution(convolution)],
+        shortcut: None,
     };
-    let plus = |layer: LayerSpec| Layer::Skip { inner: vec![layer], shortcut: None };
-    let mut layers: Vec<LayerSpec> =
-        temporal.then(|| plus(convolution("conv1", 1, 3))).into_iter().collect();
+    let mut layers: Vec<LayerSpec> = over_time.map(plus).into_iter().collect();
     layers.push(Layer::Resampling(Resampling::Nearest(2)));
-    layers.push(plus(convolution("conv2", 3, 1)));
-    layers.push(convolution("conv3", 1, 1));
+    layers.push(plus(frame(format!("{place}.conv2"), channels, 3, 1)));
+    layers.push(Layer::Convolution(frame(format!("{place}.conv3"), channels, 1, 1)));
     Layer::Sequence(layers)
+}
+
+/// The tensors of the decoder.
+///
+/// # Errors
+/// None: listing does not fail.
+pub(crate) fn tensors(config: &CosmosConfig) -> Result<Vec<ExpectedTensor>, ModelError> {
+    Listing::of(|source| decoder(config).request(source))
 }
 
 /// Loads `post_quant_conv.*` and `decoder.*`.

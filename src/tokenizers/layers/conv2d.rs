@@ -3,7 +3,7 @@
 //! Channels last makes a convolution a gather of contiguous runs and one matrix product, several
 //! times quicker on the CPU than the tensor library's own convolution.
 
-use crate::compute::cpu::Kernel;
+use crate::compute::cpu::isa::Isa;
 use crate::compute::cpu::packed::PackedMatrix;
 use crate::compute::error::ModelError;
 use crate::tokenizers::layers::feature_map::FeatureMap;
@@ -119,7 +119,7 @@ impl Conv2d {
         let (height, width) = (down / stride + 1, right / stride + 1);
         let taps = self.kernel * self.kernel * self.inputs;
         let rows_at_once = (GATHER / (taps * width).max(1)).max(1);
-        let kernel = Kernel::current();
+        let isa = Isa::current();
         let mut data = vec![0.0; height * width * self.outputs];
         let pieces = data.chunks_mut((rows_at_once * width * self.outputs).max(1));
         for (piece, out) in pieces.enumerate() {
@@ -128,10 +128,10 @@ impl Conv2d {
             if self.kernel == 1 && self.window == Window::same(1) {
                 let numbers = rows.start * width * taps..rows.end * width * taps;
                 let positions = x.data.get(numbers).unwrap_or(&[]);
-                weight.multiply(kernel, positions, Some(&self.bias), out)?;
+                weight.multiply(isa, positions, Some(&self.bias), out)?;
             } else {
                 let gathered = self.gather(x, rows, width);
-                weight.multiply(kernel, &gathered, Some(&self.bias), out)?;
+                weight.multiply(isa, &gathered, Some(&self.bias), out)?;
             }
         }
         FeatureMap::new(height, width, self.outputs, data)

@@ -1,6 +1,7 @@
 //! Convolutions as checkpoints hold them, and how each form becomes a 2-D convolution.
 
 use crate::compute::error::ModelError;
+use crate::compute::layer_source::LayerSource;
 use crate::compute::weights::Weights;
 use crate::tokenizers::layers::conv2d::{Conv2d, Window};
 use candle_core::Tensor;
@@ -42,15 +43,8 @@ pub struct ConvolutionSpec {
     pub form: ConvolutionForm,
 }
 
-/// A weight and perhaps a bias that a convolution is made of.
-pub struct ConvolutionTensors {
-    /// Name of the module that holds them.
-    pub place: String,
-    /// Shape of the weight; the bias has one number per output, the first axis.
-    pub shape: Vec<usize>,
-    /// Whether there is a bias.
-    pub bias: bool,
-}
+/// A weight `[outputs, inputs, …]` and perhaps a bias `[outputs]`.
+pub type WeightAndBias<T> = (T, Option<T>);
 
 impl ConvolutionSpec {
     /// A convolution with bias that keeps the size, for an odd kernel.
@@ -59,25 +53,33 @@ impl ConvolutionSpec {
         Self { place: place.into(), inputs, outputs, kernel, window, form }
     }
 
-    /// What the convolution has in the checkpoint, in the order in which it is applied.
-    pub fn tensors(&self) -> Vec<ConvolutionTensors> {
-        let Self { place, inputs, outputs, kernel, .. } = self;
-        let frame = |place: &str, inputs: usize, taps: usize, kernel: usize| ConvolutionTensors {
-            place: format!("{place}.conv3d"),
-            shape: vec![*outputs, inputs, taps, kernel, kernel],
-            bias: true,
+    /// The convolutions that the checkpoint holds, in the order in which they are applied.
+    ///
+    /// # Errors
+    /// A missing tensor or one of another shape.
+    pub fn read<S: LayerSource>(
+        &self,
+        source: &S,
+    ) -> Result<Vec<WeightAndBias<S::Tensor>>, ModelError> {
+        let (place, inputs, outputs, kernel) =
+            (&self.place, self.inputs, self.outputs, self.kernel);
+        let read = |place: &str, shape: &[usize], bias: bool| -> Result<_, ModelError> {
+            let at = source.pp(place);
+            let weight = at.tensor(shape, "weight")?;
+            Ok((weight, bias.then(|| at.tensor(outputs, "bias")).transpose()?))
+        };
+        let frame = |place: &str, inputs: usize, taps: usize, kernel: usize| {
+            read(&format!("{place}.conv3d"), &[outputs, inputs, taps, kernel, kernel], true)
         };
         match self.form {
-            ConvolutionForm::Plane { bias } => vec![ConvolutionTensors {
-                place: place.clone(),
-                shape: vec![*outputs, *inputs, *kernel, *kernel],
-                bias,
-            }],
-            ConvolutionForm::Frame { taps } => vec![frame(place, *inputs, taps, *kernel)],
-            ConvolutionForm::FramePair => vec![
-                frame(&format!("{place}.0"), *inputs, 1, *kernel),
-                frame(&format!("{place}.1"), *outputs, 3, 1),
-            ],
+            ConvolutionForm::Plane { bias } => {
+                Ok(vec![read(place, &[outputs, inputs, kernel, kernel], bias)?])
+            }
+            ConvolutionForm::Frame { taps } => Ok(vec![frame(place, inputs, taps, kernel)?]),
+            ConvolutionForm::FramePair => Ok(vec![
+                frame(&format!("{place}.0"), inputs, 1, kernel)?,
+                frame(&format!("{place}.1"), outputs, 3, 1)?,
+            ]),
         }
     }
 
@@ -87,8 +89,8 @@ impl ConvolutionSpec {
     /// A missing tensor or one of another shape.
     pub fn load(&self, weights: &Weights<'_>) -> Result<Conv2d, ModelError> {
         let mut folded: Option<(Tensor, Tensor)> = None;
-        for tensors in self.tensors() {
-            let next = tensors.load(weights)?;
+        for stored in self.read(weights)? {
+            let next = single_frame(stored)?;
             folded = Some(match folded {
                 None => next,
                 Some(first) => fold(first, next)?,
@@ -99,20 +101,15 @@ impl ConvolutionSpec {
     }
 }
 
-impl ConvolutionTensors {
-    /// `[outputs, inputs, kernel, kernel]` and `[outputs]`; a missing bias is 0.
-    fn load(&self, weights: &Weights<'_>) -> Result<(Tensor, Tensor), ModelError> {
-        let at = weights.pp(&self.place);
-        let weight = at.tensor(self.shape.as_slice(), "weight")?;
-        let weight = if weight.rank() == 5 { weight.sum(2)? } else { weight };
-        let outputs = weight.dim(0)?;
-        let bias = if self.bias {
-            at.tensor(outputs, "bias")?
-        } else {
-            Tensor::zeros(outputs, weight.dtype(), weight.device())?
-        };
-        Ok((weight, bias))
-    }
+/// A weight over a plane, `[outputs, inputs, kernel, kernel]`, with taps over time summed, and its
+/// bias; a missing one is 0.
+fn single_frame((weight, bias): WeightAndBias<Tensor>) -> Result<(Tensor, Tensor), ModelError> {
+    let weight = if weight.rank() == 5 { weight.sum(2)? } else { weight };
+    let bias = match bias {
+        Some(bias) => bias,
+        None => Tensor::zeros(weight.dim(0)?, weight.dtype(), weight.device())?,
+    };
+    Ok((weight, bias))
 }
 
 /// One convolution for two, of which the second has a 1×1 kernel.

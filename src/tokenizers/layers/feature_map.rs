@@ -1,7 +1,7 @@
 //! Activations of image tokenizers, channels last: the one form in which all layers take and give them.
 
-use crate::compute::cpu::Kernel;
 use crate::compute::cpu::activation::{Activation, activate};
+use crate::compute::cpu::isa::Isa;
 use crate::compute::error::ModelError;
 
 /// Activations of one image, `[height][width][channels]`.
@@ -77,7 +77,7 @@ impl FeatureMap {
 
     /// `x · sigmoid(x)` everywhere.
     pub fn silu(&mut self) {
-        activate(Kernel::current(), Activation::Silu, &mut self.data);
+        activate(Isa::current(), Activation::Silu, &mut self.data);
     }
 
     /// `sigmoid(x)` everywhere.

@@ -6,7 +6,7 @@ use crate::tokenizers::layers::feature_map::FeatureMap;
 /// One round of the inverse Haar transform for the last frame. Channel `(4 t + 2 y + x) C + c` is the
 /// band (t, y, x), 0 low and 1 high, of channel c: the later frame is low - high in time, even lines
 /// are low + high, odd ones low - high.
-pub(super) fn inverse_haar(x: &FeatureMap) -> Result<FeatureMap, ModelError> {
+pub(in crate::tokenizers) fn inverse_haar(x: &FeatureMap) -> Result<FeatureMap, ModelError> {
     if !x.channels.is_multiple_of(8) {
         return Err(ModelError::Internal("channels that are no Haar bands"));
     }

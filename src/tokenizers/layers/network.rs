@@ -1,6 +1,7 @@
 //! One half of a convolutional tokenizer: named layers in order, built from the family's habits.
 
 use crate::compute::error::ModelError;
+use crate::compute::layer_source::LayerSource;
 use crate::compute::weights::Weights;
 use crate::tokenizers::layers::attention::Attention;
 use crate::tokenizers::layers::conv2d::Window;
@@ -67,8 +68,8 @@ impl Style {
         Layer::Norm(NormSpec { place, channels, kind: self.norm })
     }
 
-    /// Norm, SiLU, 3×3 convolution, twice, plus the shortcut.
-    fn residual(&self, place: &str, inputs: usize, outputs: usize) -> LayerSpec {
+    /// Norm, SiLU, convolution, twice, plus the shortcut.
+    fn residual(&self, place: &str, (inputs, outputs): (usize, usize), kernel: usize) -> LayerSpec {
         let convolution = |name: &str, inputs: usize, kernel: usize| {
             let place = format!("{place}.{name}");
             self.convolution(place, (inputs, outputs), kernel, self.block_bias)
@@ -76,9 +77,9 @@ impl Style {
         let norm = |name: &str, channels: usize| self.norm(format!("{place}.{name}"), channels);
         let first = if self.second_norm { "norm1" } else { "norm" };
         let mut inner = vec![norm(first, inputs), Layer::Silu];
-        inner.push(Layer::Convolution(convolution("conv1", inputs, 3)));
+        inner.push(Layer::Convolution(convolution("conv1", inputs, kernel)));
         inner.extend(self.second_norm.then(|| norm("norm2", outputs)));
-        inner.extend([Layer::Silu, Layer::Convolution(convolution("conv2", outputs, 3))]);
+        inner.extend([Layer::Silu, Layer::Convolution(convolution("conv2", outputs, kernel))]);
         match self.shortcut {
             _ if inputs == outputs => Layer::Skip { inner, shortcut: None },
             ShortcutRule::Input => {
@@ -101,12 +102,13 @@ pub struct Architecture {
     /// Channels of the output of the last layer so far.
     channels: usize,
     layers: Vec<(String, LayerSpec)>,
+    unused: Vec<ConvolutionSpec>,
 }
 
 impl Architecture {
     /// No layers yet, for an input of some channels.
     pub fn new(style: Style, channels: usize) -> Self {
-        Self { style, channels, layers: Vec::new() }
+        Self { style, channels, layers: Vec::new(), unused: Vec::new() }
     }
 
     /// Adds a layer called `name` that gives `channels`.
@@ -134,9 +136,15 @@ impl Architecture {
         self.add(place, Layer::Convolution(ConvolutionSpec { window, ..spec }), outputs);
     }
 
-    /// Adds a residual block.
+    /// Adds a residual block of 3×3 convolutions.
     pub fn residual(&mut self, place: &str, outputs: usize) {
-        let block = self.style.residual(place, self.channels, outputs);
+        let block = self.style.residual(place, (self.channels, outputs), 3);
+        self.add(place, block, outputs);
+    }
+
+    /// Adds a residual block of 1×1 convolutions.
+    pub fn pointwise_residual(&mut self, place: &str, outputs: usize) {
+        let block = self.style.residual(place, (self.channels, outputs), 1);
         self.add(place, block, outputs);
     }
 
@@ -184,9 +192,28 @@ impl Architecture {
         self.channels
     }
 
-    /// Calls `visit` with every convolution and norm in the order of the forward pass.
-    pub fn visit_parts<'a>(&'a self, mut visit: impl FnMut(Part<'a, ConvolutionSpec, NormSpec>)) {
-        self.layers.iter().for_each(|(_, layer)| layer.visit_parts(&mut visit));
+    /// Notes a convolution that belongs to the checkpoint and is not computed.
+    pub fn leave_out(&mut self, convolution: ConvolutionSpec) {
+        self.unused.push(convolution);
+    }
+
+    /// Asks the source for all tensors, in the order of the forward pass.
+    ///
+    /// # Errors
+    /// A missing tensor or one of another shape.
+    pub fn request<S: LayerSource>(&self, source: &S) -> Result<(), ModelError> {
+        let mut result = Ok(());
+        let mut request = |part: Part<'_, ConvolutionSpec, NormSpec>| {
+            if result.is_ok() {
+                result = match part {
+                    Part::Convolution(convolution) => convolution.read(source).map(drop),
+                    Part::Norm(norm) => norm.request(source),
+                };
+            }
+        };
+        self.layers.iter().for_each(|(_, layer)| layer.visit_parts(&mut request));
+        self.unused.iter().for_each(|convolution| request(Part::Convolution(convolution)));
+        result
     }
 
     /// Loads all layers.

@@ -1,11 +1,12 @@
 //! Norms over the channels and positions of a feature map.
 
-use crate::compute::cpu::Kernel;
+use crate::compute::cpu::isa::Isa;
 use crate::compute::cpu::rows::normalize;
 use crate::compute::error::ModelError;
+use crate::compute::layer_source::LayerSource;
 use crate::compute::weights::Weights;
 use crate::tokenizers::layers::conv2d::Conv2d;
-use crate::tokenizers::layers::convolution_spec::ConvolutionSpec;
+use crate::tokenizers::layers::convolution_spec::{ConvolutionSpec, WeightAndBias};
 use crate::tokenizers::layers::feature_map::FeatureMap;
 
 /// Which norm a tokenizer has, and what its tensors are called below the norm's place.
@@ -51,35 +52,39 @@ pub struct NormSpec {
     pub kind: NormKind,
 }
 
-/// Tensors of a norm: a weight per channel, perhaps a bias, perhaps convolutions of the codes.
-pub struct NormTensors {
-    /// Name of the module that holds `weight` and `bias`.
-    pub place: String,
-    /// Whether there is a bias.
-    pub bias: bool,
-    /// Scale and shift of a spatial norm.
-    pub modulation: Option<[ConvolutionSpec; 2]>,
-}
-
 impl NormSpec {
-    /// What the norm has in the checkpoint.
-    pub fn tensors(&self) -> NormTensors {
-        let place = &self.place;
-        let group = |place: String| NormTensors { place, bias: true, modulation: None };
-        match self.kind {
-            NormKind::Rms { .. } => {
-                NormTensors { place: place.clone(), bias: false, modulation: None }
-            }
-            NormKind::Group { .. } => group(place.clone()),
-            NormKind::Frame { .. } => group(format!("{place}.norm")),
-            NormKind::Spatial { code_width, .. } => {
-                let modulation = ["conv_y", "conv_b"].map(|name| {
-                    ConvolutionSpec::plane(format!("{place}.{name}"), code_width, self.channels, 1)
-                });
-                let modulation = Some(modulation);
-                NormTensors { modulation, ..group(format!("{place}.norm_layer")) }
-            }
+    /// Asks the source for all tensors of the norm.
+    ///
+    /// # Errors
+    /// A missing tensor or one of another shape.
+    pub fn request<S: LayerSource>(&self, source: &S) -> Result<(), ModelError> {
+        self.read(source)?;
+        for convolution in self.modulation().iter().flatten() {
+            convolution.read(source)?;
         }
+        Ok(())
+    }
+
+    /// The weight and, but for RMS norms, the bias, one number per channel each.
+    fn read<S: LayerSource>(&self, source: &S) -> Result<WeightAndBias<S::Tensor>, ModelError> {
+        let at = source.pp(&self.place);
+        let (at, bias) = match self.kind {
+            NormKind::Rms { .. } => (at, false),
+            NormKind::Group { .. } => (at, true),
+            NormKind::Frame { .. } => (at.pp("norm"), true),
+            NormKind::Spatial { .. } => (at.pp("norm_layer"), true),
+        };
+        let weight = at.tensor(self.channels, "weight")?;
+        Ok((weight, bias.then(|| at.tensor(self.channels, "bias")).transpose()?))
+    }
+
+    /// The convolutions from code vectors to scale and shift of a spatial norm.
+    fn modulation(&self) -> Option<[ConvolutionSpec; 2]> {
+        let NormKind::Spatial { code_width, .. } = self.kind else { return None };
+        Some(["conv_y", "conv_b"].map(|name| {
+            let place = format!("{}.{name}", self.place);
+            ConvolutionSpec::plane(place, code_width, self.channels, 1)
+        }))
     }
 
     /// Loads the norm.
@@ -87,10 +92,8 @@ impl NormSpec {
     /// # Errors
     /// A missing tensor, one of another shape, or groups that do not divide the channels.
     pub fn load(&self, weights: &Weights<'_>) -> Result<Norm, ModelError> {
-        let tensors = self.tensors();
-        let at = weights.pp(&tensors.place);
-        let weight = at.vector(self.channels, "weight")?;
-        let bias = if tensors.bias { at.vector(self.channels, "bias")? } else { Vec::new() };
+        let (weight, bias) = self.read(weights)?;
+        let weight = weight.to_vec1()?;
         let (groups, eps) = match self.kind {
             NormKind::Rms { eps } => return Ok(Norm::Rms { weight, eps }),
             NormKind::Frame { eps } => (1, eps),
@@ -98,8 +101,9 @@ impl NormSpec {
                 (groups, eps)
             }
         };
+        let bias = bias.map_or(Ok(Vec::new()), |bias| bias.to_vec1())?;
         let norm = GroupNorm::new(groups, weight, bias, eps)?;
-        Ok(match tensors.modulation {
+        Ok(match self.modulation() {
             None => Norm::Group(norm),
             Some([scale, shift]) => {
                 Norm::Spatial { norm, scale: scale.load(weights)?, shift: shift.load(weights)? }
@@ -164,7 +168,7 @@ fn rms_norm(x: &mut FeatureMap, weight: &[f32], eps: f64) -> Result<(), ModelErr
     if weight.len() != x.channels {
         return Err(OTHER_WIDTH);
     }
-    let kernel = Kernel::current();
+    let kernel = Isa::current();
     for position in x.data.chunks_exact_mut(x.channels) {
         normalize(kernel, position, Some(weight), None, false, eps);
     }

@@ -2,7 +2,7 @@
 //! (Lavin and Gray, arXiv 1509.09308). Four output positions share one 4×4 patch; its transform is
 //! multiplied by the transformed weights as 16 matrix products.
 
-use crate::compute::cpu::Kernel;
+use crate::compute::cpu::isa::Isa;
 use crate::compute::cpu::packed::PackedMatrix;
 use crate::compute::error::ModelError;
 use crate::tokenizers::layers::feature_map::FeatureMap;
@@ -75,7 +75,7 @@ impl Winograd {
     /// # Errors
     /// A map with other channels.
     pub fn forward(&self, x: &FeatureMap, bias: &[f32]) -> Result<FeatureMap, ModelError> {
-        let kernel = Kernel::current();
+        let isa = Isa::current();
         let (across, down) = (x.width.div_ceil(2), x.height.div_ceil(2));
         let rows_at_once = (PIECE / (PATCH * across * self.inputs).max(1)).clamp(1, down.max(1));
         // Taken, not borrowed: while products wait for others, this thread may be given another picture.
@@ -90,7 +90,7 @@ impl Winograd {
             let patches = patches.chunks_exact(tiles * self.inputs);
             let places = products.chunks_exact_mut(tiles * self.outputs);
             for ((weight, patch), products) in self.weights.iter().zip(patches).zip(places) {
-                weight.multiply(kernel, patch, None, products)?;
+                weight.multiply(isa, patch, None, products)?;
             }
             for tile in 0..tiles {
                 let corner = (2 * (rows.start + tile / across), 2 * (tile % across));

@@ -2,6 +2,7 @@
 
 use crate::checkpoint::shapes::TensorShapes;
 use crate::compute::error::ModelError;
+use crate::tokenizers::levels::checked_levels;
 use serde::Deserialize;
 
 /// Sizes of a LlamaGen tokenizer; from a `config.json` or from the shapes of a checkpoint.
@@ -45,19 +46,21 @@ impl LlamagenVqConfig {
     pub fn from_shapes(shapes: &TensorShapes) -> Result<Self, ModelError> {
         let [codebook_size, codebook_embed_dim] = shapes.axes("quantize.embedding.weight")?;
         let [z_channels, ..] = shapes.axes::<4>("post_quant_conv.weight")?;
-        let [ch, ..] = shapes.axes::<4>("encoder.conv_in.weight")?;
-        let levels = shapes.count("encoder.conv_blocks.", ".res.0.conv1.weight");
+        let [ch] = shapes.axes("decoder.norm_out.weight")?;
+        let levels = checked_levels(shapes.count("decoder.conv_blocks.", ".res.0.conv1.weight"))?;
         let ch_mult = (0..levels)
+            .rev()
             .map(|level| {
-                let name = format!("encoder.conv_blocks.{level}.res.0.conv1.weight");
+                let name = format!("decoder.conv_blocks.{level}.res.0.conv1.weight");
                 let [outputs, ..] = shapes.axes::<4>(&name)?;
                 Ok(outputs / ch)
             })
             .collect::<Result<_, ModelError>>()?;
+        let blocks = shapes.count("decoder.conv_blocks.0.res.", ".conv1.weight");
         Ok(Self {
             ch,
             ch_mult,
-            num_res_blocks: shapes.count("encoder.conv_blocks.0.res.", ".conv1.weight"),
+            num_res_blocks: blocks.saturating_sub(1),
             z_channels,
             norm_num_groups: 32,
             norm_eps: norm_eps(),
@@ -77,8 +80,11 @@ impl LlamagenVqConfig {
     /// # Errors
     /// Sizes without levels or groups.
     pub fn channels(&self) -> Result<Vec<usize>, ModelError> {
-        if self.ch_mult.is_empty() || self.norm_num_groups == 0 {
-            return Err(ModelError::Config("the image tokenizer has no levels or groups".into()));
+        checked_levels(self.ch_mult.len())?;
+        if self.norm_num_groups == 0 {
+            return Err(ModelError::Config(
+                "the norms of the image tokenizer have no groups".into(),
+            ));
         }
         Ok(self.ch_mult.iter().map(|multiple| multiple * self.ch).collect())
     }

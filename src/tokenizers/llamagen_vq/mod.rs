@@ -4,4 +4,5 @@ mod config;
 mod networks;
 
 pub use config::LlamagenVqConfig;
+pub(crate) use networks::tensors;
 pub use networks::{LlamagenVq, load_decoder, load_encoder, style};

@@ -5,6 +5,7 @@
 //! pixels, encoder codes, single blocks with 32 groups, and the full 72 M VQ-16 with weights that follow
 //! a formula. The authors' own files were not available.
 
+use crate::checkpoint::manifest::{ExpectedTensor, Listing};
 use crate::checkpoint::shapes::TensorShapes;
 use crate::compute::error::ModelError;
 use crate::compute::weights::Weights;
@@ -96,6 +97,17 @@ pub fn encoder(config: &LlamagenVqConfig) -> Result<Architecture, ModelError> {
     network.output("encoder", config.z_channels, 3);
     network.convolution("quant_conv", config.codebook_embed_dim, 1);
     Ok(network)
+}
+
+/// The tensors of codebook and decoder.
+///
+/// # Errors
+/// Sizes without levels or groups.
+pub(crate) fn tensors(config: &LlamagenVqConfig) -> Result<Vec<ExpectedTensor>, ModelError> {
+    Listing::of(|source| {
+        Codebook::request(source, config.codebook_size, config.codebook_embed_dim)?;
+        decoder(config)?.request(source)
+    })
 }
 
 /// Loads decoder and codebook of a checkpoint whose keys have no prefix.

@@ -2,6 +2,7 @@
 
 use crate::checkpoint::shapes::TensorShapes;
 use crate::compute::error::ModelError;
+use crate::tokenizers::levels::checked_levels;
 use serde::Deserialize;
 
 /// Sizes of a MaskGIT-VQGAN; from a `config.json` or from the shapes of a checkpoint.
@@ -36,7 +37,7 @@ impl MaskgitVqganConfig {
     pub fn from_shapes(shapes: &TensorShapes) -> Result<Self, ModelError> {
         let [codebook_size, z_channels] = shapes.axes("quantize.embedding.weight")?;
         let [hidden_channels] = shapes.axes("decoder.norm_out.weight")?;
-        let levels = shapes.count("decoder.up.", ".block.0.conv1.weight");
+        let levels = checked_levels(shapes.count("decoder.up.", ".block.0.conv1.weight"))?;
         let channel_mult = (0..levels)
             .map(|level| {
                 let name = format!("decoder.up.{level}.block.0.conv1.weight");
@@ -65,8 +66,11 @@ impl MaskgitVqganConfig {
     /// # Errors
     /// Sizes without levels or groups.
     pub fn channels(&self) -> Result<Vec<usize>, ModelError> {
-        if self.channel_mult.is_empty() || self.num_groups == 0 {
-            return Err(ModelError::Config("the image tokenizer has no levels or groups".into()));
+        checked_levels(self.channel_mult.len())?;
+        if self.num_groups == 0 {
+            return Err(ModelError::Config(
+                "the norms of the image tokenizer have no groups".into(),
+            ));
         }
         Ok(self.channel_mult.iter().map(|multiple| multiple * self.hidden_channels).collect())
     }

@@ -6,6 +6,7 @@
 //! Verified on a miniature with random weights (`tests/golden_class_tokenizers`): decoder stages and
 //! pixels, encoder codes. The authors' own file was not available.
 
+use crate::checkpoint::manifest::{ExpectedTensor, Listing};
 use crate::checkpoint::shapes::TensorShapes;
 use crate::compute::error::ModelError;
 use crate::compute::weights::Weights;
@@ -85,6 +86,17 @@ pub fn encoder(config: &MaskgitVqganConfig) -> Result<Architecture, ModelError> 
     }
     network.output("encoder", config.z_channels, 1);
     Ok(network)
+}
+
+/// The tensors of codebook and decoder.
+///
+/// # Errors
+/// Sizes without levels or groups.
+pub(crate) fn tensors(config: &MaskgitVqganConfig) -> Result<Vec<ExpectedTensor>, ModelError> {
+    Listing::of(|source| {
+        Codebook::request(source, config.codebook_size, config.z_channels)?;
+        decoder(config)?.request(source)
+    })
 }
 
 /// Loads decoder and codebook of a checkpoint whose keys have no prefix.

@@ -3,6 +3,7 @@
 use crate::checkpoint::shapes::TensorShapes;
 use crate::compute::error::ModelError;
 use crate::tokenizers::codebook::TABLE;
+use crate::tokenizers::levels::checked_levels;
 
 /// Sizes of the decoder of a MoVQGAN.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,10 +37,7 @@ impl MovqConfig {
     pub fn from_shapes(shapes: &TensorShapes) -> Result<Self, ModelError> {
         let [codebook_size, code_width] = shapes.axes(TABLE)?;
         let [deepest, ..] = shapes.axes::<4>("decoder.conv_in.weight")?;
-        let count = shapes.count("decoder.up.", ".block.0.conv1.weight");
-        if count == 0 || count > 8 {
-            return Err(ModelError::Weights(format!("a MoVQGAN of {count} levels")));
-        }
+        let count = checked_levels(shapes.count("decoder.up.", ".block.0.conv1.weight"))?;
         let level = |index: usize| {
             let place = format!("decoder.up.{index}");
             let [channels, ..] = shapes.axes::<4>(&format!("{place}.block.0.conv1.weight"))?;

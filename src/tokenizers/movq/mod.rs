@@ -4,4 +4,5 @@ mod config;
 mod network;
 
 pub use config::{MovqConfig, MovqLevel};
+pub(crate) use network::tensors;
 pub use network::{Movq, load_decoder};

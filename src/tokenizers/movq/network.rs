@@ -13,6 +13,7 @@
 //! Verified on a miniature (`tests/golden_movq.rs`): features after each module, pixels, both
 //! containers. The real file was not at hand.
 
+use crate::checkpoint::manifest::{ExpectedTensor, Listing};
 use crate::compute::error::ModelError;
 use crate::compute::weights::Weights;
 use crate::tokenizers::codebook::Codebook;
@@ -62,6 +63,17 @@ pub fn decoder(config: &MovqConfig) -> Architecture {
     }
     network.output("decoder", 3, 3);
     network
+}
+
+/// The tensors of codebook and decoder.
+///
+/// # Errors
+/// None: listing does not fail.
+pub(crate) fn tensors(config: &MovqConfig) -> Result<Vec<ExpectedTensor>, ModelError> {
+    Listing::of(|source| {
+        Codebook::request(source, config.codebook_size, config.code_width)?;
+        decoder(config).request(source)
+    })
 }
 
 /// Loads decoder and codebook of a checkpoint whose keys have no prefix.

@@ -273,7 +273,7 @@ pub(crate) fn capital(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compute::linear::Precision;
+    use crate::compute::precision::Precision;
     use crate::ui::open_model::open_found::tests::offer;
 
     #[test]

@@ -1,7 +1,7 @@
 //! What the dialog for opening a model has found, and how it shall be opened: precision, grid, and what
 //! memory has to say.
 
-use crate::compute::linear::Precision;
+use crate::compute::precision::Precision;
 use crate::opening::offer::{ModelOffer, PrecisionOffer};
 use crate::opening::open::OpenRequest;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The middle of the dialog for opening models: which models there are, before anything is chosen; then
 //! what was found, what is missing, and the choices that are left.
 
-use crate::compute::linear::Precision;
+use crate::compute::precision::Precision;
 use crate::opening::companions::MissingPart;
 use crate::opening::identify::{GridSource, bytes_text};
 use crate::opening::offer::{FoundPart, ModelOffer};

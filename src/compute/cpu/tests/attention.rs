@@ -1,16 +1,17 @@
 //! Attention of one row against a plain loop in f64, on every kernel of this machine.
 
 use super::numbers;
-use crate::compute::cpu::Kernel;
 use crate::compute::cpu::attention::{RowJob, attend_row};
 use crate::compute::cpu::cache_block::{BLOCK, columns, value_block, value_place};
-use crate::compute::cpu::storage::{ActivationNumber, CacheMemory};
+use crate::compute::cpu::isa::Isa;
+use crate::compute::cpu::storage::CacheMemory;
+use crate::compute::precision::ActivationNumber;
 use half::bf16;
 
 /// Attention of the last `heads` of three key/value heads of `dim` channels, each read by `group` queries,
 /// compared with a plain loop in f64.
 pub(super) fn attention(
-    kernel: Kernel,
+    isa: Isa,
     visible: usize,
     (group, heads, dim): (usize, usize, usize),
     number: ActivationNumber,
@@ -59,7 +60,7 @@ pub(super) fn attention(
         value_weights: Some(&weights),
     };
     let mut out = vec![f32::NAN; heads * group * dim];
-    attend_row(kernel, job, &mut Vec::new(), &mut out);
+    attend_row(isa, job, &mut Vec::new(), &mut out);
     let rounded = |x: f32| match number {
         ActivationNumber::F32 => f64::from(x),
         ActivationNumber::Bf16 => bf16::from_f32(x).to_f64(),
@@ -81,7 +82,7 @@ pub(super) fn attention(
             let value = |position: usize| rounded(given_values[given(position) + channel]);
             let expected: f64 = (0..visible).map(|p| scores[p] / sum * factor(p) * value(p)).sum();
             let error = (f64::from(out[head * dim + channel]) - expected).abs();
-            assert!(error < 2e-6, "{} head {head} channel {channel}", kernel.name());
+            assert!(error < 2e-6, "{} head {head} channel {channel}", isa.name());
         }
     }
     out
@@ -89,15 +90,15 @@ pub(super) fn attention(
 
 #[test]
 fn attention_equals_a_plain_loop() {
-    for kernel in Kernel::available() {
+    for isa in Isa::available() {
         for number in [ActivationNumber::F32, ActivationNumber::Bf16] {
             for group in 1..=9 {
                 for visible in [4, 16, 33, 100] {
-                    attention(kernel, visible, (group, 3, 40), number);
-                    attention(kernel, visible, (group, 1, 40), number);
+                    attention(isa, visible, (group, 3, 40), number);
+                    attention(isa, visible, (group, 1, 40), number);
                 }
                 for dim in [15, 48, 64, 80, 128] {
-                    attention(kernel, 37, (group, 3, dim), number);
+                    attention(isa, 37, (group, 3, dim), number);
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Combination of a conditional and an unconditional branch into guided logits (Eq. 2, Eq. 6).
+//! Linear combination of a conditional and an unconditional branch into guided logits (Eq. 2, Eq. 6).
 
 /// `guided = z_u + scale (z_c - z_u)`: CFG (Eq. 2) with the clean unconditional logits, SoftCFG
 /// (Eq. 6, `(1+γ_t) z_c - γ_t z_ũ` with `scale = 1 + γ_t`) with the perturbed ones.

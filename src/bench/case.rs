@@ -2,7 +2,8 @@
 
 use crate::bench::report::Measurement;
 use crate::bench::roof::Roof;
-use crate::compute::cpu::Kernel;
+use crate::bench::statistics::median;
+use crate::compute::cpu::isa::Isa;
 use crate::compute::error::ModelError;
 use crate::compute::kv_cache::KvCache;
 use std::cell::RefCell;
@@ -35,24 +36,24 @@ pub(super) trait Steps {
 pub(super) type Caches = Rc<RefCell<Vec<KvCache>>>;
 
 /// A variant and what was measured on it.
-pub(super) struct Subject<'a> {
+pub(super) struct Case<'a> {
     pub(super) name: &'static str,
     pub(super) precision: &'static str,
     pub(super) times: Vec<f64>,
-    kernel: Kernel,
+    isa: Isa,
     cache_bytes: Vec<f64>,
     steps: Box<dyn Steps + 'a>,
 }
 
-impl<'a> Subject<'a> {
+impl<'a> Case<'a> {
     pub(super) fn new(name: &'static str, precision: &'static str, steps: impl Steps + 'a) -> Self {
-        let kernel = Kernel::current();
+        let isa = Isa::current();
         let steps = Box::new(steps);
-        Self { name, precision, times: vec![], kernel, cache_bytes: vec![], steps }
+        Self { name, precision, times: vec![], isa, cache_bytes: vec![], steps }
     }
 
-    pub(super) fn with_kernel(mut self, kernel: Kernel) -> Self {
-        self.kernel = kernel;
+    pub(super) fn with_isa(mut self, isa: Isa) -> Self {
+        self.isa = isa;
         self
     }
 
@@ -63,8 +64,8 @@ impl<'a> Subject<'a> {
     /// Milliseconds of one step.
     pub(super) fn run(&mut self) -> Result<f64, ModelError> {
         self.steps.prepare();
-        let before = Kernel::current();
-        self.kernel.make_current();
+        let before = Isa::current();
+        self.isa.make_current();
         let start = Instant::now();
         let outcome = self.steps.step();
         let time = start.elapsed();
@@ -79,7 +80,7 @@ impl<'a> Subject<'a> {
             name: self.name.to_owned(),
             rows: self.rows(),
             precision: self.precision.to_owned(),
-            kernel: self.kernel.name(),
+            kernel: self.isa.name(),
             milliseconds: median(&self.times),
             weight_bytes: self.steps.weight_bytes(),
             cache_bytes: median(&self.cache_bytes) as u64,
@@ -90,24 +91,17 @@ impl<'a> Subject<'a> {
 
 /// The variant of these.
 pub(super) fn find<'a, 'b>(
-    subjects: &'a [Subject<'b>],
+    cases: &'a [Case<'b>],
     name: &str,
     rows: usize,
     precision: &str,
-) -> Result<&'a Subject<'b>, ModelError> {
-    let same = |s: &&Subject<'_>| s.name == name && s.rows() == rows && s.precision == precision;
-    subjects.iter().find(same).ok_or(ModelError::Internal("the bench lost a variant"))
+) -> Result<&'a Case<'b>, ModelError> {
+    let same = |s: &&Case<'_>| s.name == name && s.rows() == rows && s.precision == precision;
+    cases.iter().find(same).ok_or(ModelError::Internal("the bench lost a variant"))
 }
 
-/// The middle value, NaN of nothing.
-pub(super) fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-/// Median over the rounds of the first subject's time divided by the second's.
-pub(super) fn ratio(first: &Subject<'_>, second: &Subject<'_>) -> f64 {
+/// Median over the rounds of the first case's time divided by the second's.
+pub(super) fn ratio(first: &Case<'_>, second: &Case<'_>) -> f64 {
     let ratios = first.times.iter().zip(&second.times).map(|(first, second)| first / second);
     median(&ratios.collect::<Vec<_>>())
 }
@@ -118,16 +112,16 @@ fn strides(count: usize) -> Vec<usize> {
     (1..count.max(2)).filter(|&stride| !(2..=stride).any(|factor| shares(stride, factor))).collect()
 }
 
-/// Runs all subjects once a round; after a read of all of the roof's memory each, if there is one.
+/// Runs all cases once a round; after a read of all of the roof's memory each, if there is one.
 /// Ends after the round in which `time` is over.
 pub(super) fn interleave(
     rounds: usize,
     time: Duration,
-    subjects: &mut [Subject<'_>],
+    cases: &mut [Case<'_>],
     mut roof: Option<&mut Roof>,
 ) -> Result<(), ModelError> {
     let begun = Instant::now();
-    let count = subjects.len();
+    let count = cases.len();
     let strides = strides(count);
     for round in 0..=rounds {
         if round > LEAST_ROUNDS && begun.elapsed() > time {
@@ -139,11 +133,11 @@ pub(super) fn interleave(
             if let Some(roof) = roof.as_deref_mut() {
                 roof.read()?;
             }
-            let Some(subject) = subjects.get_mut(place) else { continue };
-            let time = subject.run()?;
+            let Some(case) = cases.get_mut(place) else { continue };
+            let time = case.run()?;
             // The first round fills caches and pages.
             if round > 0 {
-                subject.times.push(time);
+                case.times.push(time);
             }
         }
     }
