@@ -36,7 +36,8 @@ fn any_weights(variables: &VarMap) -> Weights<'static> {
 fn cosmos(weights: &Weights<'_>) -> Cosmos {
     let level = |channels| CosmosLevel { channels, blocks: 3 };
     let levels = [256, 512, 512].map(level).to_vec();
-    let config = CosmosConfig { z_channels: 16, deepest: 512, levels };
+    let config =
+        CosmosConfig { code_width: 6, z_channels: 16, deepest: 512, levels, haar_rounds: 2 };
     cosmos::load_decoder(&config, weights).expect("the published form")
 }
 

@@ -198,7 +198,7 @@ fn single_blocks_agree_with_32_groups() {
         });
         check("up", &|network| network.upsample("up.conv"));
         check("norm", &|network| {
-            let (channels, kind) = (network.channels(), NormKind::Group { groups, eps });
+            let (channels, kind) = (network.channels(), NormForm::Group { groups, eps });
             let norm = NormSpec { place: "norm".into(), channels, kind };
             network.add("norm", Layer::Norm(norm), channels);
         });

@@ -23,7 +23,7 @@ use softcfg_studio::tokenizers::layers::conv2d::Window;
 use softcfg_studio::tokenizers::layers::feature_map::FeatureMap;
 use softcfg_studio::tokenizers::layers::layer::Layer;
 use softcfg_studio::tokenizers::layers::network::{Architecture, Network};
-use softcfg_studio::tokenizers::layers::norm::{NormKind, NormSpec};
+use softcfg_studio::tokenizers::layers::norm::{NormForm, NormSpec};
 use softcfg_studio::tokenizers::llamagen_vq::{self, LlamagenVqConfig};
 use softcfg_studio::tokenizers::maskgit_vqgan::{self, MaskgitVqgan, MaskgitVqganConfig};
 use softcfg_studio::tokenizers::pixels::{rgb_image, signed_byte, unit_byte};

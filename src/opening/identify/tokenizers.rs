@@ -92,8 +92,9 @@ pub(crate) mod cosmos {
     pub(crate) fn infer(shapes: &TensorShapes) -> Option<(TokenizerGeometry, Manifest)> {
         let config = CosmosConfig::from_shapes(shapes).ok()?;
         let geometry = TokenizerGeometry {
-            codebook_size: Some(CODES),
-            code_width: LEVELS.len(),
+            // The quantizer's levels are no tensor of the decoder; as many numbers a code mean them.
+            codebook_size: (config.code_width == LEVELS.len()).then_some(CODES),
+            code_width: config.code_width,
             pixels_per_token: config.pixels_per_token(),
         };
         let companions = &["encoder.", "quant_conv."];

@@ -13,7 +13,7 @@ use crate::tokenizers::layers::conv2d::Window;
 use crate::tokenizers::layers::network::{
     Architecture, Convolutions, Network, ShortcutRule, Style,
 };
-use crate::tokenizers::layers::norm::NormKind;
+use crate::tokenizers::layers::norm::NormForm;
 use crate::tokenizers::layers::resample::Resampling;
 use crate::tokenizers::pixels::rounded_byte;
 use crate::tokenizers::quantizer::Quantizer;
@@ -26,7 +26,7 @@ const ROWS_BELOW: usize = 2;
 
 fn style(norm_eps: f64) -> Style {
     Style {
-        norm: NormKind::Rms { eps: norm_eps },
+        norm: NormForm::Rms { eps: norm_eps },
         second_norm: false,
         convolutions: Convolutions::Planes,
         block_bias: true,

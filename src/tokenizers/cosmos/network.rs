@@ -18,7 +18,7 @@ use crate::checkpoint::manifest::{ExpectedTensor, Listing};
 use crate::compute::error::ModelError;
 use crate::compute::weights::Weights;
 use crate::tokenizers::convolutional::ConvolutionalTokenizer;
-use crate::tokenizers::cosmos::config::{CosmosConfig, HAAR_ROUNDS, LEVELS};
+use crate::tokenizers::cosmos::config::{CosmosConfig, LEVELS, outputs_of};
 use crate::tokenizers::fsq::FiniteScalarQuantizer;
 use crate::tokenizers::grid::StandIn;
 use crate::tokenizers::image_tokenizer::TokenizerInfo;
@@ -26,7 +26,7 @@ use crate::tokenizers::layers::conv2d::Window;
 use crate::tokenizers::layers::convolution_spec::{ConvolutionForm, ConvolutionSpec};
 use crate::tokenizers::layers::layer::{Layer, LayerSpec};
 use crate::tokenizers::layers::network::{Architecture, Convolutions, ShortcutRule, Style};
-use crate::tokenizers::layers::norm::{NormKind, NormSpec};
+use crate::tokenizers::layers::norm::{NormForm, NormSpec};
 use crate::tokenizers::layers::resample::Resampling;
 use crate::tokenizers::pixels::rounded_byte;
 use crate::tokenizers::quantizer::Quantizer;
@@ -34,9 +34,8 @@ use crate::tokenizers::quantizer::Quantizer;
 /// A Cosmos tokenizer, loaded.
 pub type Cosmos = ConvolutionalTokenizer<FiniteScalarQuantizer>;
 
-const COLOURS: usize = 3;
 /// Every norm.
-const NORM: NormKind = NormKind::Frame { eps: 1e-6 };
+const NORM: NormForm = NormForm::Frame { eps: 1e-6 };
 /// Rows of stand-ins decoded below the drawn ones.
 const ROWS_BELOW: usize = 1;
 
@@ -49,7 +48,7 @@ pub fn decoder(config: &CosmosConfig) -> Architecture {
         block_bias: true,
         shortcut: ShortcutRule::Input,
     };
-    let mut network = Architecture::new(style, LEVELS.len());
+    let mut network = Architecture::new(style, config.code_width);
     network.convolution("post_quant_conv", config.z_channels, 1);
     network.convolution("decoder.conv_in", config.deepest, 3);
     network.residual("decoder.mid.block_1", config.deepest);
@@ -77,8 +76,8 @@ pub fn decoder(config: &CosmosConfig) -> Architecture {
             network.add(&place, upsample(&place, level.channels, over_time), level.channels);
         }
     }
-    network.output("decoder", COLOURS << (3 * HAAR_ROUNDS), 3);
-    for _ in 0..HAAR_ROUNDS {
+    network.output("decoder", outputs_of(config.haar_rounds), 3);
+    for _ in 0..config.haar_rounds {
         network.resample(Resampling::InverseHaar);
     }
     network
@@ -139,6 +138,12 @@ pub(crate) fn tensors(config: &CosmosConfig) -> Result<Vec<ExpectedTensor>, Mode
 /// A missing tensor or one of an unexpected shape.
 pub fn load_decoder(config: &CosmosConfig, weights: &Weights<'_>) -> Result<Cosmos, ModelError> {
     let quantizer = FiniteScalarQuantizer::new(&LEVELS)?;
+    if config.code_width != quantizer.width() {
+        let width = config.code_width;
+        return Err(ModelError::Weights(format!(
+            "codes of {width} numbers are not the quantizer's"
+        )));
+    }
     let network = decoder(config).load(weights)?;
     let info = TokenizerInfo {
         name: "Cosmos DV 8×16×16".into(),

@@ -8,7 +8,7 @@ use crate::tokenizers::layers::conv2d::Window;
 use crate::tokenizers::layers::convolution_spec::{ConvolutionForm, ConvolutionSpec};
 use crate::tokenizers::layers::feature_map::FeatureMap;
 use crate::tokenizers::layers::layer::{Layer, LayerSpec, Part};
-use crate::tokenizers::layers::norm::{NormKind, NormSpec};
+use crate::tokenizers::layers::norm::{NormForm, NormSpec};
 use crate::tokenizers::layers::resample::Resampling;
 use std::borrow::Cow;
 
@@ -35,7 +35,7 @@ pub enum Convolutions {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Style {
     /// Every norm.
-    pub norm: NormKind,
+    pub norm: NormForm,
     /// Whether a residual block has a norm before each convolution, `norm1` and `norm2`, or only one
     /// before the first, `norm`.
     pub second_norm: bool,

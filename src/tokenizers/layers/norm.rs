@@ -11,7 +11,7 @@ use crate::tokenizers::layers::feature_map::FeatureMap;
 
 /// Which norm a tokenizer has, and what its tensors are called below the norm's place.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum NormKind {
+pub enum NormForm {
     /// RMS norm over the channels of each position.
     Rms {
         /// ε below the root.
@@ -49,7 +49,7 @@ pub struct NormSpec {
     /// Channels of the maps it normalises.
     pub channels: usize,
     /// Which norm.
-    pub kind: NormKind,
+    pub kind: NormForm,
 }
 
 impl NormSpec {
@@ -69,10 +69,10 @@ impl NormSpec {
     fn read<S: LayerSource>(&self, source: &S) -> Result<WeightAndBias<S::Tensor>, ModelError> {
         let at = source.pp(&self.place);
         let (at, bias) = match self.kind {
-            NormKind::Rms { .. } => (at, false),
-            NormKind::Group { .. } => (at, true),
-            NormKind::Frame { .. } => (at.pp("norm"), true),
-            NormKind::Spatial { .. } => (at.pp("norm_layer"), true),
+            NormForm::Rms { .. } => (at, false),
+            NormForm::Group { .. } => (at, true),
+            NormForm::Frame { .. } => (at.pp("norm"), true),
+            NormForm::Spatial { .. } => (at.pp("norm_layer"), true),
         };
         let weight = at.tensor(self.channels, "weight")?;
         Ok((weight, bias.then(|| at.tensor(self.channels, "bias")).transpose()?))
@@ -80,7 +80,7 @@ impl NormSpec {
 
     /// The convolutions from code vectors to scale and shift of a spatial norm.
     fn modulation(&self) -> Option<[ConvolutionSpec; 2]> {
-        let NormKind::Spatial { code_width, .. } = self.kind else { return None };
+        let NormForm::Spatial { code_width, .. } = self.kind else { return None };
         Some(["conv_y", "conv_b"].map(|name| {
             let place = format!("{}.{name}", self.place);
             ConvolutionSpec::plane(place, code_width, self.channels, 1)
@@ -95,9 +95,9 @@ impl NormSpec {
         let (weight, bias) = self.read(weights)?;
         let weight = weight.to_vec1()?;
         let (groups, eps) = match self.kind {
-            NormKind::Rms { eps } => return Ok(Norm::Rms { weight, eps }),
-            NormKind::Frame { eps } => (1, eps),
-            NormKind::Group { groups, eps } | NormKind::Spatial { groups, eps, .. } => {
+            NormForm::Rms { eps } => return Ok(Norm::Rms { weight, eps }),
+            NormForm::Frame { eps } => (1, eps),
+            NormForm::Group { groups, eps } | NormForm::Spatial { groups, eps, .. } => {
                 (groups, eps)
             }
         };
@@ -115,16 +115,16 @@ impl NormSpec {
 /// A norm with its weights.
 #[derive(Debug, Clone)]
 pub enum Norm {
-    /// See [`NormKind::Rms`].
+    /// See [`NormForm::Rms`].
     Rms {
         /// One per channel.
         weight: Vec<f32>,
         /// ε below the root.
         eps: f64,
     },
-    /// See [`NormKind::Group`].
+    /// See [`NormForm::Group`].
     Group(GroupNorm),
-    /// See [`NormKind::Spatial`]. A 1×1 convolution and repeating commute, so both convolutions run at
+    /// See [`NormForm::Spatial`]. A 1×1 convolution and repeating commute, so both convolutions run at
     /// the size of the grid.
     Spatial {
         /// The norm that is modulated.

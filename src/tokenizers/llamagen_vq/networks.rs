@@ -17,7 +17,7 @@ use crate::tokenizers::layers::conv2d::Window;
 use crate::tokenizers::layers::network::{
     Architecture, Convolutions, Network, ShortcutRule, Style,
 };
-use crate::tokenizers::layers::norm::NormKind;
+use crate::tokenizers::layers::norm::NormForm;
 use crate::tokenizers::llamagen_vq::config::LlamagenVqConfig;
 use crate::tokenizers::pixels::signed_byte;
 
@@ -27,7 +27,7 @@ pub type LlamagenVq = ConvolutionalTokenizer<Codebook>;
 /// What all layers have in common, with norms of `groups` groups and ε `eps`.
 pub fn style(groups: usize, eps: f64) -> Style {
     Style {
-        norm: NormKind::Group { groups, eps },
+        norm: NormForm::Group { groups, eps },
         second_norm: true,
         convolutions: Convolutions::Planes,
         block_bias: true,

@@ -19,7 +19,7 @@ use crate::tokenizers::layers::layer::Layer;
 use crate::tokenizers::layers::network::{
     Architecture, Convolutions, Network, ShortcutRule, Style,
 };
-use crate::tokenizers::layers::norm::NormKind;
+use crate::tokenizers::layers::norm::NormForm;
 use crate::tokenizers::layers::resample::Resampling;
 use crate::tokenizers::maskgit_vqgan::config::MaskgitVqganConfig;
 use crate::tokenizers::pixels::unit_byte;
@@ -29,7 +29,7 @@ pub type MaskgitVqgan = ConvolutionalTokenizer<Codebook>;
 
 fn style(config: &MaskgitVqganConfig) -> Style {
     Style {
-        norm: NormKind::Group { groups: config.num_groups, eps: config.group_norm_eps },
+        norm: NormForm::Group { groups: config.num_groups, eps: config.group_norm_eps },
         second_norm: true,
         convolutions: Convolutions::Planes,
         block_bias: false,

@@ -21,7 +21,7 @@ use crate::tokenizers::convolutional::ConvolutionalTokenizer;
 use crate::tokenizers::grid::StandIn;
 use crate::tokenizers::image_tokenizer::TokenizerInfo;
 use crate::tokenizers::layers::network::{Architecture, Convolutions, ShortcutRule, Style};
-use crate::tokenizers::layers::norm::NormKind;
+use crate::tokenizers::layers::norm::NormForm;
 use crate::tokenizers::movq::config::MovqConfig;
 use crate::tokenizers::pixels::rounded_byte;
 
@@ -37,7 +37,7 @@ const ROWS_BELOW: usize = 1;
 pub fn decoder(config: &MovqConfig) -> Architecture {
     let code_width = config.code_width;
     let style = Style {
-        norm: NormKind::Spatial { groups: GROUPS, eps: NORM_EPS, code_width },
+        norm: NormForm::Spatial { groups: GROUPS, eps: NORM_EPS, code_width },
         second_norm: true,
         convolutions: Convolutions::Planes,
         block_bias: true,
