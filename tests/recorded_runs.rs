@@ -12,7 +12,7 @@ mod open_support;
 use flate2::read::GzDecoder;
 use flate2::{Compression, write::GzEncoder};
 use open_support::{caption_model, golden, lumina_request, simple_ar_with_cosmos_codes};
-use softcfg_studio::opening::open::OpenRequest;
+use softcfg_studio::opening::request::OpenRequest;
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};

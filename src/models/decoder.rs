@@ -4,6 +4,7 @@
 use crate::compute::error::ModelError;
 use crate::compute::kv_cache::KvCache;
 use crate::compute::rows::{Logits, MAX_ROWS, Prefix, Row, RowInput};
+use crate::compute::transformer::Transformer;
 use crate::prompts::condition::{Condition, Prefixes};
 
 /// Sizes a decoder tells the engine.
@@ -20,6 +21,17 @@ pub struct DecoderInfo {
 }
 
 impl DecoderInfo {
+    /// Of a transformer whose head has the rows of the codes alone.
+    pub(super) fn of(transformer: &Transformer) -> Self {
+        let codes = transformer.codes().count;
+        Self {
+            codebook_size: codes,
+            logits_width: codes,
+            parameters: transformer.parameters(),
+            step_weight_bytes: transformer.step_weight_bytes(),
+        }
+    }
+
     /// The part of a row's logits that belongs to the codes: what may be sampled.
     pub fn code_logits<'a>(&self, row: &'a [f32]) -> &'a [f32] {
         row.get(row.len().saturating_sub(self.codebook_size)..).unwrap_or(&[])

@@ -17,15 +17,13 @@ use crate::compute::layers::{requested_rows, to_logits};
 use crate::compute::precision::ActivationNumber;
 use crate::compute::rotary::{Pairing, RotaryTable};
 use crate::compute::rows::{Logits, MAX_ROWS, Prefix, Row, RowInput};
-use crate::compute::weights::{HeadRows, Weights};
-use crate::models::decoder::DecoderInfo;
+use crate::compute::weights::Weights;
 use candle_core::{Device, Tensor};
 
 /// Embedding, blocks, final norm and output head.
 pub struct Transformer {
     options: TransformerOptions,
     codes: CodeRange,
-    info: DecoderInfo,
     layers: TransformerLayers<Weights<'static>>,
     activations: ActivationNumber,
     rotary: RotaryTable,
@@ -40,24 +38,14 @@ impl Transformer {
     pub fn load(
         options: TransformerOptions,
         codes: CodeRange,
-        head_rows: HeadRows,
         weights: &Weights<'static>,
     ) -> Result<Self, ModelError> {
-        options.validate(codes)?;
-        let rows = match head_rows {
-            HeadRows::Codes => codes.offset..codes.offset + codes.count,
-            HeadRows::All => 0..options.vocab_size,
-        };
+        options.validate()?;
+        codes.validate(options.vocab_size)?;
+        let rows = codes.offset..codes.offset + codes.count;
         let layers = TransformerLayers::load(weights, &options, rows)?;
-        let info = DecoderInfo {
-            codebook_size: codes.count,
-            logits_width: layers.head.outputs(),
-            parameters: options.parameters(),
-            step_weight_bytes: layers.step_weight_bytes(),
-        };
         Ok(Self {
             codes,
-            info,
             layers,
             activations: weights.activations(),
             rotary: RotaryTable::one_dimensional(
@@ -71,9 +59,14 @@ impl Transformer {
         })
     }
 
-    /// Sizes.
-    pub fn info(&self) -> &DecoderInfo {
-        &self.info
+    /// Weights of the whole model, in numbers.
+    pub fn parameters(&self) -> u64 {
+        self.options.parameters()
+    }
+
+    /// Bytes of weights that one step reads, whatever the number of rows.
+    pub fn step_weight_bytes(&self) -> u64 {
+        self.layers.step_weight_bytes()
     }
 
     /// Where the codes lie in the vocabulary.

@@ -1,7 +1,7 @@
 //! What panels ask for. Actions are collected during a frame and carried out in one place after it.
 
 use crate::engine::trace::RunId;
-use crate::opening::open::OpenRequest;
+use crate::opening::request::OpenRequest;
 use std::path::PathBuf;
 
 /// A thing to do after the frame.

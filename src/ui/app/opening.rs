@@ -2,7 +2,7 @@
 //! loads.
 
 use crate::opening::offer::ModelOffer;
-use crate::opening::open::OpenRequest;
+use crate::opening::request::OpenRequest;
 use crate::ui::app::app::StudioApp;
 use crate::ui::open_model::open_dialog::capital;
 use crate::ui::state::state::{ModelStatus, NoticeKind};

@@ -238,7 +238,7 @@ impl SettingsWriter {
 mod tests {
     use super::*;
     use crate::engine::settings::LaneKind;
-    use crate::opening::open::OpenRequest;
+    use crate::opening::request::OpenRequest;
 
     fn changed(file: &Path) -> StoredSettings {
         StoredSettings {

@@ -2,7 +2,7 @@
 //! the precision with its cost, and the grid where the weights do not fix it.
 
 use crate::opening::offer::ModelOffer;
-use crate::opening::open::OpenRequest;
+use crate::opening::request::OpenRequest;
 use crate::ui::app::action::Action;
 use crate::ui::kit::controls;
 use crate::ui::kit::controls::Hint;

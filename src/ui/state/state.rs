@@ -5,7 +5,7 @@ use crate::compute::device_kind::DeviceKind;
 use crate::engine::settings::{Field, FieldError, RunSettings};
 use crate::engine::trace::{RunId, RunRecord, RunStatus, StepRecord};
 use crate::models::card::ModelCard;
-use crate::opening::open::OpenRequest;
+use crate::opening::request::OpenRequest;
 use crate::ui::app::action::Action;
 use crate::ui::history::history::Thumbnails;
 use crate::ui::open_model::open_dialog::OpenDialog;
