@@ -4,11 +4,11 @@
 
 mod checkpoint_support;
 
-use checkpoint_support::{own_golden, pickle, zip_bytes};
+use checkpoint_support::{own_golden, pickle, torch_bytes, zip_bytes};
 use proptest::prelude::*;
+use softcfg_studio::checkpoint::Container;
 use softcfg_studio::checkpoint::folder::ModelFolder;
 use softcfg_studio::checkpoint::folder_config::FolderConfig;
-use softcfg_studio::checkpoint::{Container, guard_accepts};
 use softcfg_studio::opening::identify::identify;
 use softcfg_studio::opening::memory;
 use softcfg_studio::opening::memory::RunSize;
@@ -166,7 +166,7 @@ proptest! {
 
     #[test]
     fn programs_of_random_operations(body in prop::collection::vec(prop::sample::select(&b"(0N2K\x01tRQ}]us\x85\x86\x87q\x00h)ba\x93\x81e"[..]), 0..400)) {
-        guard_accepts(&pickle(body));
+        exercise(&torch_bytes(&pickle(body), &[]));
     }
 
     #[test]
@@ -205,7 +205,7 @@ proptest! {
 
     #[test]
     fn random_bytes(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
-        guard_accepts(&bytes);
+        exercise(&torch_bytes(&bytes, &[]));
         exercise(&bytes);
     }
 

@@ -1,10 +1,11 @@
 //! A model itself, the built-in one or any other: all image tokens of a run, over and over, with the
 //! rows of one lane, of two, and of two with the context difference measured.
 
+use crate::bench::case::{Caches, Case, Steps, interleave, ratio};
+use crate::bench::options::{BUILT_IN_TIME, BenchOptions, MODEL_TIME};
 use crate::bench::report::Report;
 use crate::bench::roof::Roof;
-use crate::bench::subject::{Caches, Steps, Subject, interleave, median, ratio};
-use crate::bench::{BUILT_IN_TIME, BenchOptions, MODEL_TIME};
+use crate::bench::statistics::median;
 use crate::compute::device_kind::DeviceKind;
 use crate::compute::error::ModelError;
 use crate::compute::kv_cache::KvCache;
@@ -124,7 +125,7 @@ impl Steps for ModelSteps<'_> {
         self.index %= self.weights.len().max(1);
         // Another variant may have been at this token before.
         let mut caches = self.caches.borrow_mut();
-        caches.iter_mut().take(self.branches.len()).for_each(|cache| cache.rewind(self.index));
+        caches.iter_mut().take(self.branches.len()).for_each(|cache| cache.truncate(self.index));
     }
 
     fn step(&mut self) -> Result<(), ModelError> {
@@ -154,10 +155,10 @@ impl Steps for ModelSteps<'_> {
 }
 
 /// The variants of a model, all image tokens of a run over and over.
-fn subjects<'a>(
+fn cases<'a>(
     model: &'a Model,
     line: impl Fn(&Variant) -> &'static str,
-) -> Result<Vec<Subject<'a>>, ModelError> {
+) -> Result<Vec<Case<'a>>, ModelError> {
     let decoder = model.decoder.as_ref();
     let prefixes = decoder.prefixes(&condition(&model.card)?)?;
     let kinds = model.card.layout.steps();
@@ -180,11 +181,11 @@ fn subjects<'a>(
     let caches = largest.iter().map(cache).collect::<Result<Vec<_>, _>>()?;
     let caches = Rc::new(RefCell::new(caches));
     let precision = model.card.identity.precision.into();
-    let subject = |variant: &Variant| {
+    let case = |variant: &Variant| {
         let steps = ModelSteps::new(decoder, variant.branches, &caches, kinds);
-        Subject::new(line(variant), precision, steps)
+        Case::new(line(variant), precision, steps)
     };
-    Ok(VARIANTS.iter().map(subject).collect())
+    Ok(VARIANTS.iter().map(case).collect())
 }
 
 fn condition(card: &ModelCard) -> Result<Condition, ModelError> {
@@ -200,8 +201,8 @@ fn condition(card: &ModelCard) -> Result<Condition, ModelError> {
     })
 }
 
-fn place<'a, 's>(subjects: &'a [Subject<'s>], index: usize) -> Result<&'a Subject<'s>, ModelError> {
-    subjects.get(index).ok_or(ModelError::Internal("the bench lost a variant"))
+fn place<'a, 's>(cases: &'a [Case<'s>], index: usize) -> Result<&'a Case<'s>, ModelError> {
+    cases.get(index).ok_or(ModelError::Internal("the bench lost a variant"))
 }
 
 /// The built-in model at 1, 2, 4 and 5 rows, SoftCFG against CFG, and a pair against one lane.
@@ -211,14 +212,14 @@ pub(super) fn measure_built_in(
     report: &mut Report,
 ) -> Result<(), ModelError> {
     let model = builtin::load_on(device)?;
-    let mut subjects = subjects(&model, |variant| variant.built_in.0)?;
+    let mut cases = cases(&model, |variant| variant.built_in.0)?;
     // Small enough for the last-level cache, where a person's run keeps it too: no roof of memory.
-    interleave(options.rounds * STEPS_PER_ROUND, BUILT_IN_TIME, &mut subjects, None)?;
-    for (subject, variant) in subjects.iter().zip(&VARIANTS) {
-        report.figures.insert(variant.built_in.1, median(&subject.times));
+    interleave(options.rounds * STEPS_PER_ROUND, BUILT_IN_TIME, &mut cases, None)?;
+    for (case, variant) in cases.iter().zip(&VARIANTS) {
+        report.figures.insert(variant.built_in.1, median(&case.times));
     }
-    report.measurements.extend(subjects.iter().map(|subject| subject.measurement(false)));
-    let place = |index| place(&subjects, index);
+    report.measurements.extend(cases.iter().map(|case| case.measurement(false)));
+    let place = |index| place(&cases, index);
     report.figures.insert("builtin_softcfg_to_cfg", ratio(place(SOFTCFG)?, place(CFG)?));
     report.figures.insert("builtin_paired_to_single", ratio(place(PAIR)?, place(CFG)?));
     Ok(())
@@ -235,27 +236,27 @@ pub(super) fn measure_one(
     let from_memory =
         on_cpu && model.card.decoder.step_weight_bytes > last_level_cache().unwrap_or(USUAL_CACHE);
     report.heading = Some(format!("{}, {}", identity.name, identity.family));
-    let mut subjects = subjects(model, |variant| variant.model.0)?;
+    let mut cases = cases(model, |variant| variant.model.0)?;
     let mut roof = on_cpu.then(|| Roof::new(options.roof_bytes(), &Device::Cpu)).transpose()?;
     if from_memory {
-        interleave(options.rounds, MODEL_TIME, &mut subjects, roof.as_mut())?;
+        interleave(options.rounds, MODEL_TIME, &mut cases, roof.as_mut())?;
     } else {
         let rounds = if options.quick { 1 } else { options.rounds * STEPS_PER_ROUND };
-        interleave(rounds, MODEL_TIME, &mut subjects, None)?;
+        interleave(rounds, MODEL_TIME, &mut cases, None)?;
         if let Some(roof) = &mut roof {
             (0..ROOF_READS).try_for_each(|_| roof.read())?;
         }
     }
     report.read_bandwidth = roof.map_or(0.0, |roof| roof.bandwidth());
-    for (subject, variant) in subjects.iter().zip(&VARIANTS) {
-        let mut line = subject.measurement(from_memory);
+    for (case, variant) in cases.iter().zip(&VARIANTS) {
+        let mut line = case.measurement(from_memory);
         if !on_cpu {
             line.kernel = identity.device.into();
         }
         report.figures.insert(variant.model.1, line.milliseconds);
         report.measurements.push(line);
     }
-    let place = |index| place(&subjects, index);
+    let place = |index| place(&cases, index);
     let two = place(CFG)?;
     report.figures.insert("model_softcfg_to_cfg", ratio(place(SOFTCFG)?, two));
     report.figures.insert("model_ratio_4_rows_to_2", ratio(place(PAIR)?, two));

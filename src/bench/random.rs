@@ -1,10 +1,11 @@
 //! Random decoders of AliTok-B's and SimpleAR-0.5B's size, read from memory at every step.
 
+use crate::bench::case::{Caches, Case, Steps, find, interleave, ratio};
+use crate::bench::options::{BUSY_TIME, BenchOptions, LENGTHS_TIME, OTHERS_TIME, ROWS_TIME};
 use crate::bench::random_decoder::{ALITOK_B, Products, RandomDecoder, SIMPLEAR_HALF_B};
 use crate::bench::report::{Measurement, Report};
 use crate::bench::roof::Roof;
-use crate::bench::subject::{Caches, Steps, Subject, find, interleave, median, ratio};
-use crate::bench::{BUSY_TIME, BenchOptions, LENGTHS_TIME, OTHERS_TIME, ROWS_TIME};
+use crate::bench::statistics::median;
 use crate::compute::cpu::isa::Isa;
 use crate::compute::error::ModelError;
 use crate::compute::precision::{ActivationNumber, Precision};
@@ -129,7 +130,7 @@ pub(super) fn measure_alitok(
     measure_rows(options, bf16, rounded, roof, report)?;
     measure_others(options, &mut alitok, report)?;
     let cfg = || RandomSteps::new(&alitok.bf16, &alitok.rounded, 2, START);
-    measure_busy(options, [BUSY; 2].map(|name| Subject::new(name, "bf16", cfg())), report)
+    measure_busy(options, [BUSY; 2].map(|name| Case::new(name, "bf16", cfg())), report)
 }
 
 /// Rows, SoftCFG and lengths in bf16.
@@ -141,22 +142,22 @@ fn measure_rows(
     report: &mut Report,
 ) -> Result<(), ModelError> {
     let steps = |rows, position| RandomSteps::new(decoder, caches, rows, position);
-    let mut subjects = Vec::new();
+    let mut cases = Vec::new();
     for rows in [1, 2, 4, 5, MAX_ROWS] {
-        subjects.push(Subject::new(CFG, "bf16", steps(rows, START)));
+        cases.push(Case::new(CFG, "bf16", steps(rows, START)));
     }
-    subjects.push(Subject::new(SOFTCFG, "bf16", steps(2, START).with_weights()));
+    cases.push(Case::new(SOFTCFG, "bf16", steps(2, START).with_weights()));
     for rows in [2, 4, 5] {
-        subjects.push(Subject::new(HALF_CFG, "bf16", steps(rows, HALF)));
+        cases.push(Case::new(HALF_CFG, "bf16", steps(rows, HALF)));
     }
-    interleave(options.rounds, ROWS_TIME, &mut subjects, Some(roof))?;
+    interleave(options.rounds, ROWS_TIME, &mut cases, Some(roof))?;
     report.read_bandwidth = roof.bandwidth();
-    report.measurements.extend(subjects.iter().map(|subject| subject.measurement(true)));
+    report.measurements.extend(cases.iter().map(|case| case.measurement(true)));
     let to_two_rows = |name, two_rows, rows| {
-        let two_rows = find(&subjects, two_rows, 2, "bf16")?;
-        Ok::<_, ModelError>(ratio(find(&subjects, name, rows, "bf16")?, two_rows))
+        let two_rows = find(&cases, two_rows, 2, "bf16")?;
+        Ok::<_, ModelError>(ratio(find(&cases, name, rows, "bf16")?, two_rows))
     };
-    let two_rows = find(&subjects, CFG, 2, "bf16")?.measurement(true);
+    let two_rows = find(&cases, CFG, 2, "bf16")?.measurement(true);
     let share = two_rows.gigabytes_per_second() / report.read_bandwidth;
     report.figures.extend([
         ("bandwidth_share_bf16_2_rows", share),
@@ -180,10 +181,10 @@ pub(super) fn measure_alitok_on(
     let mut roof = Roof::new(options.roof_bytes(), device)?;
     measure_rows(options, &bf16, &caches(&bf16, MAX_ROWS)?, &mut roof, report)?;
     let caches = caches(&f32, MAX_ROWS)?;
-    let steps = |rows| Subject::new(CFG, "f32", RandomSteps::new(&f32, &caches, rows, START));
-    let mut subjects = [1, 2, 4, 5].map(steps);
-    interleave(options.rounds, OTHERS_TIME, &mut subjects, Some(&mut roof))?;
-    report.measurements.extend(subjects.iter().map(|subject| subject.measurement(true)));
+    let steps = |rows| Case::new(CFG, "f32", RandomSteps::new(&f32, &caches, rows, START));
+    let mut cases = [1, 2, 4, 5].map(steps);
+    interleave(options.rounds, OTHERS_TIME, &mut cases, Some(&mut roof))?;
+    report.measurements.extend(cases.iter().map(|case| case.measurement(true)));
     Ok(())
 }
 
@@ -196,34 +197,34 @@ fn measure_others(
     let AliTok { bf16, int8, f32, candle, exact, rounded, roof } = alitok;
     let rounded = |decoder, rows| RandomSteps::new(decoder, rounded, rows, START);
     let exact = |decoder, rows| RandomSteps::new(decoder, exact, rows, START);
-    let mut subjects = Vec::new();
+    let mut cases = Vec::new();
     for rows in [1, 2, 4, 5] {
-        subjects.push(Subject::new(CFG, "f32", exact(f32, rows)));
+        cases.push(Case::new(CFG, "f32", exact(f32, rows)));
     }
     for rows in [2, 4] {
-        subjects.push(Subject::new(CFG, "int8", rounded(int8, rows)));
-        subjects.push(Subject::new(CANDLE, "f32", exact(candle, rows)));
+        cases.push(Case::new(CFG, "int8", rounded(int8, rows)));
+        cases.push(Case::new(CANDLE, "f32", exact(candle, rows)));
     }
     let other = Isa::by_name("avx2").filter(|_| Isa::current().name().starts_with("avx512"));
     if let Some(isa) = other {
         for (steps, precision) in [(rounded(bf16, 2), "bf16"), (exact(f32, 2), "f32")] {
-            let subject = Subject::new(OTHER_KERNEL, precision, steps);
-            subjects.push(subject.with_isa(isa));
+            let case = Case::new(OTHER_KERNEL, precision, steps);
+            cases.push(case.with_isa(isa));
         }
     }
-    let printed = subjects.len();
+    let printed = cases.len();
     // What they are compared with, once more beside them.
-    subjects.push(Subject::new(CFG, "bf16", rounded(bf16, 2)));
-    interleave(options.rounds, OTHERS_TIME, &mut subjects, Some(roof))?;
-    report.measurements.extend(subjects.iter().take(printed).map(|s| s.measurement(true)));
-    let ours = |precision| find(&subjects, CFG, 2, precision);
-    let candle = find(&subjects, CANDLE, 2, "f32")?;
+    cases.push(Case::new(CFG, "bf16", rounded(bf16, 2)));
+    interleave(options.rounds, OTHERS_TIME, &mut cases, Some(roof))?;
+    report.measurements.extend(cases.iter().take(printed).map(|s| s.measurement(true)));
+    let ours = |precision| find(&cases, CFG, 2, precision);
+    let candle = find(&cases, CANDLE, 2, "f32")?;
     report.figures.extend([
         ("candle_f32_to_ours_f32", ratio(candle, ours("f32")?)),
         ("candle_f32_to_ours_bf16", ratio(candle, ours("bf16")?)),
     ]);
     if other.is_some() {
-        let other = find(&subjects, OTHER_KERNEL, 2, "bf16")?;
+        let other = find(&cases, OTHER_KERNEL, 2, "bf16")?;
         report.figures.insert("ratio_avx2_to_avx512", ratio(other, ours("bf16")?));
     }
     Ok(())
@@ -237,7 +238,7 @@ const BUSY_TURNS: usize = 3;
 /// Steps with another process busy on one core, in turn with steps alone.
 fn measure_busy(
     options: &BenchOptions,
-    [mut alone, mut busy]: [Subject<'_>; 2],
+    [mut alone, mut busy]: [Case<'_>; 2],
     report: &mut Report,
 ) -> Result<(), ModelError> {
     let Some((program, arguments)) = &options.busy else { return Ok(()) };
@@ -282,13 +283,12 @@ pub(super) fn measure_lengths(
     let decoder = RandomDecoder::new(size, 4097, products, ActivationNumber::F32, device)?;
     let mut roof = Roof::new(options.roof_bytes(), device)?;
     let caches = caches(&decoder, 2)?;
-    let at = |name, position| {
-        Subject::new(name, "bf16", RandomSteps::new(&decoder, &caches, 2, position))
-    };
-    let mut subjects = [at("SimpleAR-0.5B, token 100", 100), at("SimpleAR-0.5B, token 4000", 4000)];
-    interleave(options.rounds, LENGTHS_TIME, &mut subjects, Some(&mut roof))?;
+    let at =
+        |name, position| Case::new(name, "bf16", RandomSteps::new(&decoder, &caches, 2, position));
+    let mut cases = [at("SimpleAR-0.5B, token 100", 100), at("SimpleAR-0.5B, token 4000", 4000)];
+    interleave(options.rounds, LENGTHS_TIME, &mut cases, Some(&mut roof))?;
     let bandwidth = roof.bandwidth();
-    let lines = subjects.each_ref().map(|subject| subject.measurement(true));
+    let lines = cases.each_ref().map(|case| case.measurement(true));
     let rest = |line: &Measurement| line.milliseconds - line.cache_bytes as f64 / bandwidth / 1e6;
     let [short, long] = lines.each_ref().map(rest);
     report.figures.insert("ratio_token_4000_to_100", long / short);

@@ -2,13 +2,17 @@
 //! bench measures without a download. Its numbers mean nothing; its time does.
 
 use crate::compute::activation::silu_mul;
-use crate::compute::attention::{AttentionShape, attend};
+use crate::compute::attention::attend;
+use crate::compute::attention_shape::AttentionShape;
 use crate::compute::error::ModelError;
-use crate::compute::kv_cache::{BatchPlan, KvCache, PlannedRow};
+use crate::compute::kv_cache::{BatchPlan, KvCache};
 use crate::compute::linear::Linear;
-use crate::compute::norm::{Norm, NormKind};
+use crate::compute::norm::Norm;
 use crate::compute::precision::{ActivationNumber, Precision};
-use crate::compute::rotary::{Pairing, RotaryTable};
+use crate::compute::rotary::RotaryTable;
+use crate::compute::row_ops::NormKind;
+use crate::compute::row_ops::Pairing;
+use crate::compute::rows::PlannedRow;
 use crate::compute::rows::{Perturbation, Prefix};
 use candle_core::{Device, Module, Tensor};
 

@@ -1,6 +1,6 @@
 //! The speed of memory, measured between the steps that are compared with it.
 
-use crate::bench::subject::median;
+use crate::bench::statistics::median;
 use crate::compute::cpu::isa::Isa;
 use crate::compute::cpu::read::{Prefetch, ReadBuffer};
 use crate::compute::error::ModelError;

@@ -1,10 +1,12 @@
 //! One abstraction over every container of weights: names, shapes and number types, tensors read by
 //! name, and a backend of candle's `VarBuilder`, so that a model file never knows what it is read from.
 
+use crate::checkpoint::container_kind::ContainerKind;
 use crate::checkpoint::entry::{ElementType, TensorEntry};
 use crate::checkpoint::error::CheckpointError;
 use crate::checkpoint::files;
-use crate::checkpoint::files::WeightFiles;
+use crate::checkpoint::files::{WeightFiles, file_name};
+use crate::checkpoint::hash::sha256;
 use crate::checkpoint::progress::LoadProgress;
 use crate::checkpoint::source::SourceFile;
 use crate::checkpoint::torch_file;
@@ -13,31 +15,10 @@ use crate::checkpoint::{read_tensor, safetensors_file, sharded, state_dict};
 use candle_core::{DType, Device, Shape, Tensor};
 use candle_nn::VarBuilder;
 use candle_nn::var_builder::SimpleBackend;
-use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-/// What kind of file the weights came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display)]
-pub enum ContainerKind {
-    /// One safetensors file.
-    #[strum(serialize = "safetensors")]
-    Safetensors,
-    /// PyTorch's zip archive.
-    #[strum(serialize = "PyTorch archive")]
-    TorchZip,
-    /// A TorchScript archive, read for its weights alone.
-    #[strum(serialize = "TorchScript archive")]
-    TorchScript,
-    /// PyTorch's format of before version 1.6.
-    #[strum(serialize = "old PyTorch file")]
-    TorchLegacy,
-    /// Several files with an index.
-    #[strum(serialize = "sharded files")]
-    Sharded,
-}
+use std::sync::atomic::AtomicBool;
 
 /// Named tensors in one or several open files. Nothing but headers is in memory.
 #[derive(Debug)]
@@ -67,7 +48,10 @@ impl Container {
     pub fn open_weight_set(path: &Path, weight_set: Option<&str>) -> Result<Self, CheckpointError> {
         match files::resolve(path)? {
             WeightFiles::Single(path) => Self::open_file(&path, weight_set),
-            WeightFiles::Sharded(index) => sharded::open(&index),
+            WeightFiles::Sharded(index) => {
+                let (sources, entries) = sharded::open(&index)?;
+                Self::build(ContainerKind::Sharded, sources, entries, &index)
+            }
             WeightFiles::Several(files) => {
                 let names: Vec<String> = files.iter().map(|file| file_name(file)).collect();
                 let reason = format!(
@@ -115,7 +99,7 @@ impl Container {
     }
 
     /// Puts entries of open files together under their cleaned names.
-    pub(crate) fn build(
+    fn build(
         kind: ContainerKind,
         sources: Vec<SourceFile>,
         mut entries: Vec<TensorEntry>,
@@ -279,31 +263,6 @@ impl Container {
     }
 }
 
-/// SHA-256 over files one after the other, in hexadecimal. Announces nothing and counts every byte.
-///
-/// # Errors
-/// Reading fails, the person cancels, or nobody wants it any more.
-pub(crate) fn sha256(
-    files: &[Arc<SourceFile>],
-    progress: &LoadProgress,
-    abandoned: &AtomicBool,
-) -> Result<String, CheckpointError> {
-    let mut hash = Sha256::new();
-    for file in files {
-        let mut position = 0;
-        while position < file.length() {
-            let block = file.bytes(position, read_tensor::BLOCK.min(file.length() - position))?;
-            hash.update(&block);
-            position += block.len() as u64;
-            progress.advance(block.len() as u64)?;
-            if abandoned.load(Ordering::Relaxed) {
-                return Err(CheckpointError::Cancelled);
-            }
-        }
-    }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
 struct ContainerBackend {
     container: Container,
     progress: Arc<LoadProgress>,
@@ -361,10 +320,6 @@ impl SimpleBackend for ContainerBackend {
     fn contains_tensor(&self, name: &str) -> bool {
         self.container.entry(name).is_some()
     }
-}
-
-pub(crate) fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
 fn unknown_format(start: &[u8]) -> String {

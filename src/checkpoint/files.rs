@@ -60,7 +60,7 @@ pub(crate) fn weight_files(folder: &Path) -> Result<Vec<PathBuf>, CheckpointErro
             .extension()
             .and_then(|ending| ending.to_str())
             .is_some_and(|ending| ENDINGS.contains(&ending.to_ascii_lowercase().as_str()));
-        if known && path.is_file() && shard_stem(&lossy_name(&path)).is_none() {
+        if known && path.is_file() && shard_stem(&file_name(&path)).is_none() {
             files.push(path);
         }
     }
@@ -99,7 +99,7 @@ fn first_shard(folder: &Path) -> Result<Option<PathBuf>, CheckpointError> {
     let read = |cause| CheckpointError::read(folder, cause);
     for entry in std::fs::read_dir(folder).map_err(read)?.take(MAX_ENTRIES) {
         let path = entry.map_err(read)?.path();
-        if shard_stem(&lossy_name(&path)).is_some() {
+        if shard_stem(&file_name(&path)).is_some() {
             return Ok(Some(path));
         }
     }
@@ -145,6 +145,7 @@ pub(crate) fn shard_stem(name: &str) -> Option<String> {
     (digits(count) && digits(number)).then(|| format!("{stem}.{ending}"))
 }
 
-fn lossy_name(path: &Path) -> String {
-    crate::checkpoint::container::file_name(path)
+/// Name of a file without its folder, for messages and comparisons.
+pub(crate) fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }

@@ -4,12 +4,14 @@
 //! Nothing here knows a model.
 
 mod container;
+mod container_kind;
 mod entry;
 mod error;
 pub mod files;
 pub mod folder;
 pub mod folder_config;
 pub mod generation_config;
+mod hash;
 pub mod headers;
 pub mod manifest;
 mod pickle;
@@ -26,15 +28,11 @@ mod state_dict;
 mod torch_file;
 mod zip_directory;
 
-pub use container::{Container, ContainerKind};
-pub(crate) use container::{file_name, sha256};
+pub use container::Container;
+pub use container_kind::ContainerKind;
 pub use entry::{ElementType, TensorEntry};
 pub use error::CheckpointError;
+pub(crate) use files::file_name;
+pub(crate) use hash::sha256;
 pub use progress::LoadProgress;
 pub(crate) use source::SourceFile;
-
-/// Runs the guard on the bytes of a pickle, for fuzzing: whether it would be read.
-pub fn guard_accepts(bytes: &[u8]) -> bool {
-    pickle_value::Pickle::parse(bytes)
-        .is_ok_and(|pickle| state_dict::collect(&pickle, None).is_ok())
-}

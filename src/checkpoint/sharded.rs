@@ -1,7 +1,7 @@
 //! Checkpoints in several files: an index says which tensor is in which shard. The index has to name
 //! every shard in the folder and every tensor in the shards, and nothing outside the folder.
 
-use crate::checkpoint::container::{Container, ContainerKind};
+use crate::checkpoint::entry::TensorEntry;
 use crate::checkpoint::error::CheckpointError;
 use crate::checkpoint::files;
 use crate::checkpoint::source::SourceFile;
@@ -20,8 +20,8 @@ struct Index {
     weight_map: BTreeMap<String, String>,
 }
 
-/// Opens the shards that the index at `path` names.
-pub(crate) fn open(path: &Path) -> Result<Container, CheckpointError> {
+/// Opens the shards that the index at `path` names, and reads the list of their tensors.
+pub(crate) fn open(path: &Path) -> Result<(Vec<SourceFile>, Vec<TensorEntry>), CheckpointError> {
     let wrong = |reason: String| CheckpointError::format(path, reason);
     let file = SourceFile::open(path)?;
     if file.length() > MAX_INDEX {
@@ -79,7 +79,7 @@ fn read_shards(
     folder: &Path,
     shards: &BTreeSet<&str>,
     index: &Index,
-) -> Result<Container, CheckpointError> {
+) -> Result<(Vec<SourceFile>, Vec<TensorEntry>), CheckpointError> {
     let (mut sources, mut entries) = (Vec::new(), Vec::new());
     for (number, shard) in shards.iter().enumerate() {
         let file = SourceFile::open(&folder.join(shard))?;
@@ -111,5 +111,5 @@ fn read_shards(
         );
         return Err(CheckpointError::format(path, reason));
     }
-    Container::build(ContainerKind::Sharded, sources, entries, path)
+    Ok((sources, entries))
 }

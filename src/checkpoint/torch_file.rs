@@ -1,7 +1,7 @@
 //! PyTorch's own files: the zip archive of today (`.pt`, `.pth`, `.bin`, `.ckpt`, TorchScript `.jit`)
 //! and the plain sequence of pickles of before version 1.6.
 
-use crate::checkpoint::container::ContainerKind;
+use crate::checkpoint::container_kind::ContainerKind;
 use crate::checkpoint::entry::{Stored, TensorEntry, TensorPlace};
 use crate::checkpoint::error::CheckpointError;
 use crate::checkpoint::pickle::MAX_PICKLE;

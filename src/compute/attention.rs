@@ -4,17 +4,15 @@
 //! the cached values: Σ a_i (w_i v_i) = Σ (a_i w_i) v_i. Key perturbation multiplies the scores
 //! before the softmax. Nothing is copied and the cost is linear in the length.
 
+use crate::compute::attention_shape::AttentionShape;
 use crate::compute::cpu::attention::{RowJob, attend_row};
-use crate::compute::cpu::cache_block::value_block;
 use crate::compute::cpu::isa::Isa;
 use crate::compute::device_kind::on_device;
 use crate::compute::error::ModelError;
 use crate::compute::gpu as device;
 use crate::compute::host::{matrix, with_numbers};
-use crate::compute::kv_cache::{BatchPlan, CacheShape, KvCache, PlannedRow};
-use crate::compute::precision::ActivationNumber;
-use crate::compute::rows::Perturbation;
-use crate::guidance::Perturb;
+use crate::compute::kv_cache::{BatchPlan, KvCache};
+use crate::compute::rows::PlannedRow;
 use candle_core::Tensor;
 use rayon::prelude::*;
 use std::cell::RefCell;
@@ -25,36 +23,6 @@ const PARALLEL_BYTES: usize = 256 << 10;
 thread_local! {
     /// Scores of one row; kept between steps, so that a step allocates nothing for them.
     static SCORES: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Head layout of an attention layer.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct AttentionShape {
-    /// Query heads.
-    pub heads: usize,
-    /// Key/value heads; query head h reads kv head `h / (heads / kv_heads)`.
-    pub kv_heads: usize,
-    /// Width of a head.
-    pub head_dim: usize,
-}
-
-impl AttentionShape {
-    /// Caches of `layers` such layers.
-    pub fn cache(&self, layers: usize, number: ActivationNumber) -> CacheShape {
-        let Self { heads, kv_heads, head_dim } = *self;
-        // Heads that form no groups are refused where they attend.
-        let value_block = value_block(heads.checked_div(kv_heads).unwrap_or(1));
-        CacheShape { layers, kv_heads, head_dim, value_block, number }
-    }
-
-    pub(crate) fn scale(&self) -> f32 {
-        1.0 / (self.head_dim as f32).sqrt()
-    }
-
-    /// Query heads that share a key/value head.
-    pub(crate) fn group(&self) -> usize {
-        self.heads / self.kv_heads
-    }
 }
 
 /// Appends the rows' keys and values to their caches and attends.
@@ -123,18 +91,6 @@ fn check_plan(
     Ok(())
 }
 
-/// Factors on keys and on values of a perturbation.
-pub(crate) fn factors<'a>(
-    perturbation: Option<Perturbation<'a>>,
-) -> (Option<&'a [f32]>, Option<&'a [f32]>) {
-    let Some(Perturbation { weights, on }) = perturbation else { return (None, None) };
-    match on {
-        Perturb::Key => (Some(weights), None),
-        Perturb::Value => (None, Some(weights)),
-        Perturb::KeyValue => (Some(weights), Some(weights)),
-    }
-}
-
 fn append(
     shape: AttentionShape,
     layer: usize,
@@ -147,7 +103,7 @@ fn append(
     let rows = plan.rows.iter().zip(keys.chunks_exact(width).zip(values.chunks_exact(width)));
     for (row, (keys, values)) in rows.filter(|(row, _)| row.append) {
         let cache = caches.get_mut(row.cache).ok_or(ModelError::Internal("no such cache"))?;
-        if cache.device.get(layer).is_some_and(Option::is_some) {
+        if cache.device_layer(layer).is_some() {
             return Err(ModelError::Internal("a cache lies on another device than its rows"));
         }
         cache.write(layer, row.position, keys, values)?;
@@ -210,7 +166,7 @@ fn row_job<'a>(
     let (keys, values) = cache
         .visible(layer, row.visible())
         .ok_or(ModelError::Internal("a row lies beyond its cache"))?;
-    let (key_weights, value_weights) = factors(row.perturbation);
+    let (key_weights, value_weights) = row.factors();
     Ok(RowJob {
         queries,
         keys,
@@ -233,7 +189,9 @@ fn row_job<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compute::rows::Prefix;
+    use crate::compute::precision::ActivationNumber;
+    use crate::compute::rows::{Perturbation, Prefix};
+    use crate::guidance::Perturb;
     use candle_core::{DType, Device};
 
     const SHAPE: AttentionShape = AttentionShape { heads: 4, kv_heads: 2, head_dim: 64 };

@@ -5,27 +5,12 @@
 //! attention probabilities and never touches what is cached. Both stand in blocks of [`BLOCK`] positions,
 //! as attention reads them.
 
+use crate::compute::attention_shape::CacheShape;
 use crate::compute::cpu::cache_block::{BLOCK, columns, value_place};
 use crate::compute::cpu::storage::{CacheMemory, Numbers};
 use crate::compute::error::ModelError;
 use crate::compute::gpu::{DeviceCache, DevicePlan};
-use crate::compute::precision::ActivationNumber;
-use crate::compute::rows::{Perturbation, Prefix, Row};
-
-/// What a decoder's caches look like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CacheShape {
-    /// Layers.
-    pub layers: usize,
-    /// Key/value heads of a layer.
-    pub kv_heads: usize,
-    /// Width of a head.
-    pub head_dim: usize,
-    /// Positions of a block of values, whole blocks of keys; only a matter of speed.
-    pub(crate) value_block: usize,
-    /// How keys and values are stored in this machine's memory; f32 on other devices.
-    pub number: ActivationNumber,
-}
+use crate::compute::rows::{PlannedRow, Prefix, Row};
 
 /// The cache of one sequence.
 #[derive(Debug)]
@@ -35,7 +20,7 @@ pub struct KvCache {
     numbers: CacheMemory,
     /// In place of the above, layer by layer, once a row on another device than the CPU was
     /// appended.
-    pub(crate) device: Vec<Option<DeviceCache>>,
+    device: Vec<Option<DeviceCache>>,
     shape: CacheShape,
     capacity: usize,
     length: usize,
@@ -81,10 +66,19 @@ impl KvCache {
     /// # Errors
     /// No memory.
     pub fn copy(&self) -> Result<Self, ModelError> {
+        self.copy_first(usize::MAX)
+    }
+
+    /// [`Self::copy`] without all image tokens but the first ones.
+    ///
+    /// # Errors
+    /// No memory.
+    pub fn copy_first(&self, image_tokens: usize) -> Result<Self, ModelError> {
+        let length = self.length.min(self.prefix_len.saturating_add(image_tokens));
         let CacheShape { layers, kv_heads, head_dim, .. } = self.shape;
-        let image_tokens = self.capacity - self.prefix_len;
-        let mut copy = Self::new(self.shape, self.prefix.clone(), self.prefix_len, image_tokens)?;
-        let filled = self.length.next_multiple_of(self.shape.value_block) * kv_heads * head_dim;
+        let room = self.capacity - self.prefix_len;
+        let mut copy = Self::new(self.shape, self.prefix.clone(), self.prefix_len, room)?;
+        let filled = length.next_multiple_of(self.shape.value_block) * kv_heads * head_dim;
         for run in 0..layers * 2 {
             copy.numbers
                 .copy_from(&self.numbers, run * self.run_length(), filled)
@@ -93,7 +87,7 @@ impl KvCache {
         for (to, from) in copy.device.iter_mut().zip(&self.device) {
             *to = from.as_ref().map(DeviceCache::copy).transpose()?;
         }
-        copy.length = self.length;
+        copy.length = length;
         Ok(copy)
     }
 
@@ -141,6 +135,24 @@ impl KvCache {
     /// Whether keys and values lie on another device than the CPU.
     pub fn is_on_device(&self) -> bool {
         self.device.iter().any(Option::is_some)
+    }
+
+    /// Keys and values of `layer` on another device, once a row was appended there.
+    pub(crate) fn device_layer(&self, layer: usize) -> Option<&DeviceCache> {
+        self.device.get(layer)?.as_ref()
+    }
+
+    /// Puts the keys and values of `layer` on another device.
+    ///
+    /// # Errors
+    /// No such layer.
+    pub(crate) fn set_device_layer(
+        &mut self,
+        layer: usize,
+        cache: DeviceCache,
+    ) -> Result<(), ModelError> {
+        *self.device.get_mut(layer).ok_or(ModelError::Internal("no such layer"))? = Some(cache);
+        Ok(())
     }
 
     /// Keys of `layer` and kv head `head`, `[length, head_dim]`; for tests. Nothing, where they
@@ -270,35 +282,14 @@ impl KvCache {
         }
     }
 
-    /// Forgets all image tokens but the first ones.
-    pub(crate) fn rewind(&mut self, image_tokens: usize) {
-        self.length = self.length.min(self.prefix_len + image_tokens);
+    /// Forgets all image tokens but the first ones. Nothing is written: what is appended next takes
+    /// their places.
+    pub fn truncate(&mut self, image_tokens: usize) {
+        self.length = self.length.min(self.prefix_len.saturating_add(image_tokens));
     }
 
     pub(crate) fn set_length(&mut self, length: usize) {
         self.length = length;
-    }
-}
-
-/// Where one row of a batch stands.
-#[derive(Debug, Clone, Copy)]
-pub struct PlannedRow<'a> {
-    /// Index of its cache.
-    pub cache: usize,
-    /// Its position in the sequence, prefix included.
-    pub position: usize,
-    /// Whether its keys and values are written at `position`.
-    pub append: bool,
-    /// Position of the first image token: weights start there.
-    pub first_image: usize,
-    /// Factors on the image positions.
-    pub perturbation: Option<Perturbation<'a>>,
-}
-
-impl PlannedRow<'_> {
-    /// Positions the row attends to: everything up to itself.
-    pub fn visible(&self) -> usize {
-        self.position + 1
     }
 }
 

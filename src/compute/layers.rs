@@ -2,7 +2,7 @@
 //! layer, the packed query/key/value projection, and the way from hidden rows to logits.
 
 use crate::compute::activation::silu_mul;
-use crate::compute::attention::AttentionShape;
+use crate::compute::attention_shape::AttentionShape;
 use crate::compute::error::ModelError;
 use crate::compute::layer_source::LayerSource;
 use crate::compute::linear::Linear;

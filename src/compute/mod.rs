@@ -3,6 +3,7 @@
 
 pub mod activation;
 pub mod attention;
+pub mod attention_shape;
 pub mod cpu;
 pub mod device_kind;
 pub mod error;
@@ -16,6 +17,7 @@ pub mod linear;
 pub mod norm;
 pub mod precision;
 pub mod rotary;
+pub mod row_ops;
 pub mod rows;
 pub mod transformer;
 pub mod weights;

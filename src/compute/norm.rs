@@ -6,6 +6,7 @@ use crate::compute::device_kind::on_device;
 use crate::compute::error::ModelError;
 use crate::compute::gpu::DeviceNorm;
 use crate::compute::host::{copied, matrix};
+use crate::compute::row_ops::NormKind;
 use candle_core::{Device, Tensor};
 use std::sync::OnceLock;
 
@@ -19,15 +20,6 @@ pub struct Norm {
     eps: f64,
     /// Set by the first row on a device.
     device: OnceLock<DeviceNorm>,
-}
-
-/// Which mean is removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NormKind {
-    /// No mean removed, divided by the root mean square.
-    Rms,
-    /// Mean removed, divided by the standard deviation.
-    Layer,
 }
 
 impl Norm {

@@ -7,16 +7,8 @@ use crate::compute::device_kind::on_device;
 use crate::compute::error::ModelError;
 use crate::compute::gpu::DeviceRotary;
 use crate::compute::host::{copied, matrix};
+use crate::compute::row_ops::Pairing;
 use candle_core::Tensor;
-
-/// Which channels form a rotated pair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pairing {
-    /// Channel i with channel i + head_dim/2.
-    HalfSplit,
-    /// Channel 2i with channel 2i + 1.
-    Interleaved,
-}
 
 /// Cosines and sines per position, `[positions, head_dim / 2]` each.
 #[derive(Debug, Clone)]

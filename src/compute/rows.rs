@@ -21,6 +21,19 @@ pub enum Prefix {
     Embeddings(Tensor),
 }
 
+impl Prefix {
+    /// Whether both are known to say the same. Embeddings are compared by where they come from, not
+    /// number by number.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Tokens(one), Self::Tokens(other)) => one == other,
+            (Self::Class(one), Self::Class(other)) => one == other,
+            (Self::Embeddings(one), Self::Embeddings(other)) => one.id() == other.id(),
+            _ => false,
+        }
+    }
+}
+
 /// Weights on the image positions of one row's attention.
 #[derive(Debug, Clone, Copy)]
 pub struct Perturbation<'a> {
@@ -54,6 +67,38 @@ pub struct Row<'a> {
     pub perturbation: Option<Perturbation<'a>>,
     /// Whether the caller wants this row's logits.
     pub logits: bool,
+}
+
+/// Where one row of a batch stands.
+#[derive(Debug, Clone, Copy)]
+pub struct PlannedRow<'a> {
+    /// Index of its cache.
+    pub cache: usize,
+    /// Its position in the sequence, prefix included.
+    pub position: usize,
+    /// Whether its keys and values are written at `position`.
+    pub append: bool,
+    /// Position of the first image token: weights start there.
+    pub first_image: usize,
+    /// Factors on the image positions.
+    pub perturbation: Option<Perturbation<'a>>,
+}
+
+impl<'a> PlannedRow<'a> {
+    /// Positions the row attends to: everything up to itself.
+    pub fn visible(&self) -> usize {
+        self.position + 1
+    }
+
+    /// Factors on the scores (keys) and on the probabilities (values) at the image positions.
+    pub(crate) fn factors(&self) -> (Option<&'a [f32]>, Option<&'a [f32]>) {
+        let Some(Perturbation { weights, on }) = self.perturbation else { return (None, None) };
+        match on {
+            Perturb::Key => (Some(weights), None),
+            Perturb::Value => (None, Some(weights)),
+            Perturb::KeyValue => (Some(weights), Some(weights)),
+        }
+    }
 }
 
 /// Logits of the rows that asked for them, in their order.

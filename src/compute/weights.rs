@@ -5,8 +5,9 @@
 use crate::compute::error::ModelError;
 use crate::compute::layer_source::LayerSource;
 use crate::compute::linear::Linear;
-use crate::compute::norm::{Norm, NormKind};
+use crate::compute::norm::Norm;
 use crate::compute::precision::{ActivationNumber, Precision};
+use crate::compute::row_ops::NormKind;
 use candle_core::{DType, Device, Shape, Tensor};
 use candle_nn::VarBuilder;
 use half::bf16;

@@ -1,7 +1,6 @@
 //! The trace as CSV (one line per lane and step) and as JSON (the same records, by lane).
 
 use crate::compute::layout::{StepKind, TokenLayout};
-use crate::engine::settings::LaneKind;
 use crate::engine::trace::{RunRecord, StepRecord, TopTokens};
 use crate::export::run_json::RunDescription;
 use crate::export::{ExportError, Staged};
@@ -34,9 +33,9 @@ pub fn stage(target: &Path, record: &RunRecord) -> Result<Staged, ExportError> {
 /// The writer fails.
 pub fn write_csv(writer: &mut impl Write, record: &RunRecord) -> io::Result<()> {
     writeln!(writer, "{HEADER}")?;
-    for (index, &lane) in record.lanes().iter().enumerate() {
+    for (index, lane) in record.lanes().iter().enumerate() {
         for step in record.lane(index) {
-            write_line(writer, lane, &step, &record.layout)?;
+            write_line(writer, &lane.name, &step, &record.layout)?;
         }
     }
     Ok(())
@@ -44,7 +43,7 @@ pub fn write_csv(writer: &mut impl Write, record: &RunRecord) -> io::Result<()> 
 
 fn write_line(
     writer: &mut impl Write,
-    lane: LaneKind,
+    lane: &str,
     record: &StepRecord,
     layout: &TokenLayout,
 ) -> io::Result<()> {
@@ -92,7 +91,7 @@ struct JsonTrace {
 
 #[derive(Serialize)]
 struct JsonLane {
-    lane: LaneKind,
+    lane: String,
     steps: Vec<StepRecord>,
 }
 
@@ -105,7 +104,7 @@ pub fn write_json(writer: &mut impl Write, record: &RunRecord) -> io::Result<()>
         .lanes()
         .iter()
         .enumerate()
-        .map(|(index, &lane)| JsonLane { lane, steps: record.lane(index) })
+        .map(|(index, lane)| JsonLane { lane: lane.name.clone(), steps: record.lane(index) })
         .collect();
     let trace =
         JsonTrace { description: RunDescription::of(record), layout: record.layout.clone(), lanes };

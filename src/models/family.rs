@@ -5,7 +5,7 @@
 use crate::checkpoint::folder::ModelFolder;
 use crate::checkpoint::headers::{Headers, Signature};
 use crate::checkpoint::manifest::ExpectedTensor;
-use crate::compute::attention::AttentionShape;
+use crate::compute::attention_shape::AttentionShape;
 use crate::compute::error::ModelError;
 use crate::compute::layout::TokenLayout;
 use crate::compute::transformer::TransformerOptions;

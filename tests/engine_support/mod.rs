@@ -2,7 +2,8 @@
 
 use candle_core::{DType, Device, Tensor};
 use image::{Rgb, RgbImage};
-use softcfg_studio::compute::attention::{AttentionShape, attend};
+use softcfg_studio::compute::attention::attend;
+use softcfg_studio::compute::attention_shape::AttentionShape;
 use softcfg_studio::compute::error::ModelError;
 use softcfg_studio::compute::kv_cache::{BatchPlan, KvCache};
 use softcfg_studio::compute::layout::TokenLayout;
@@ -225,7 +226,10 @@ pub fn test_model(behaviour: Behaviour) -> Model {
 
 /// Settings that fit the test model.
 pub fn settings() -> RunSettings {
-    RunSettings { condition: Condition::Class(3), guidance_scale: 3.0, ..RunSettings::default() }
+    let mut settings = RunSettings::default();
+    settings.shared.condition = Condition::Class(3);
+    settings.shared.guidance.scale.guidance_scale = 3.0;
+    settings
 }
 
 /// The run that `settings` make with the model of `card`.

@@ -3,9 +3,10 @@
 //! `open_folder` beside it.
 #![allow(dead_code)] // each test binary uses its own part
 
-use crate::golden_models::{Golden, cases, json as json_value, size};
+use crate::golden_models::{Golden, json as json_value, size};
+use crate::golden_models_class::golden_folder::folders_with;
 use crate::golden_models_class::softcfg::{model_folder, released_cases};
-use crate::golden_models_class::{Expected, folders_with, json, var_builder};
+use crate::golden_models_class::{Expected, json, var_builder};
 use crate::open_folder::{LuminaFolder, Qwen2Folder};
 use crate::test_device::device;
 use softcfg_studio::compute::kv_cache::KvCache;
@@ -148,7 +149,7 @@ fn llamagen(precision: Precision) -> Vec<Miniature> {
 }
 
 fn simple_ar(precision: Precision) -> Miniature {
-    let folder = cases("simplear", "case.json").swap_remove(0);
+    let folder = folders_with("simplear", "case.json").swap_remove(0);
     let case = json_value(&folder.join("case.json"));
     let options = Qwen2Folder {
         folder: &folder,
@@ -171,7 +172,7 @@ fn simple_ar(precision: Precision) -> Miniature {
 }
 
 fn lumina(precision: Precision) -> Miniature {
-    let folder = cases("lumina", "case.json").swap_remove(0);
+    let folder = folders_with("lumina", "case.json").swap_remove(0);
     let case = json_value(&folder.join("case.json"));
     let offset = size(&case, "image_token_offset");
     let options = LuminaFolder {

@@ -14,6 +14,7 @@
 use super::inputs::{InputBuffer, Inputs};
 use super::isa::Isa;
 use super::panel::{PANEL_ROWS, Panels, Products};
+use super::step::PANEL;
 use super::storage::AlignedBytes;
 use crate::compute::error::ModelError;
 use crate::compute::precision::{ActivationNumber, Precision};
@@ -26,9 +27,6 @@ thread_local! {
     /// Prepared inputs; kept between products, so that a step allocates nothing for them.
     static INPUTS: RefCell<InputBuffer> = RefCell::default();
 }
-
-/// Outputs of a panel.
-pub(crate) const PANEL: usize = 32;
 
 /// Bytes of weights below which other threads are not worth waking.
 pub(crate) const PARALLEL_BYTES: usize = 256 << 10;

@@ -10,8 +10,7 @@ use super::ahead::{
 use super::inputs::{Inputs, SCALE_BLOCK};
 use super::isa::{Isa, Task};
 use super::lanes::{LANES, Lanes};
-use super::packed::PANEL;
-use super::step::{Bf16, F32, Int8, RoundedBf16, Weight};
+use super::step::{Bf16, F32, Int8, PANEL, RoundedBf16, Weight};
 use std::hint::black_box;
 use std::mem::MaybeUninit;
 

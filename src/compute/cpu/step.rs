@@ -4,7 +4,9 @@
 use super::ahead::Arithmetic;
 use super::inputs::SCALE_BLOCK;
 use super::lanes::{LANES, Lanes};
-use super::packed::PANEL;
+
+/// Outputs of a panel.
+pub(super) const PANEL: usize = 32;
 
 /// How 32 weights, or 32 pairs of weights, of one step are stored and multiplied.
 pub(super) trait Weight {

@@ -1,126 +1,14 @@
 //! Attention of rows over their own caches on a device. Rows whose caches lie side by side are one batch
 //! of products.
 
-use crate::compute::attention::{AttentionShape, factors};
+use crate::compute::attention_shape::AttentionShape;
 use crate::compute::error::ModelError;
-use crate::compute::gpu::cache::{DeviceCache, of_row, stack};
+use crate::compute::gpu::cache::DeviceCache;
+use crate::compute::gpu::runs::{Run, RunFactors};
+use crate::compute::gpu::stack::{of_sequence, stack};
 use crate::compute::kv_cache::{BatchPlan, KvCache};
-use candle_core::{Device, Tensor};
-use std::ops::Range;
-use std::sync::OnceLock;
-
-/// Rows of a plan that stand at the same place of slots side by side.
-#[derive(Debug, Clone)]
-struct Run {
-    rows: Range<usize>,
-    /// The first row's cache.
-    cache: usize,
-    slot: usize,
-    /// Places that are read, free ones before a shorter prefix among them.
-    places: usize,
-    /// Free places of each row.
-    offsets: Vec<usize>,
-    /// Whether all rows are appended; else none is.
-    append: bool,
-}
-
-/// The runs of a plan.
-fn runs(layer: usize, plan: &BatchPlan<'_>, caches: &[KvCache]) -> Result<Vec<Run>, ModelError> {
-    let mut runs: Vec<Run> = Vec::new();
-    for (index, row) in plan.rows.iter().enumerate() {
-        let cache = of_row(layer, row.cache, caches)?;
-        let (slot, places) = (cache.slot(), cache.offset() + row.visible());
-        match runs.last_mut() {
-            Some(run)
-                if run.slot + run.rows.len() == slot
-                    && run.places == places
-                    && run.append == row.append =>
-            {
-                run.rows.end = index + 1;
-                run.offsets.push(cache.offset());
-            }
-            _ => runs.push(Run {
-                rows: index..index + 1,
-                cache: row.cache,
-                slot,
-                places,
-                offsets: vec![cache.offset()],
-                append: row.append,
-            }),
-        }
-    }
-    Ok(runs)
-}
-
-/// Factors on the scores and probabilities of a run, and what free places add to scores: each
-/// `[rows, 1, 1, places]`, none where it changes nothing.
-#[derive(Debug, Clone)]
-struct RunFactors {
-    on_keys: Option<Tensor>,
-    on_values: Option<Tensor>,
-    mask: Option<Tensor>,
-}
-
-impl RunFactors {
-    fn new(run: &Run, plan: &BatchPlan<'_>, device: &Device) -> Result<Self, ModelError> {
-        let rows = plan.rows.get(run.rows.clone()).unwrap_or(&[]);
-        let send = |numbers: Vec<f32>| {
-            Tensor::from_vec(numbers, (run.rows.len(), 1, 1, run.places), device)
-        };
-        let weights = |given: &[Option<&[f32]>]| {
-            if given.iter().all(Option::is_none) {
-                return Ok(None);
-            }
-            let mut all = vec![1f32; run.places * rows.len()];
-            let rows = rows.iter().zip(&run.offsets).zip(given);
-            for (all, ((row, offset), weights)) in all.chunks_mut(run.places).zip(rows) {
-                let image = all.iter_mut().skip(offset + row.first_image);
-                image.zip(weights.unwrap_or(&[])).for_each(|(factor, weight)| *factor = *weight);
-            }
-            send(all).map(Some)
-        };
-        let (on_keys, on_values): (Vec<_>, Vec<_>) =
-            rows.iter().map(|row| factors(row.perturbation)).unzip();
-        let mask = run.offsets.iter().any(|&offset| offset > 0).then(|| {
-            let free = |&offset| (0..run.places).map(move |place| place < offset);
-            let mask = run.offsets.iter().flat_map(free);
-            send(mask.map(|free| if free { f32::NEG_INFINITY } else { 0.0 }).collect())
-        });
-        Ok(Self {
-            on_keys: weights(&on_keys)?,
-            on_values: weights(&on_values)?,
-            mask: mask.transpose()?,
-        })
-    }
-}
-
-/// What all layers of a step need of their plan on the device, made and sent there by the first of them:
-/// all layers are stacked alike.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct DevicePlan {
-    runs: OnceLock<Vec<(Run, RunFactors)>>,
-}
-
-impl DevicePlan {
-    fn runs(
-        &self,
-        layer: usize,
-        plan: &BatchPlan<'_>,
-        caches: &[KvCache],
-        device: &Device,
-    ) -> Result<&[(Run, RunFactors)], ModelError> {
-        if let Some(runs) = self.runs.get() {
-            return Ok(runs);
-        }
-        let with_factors = |run: Run| {
-            let factors = RunFactors::new(&run, plan, device)?;
-            Ok((run, factors))
-        };
-        let runs = runs(layer, plan, caches)?.into_iter().map(with_factors);
-        let runs = runs.collect::<Result<Vec<_>, ModelError>>()?;
-        Ok(self.runs.get_or_init(|| runs))
-    }
-}
+use crate::compute::rows::PlannedRow;
+use candle_core::Tensor;
 
 /// [`crate::compute::attention::attend`] for a plan that was checked.
 pub(crate) fn attend(
@@ -134,20 +22,21 @@ pub(crate) fn attend(
 ) -> Result<Tensor, ModelError> {
     let device = queries.device();
     stack(shape, layer, plan, caches, device)?;
-    let runs = plan.device.runs(layer, plan, caches, device)?;
+    let cache_of = |row: &PlannedRow<'_>| of_sequence(layer, row.cache, caches);
+    let runs = plan.device.runs(&plan.rows, cache_of, device)?;
     let parts = (plan.rows.len(), shape.kv_heads, 1, shape.head_dim);
     let keys = keys.contiguous()?.reshape(parts)?;
     let values = values.contiguous()?.reshape(parts)?;
     // All rows are written before any is read: a row may read what another has appended.
     for (run, _) in runs.iter().filter(|(run, _)| run.append) {
         let part = |rows: &Tensor| rows.narrow(0, run.rows.start, run.rows.len());
-        let cache = of_row(layer, run.cache, caches)?;
+        let cache = of_sequence(layer, run.cache, caches)?;
         cache.append(run.places - 1, &part(&keys)?, &part(&values)?)?;
     }
     let queries = (queries.contiguous()? * f64::from(shape.scale()))?;
     let attended = runs.iter().map(|(run, factors)| {
         let queries = queries.narrow(0, run.rows.start, run.rows.len())?;
-        attend_run(shape, &queries, run, factors, of_row(layer, run.cache, caches)?)
+        attend_run(shape, &queries, run, factors, of_sequence(layer, run.cache, caches)?)
     });
     let attended = attended.collect::<Result<Vec<_>, ModelError>>()?;
     match attended.as_slice() {
@@ -185,9 +74,10 @@ fn attend_run(
 mod tests {
     use super::*;
     use crate::compute::attention;
+    use crate::compute::attention_shape::CacheShape;
     use crate::compute::gpu::compare::{assert_close, matrix};
-    use crate::compute::kv_cache::{CacheShape, PlannedRow};
     use crate::compute::precision::ActivationNumber;
+    use crate::compute::rows::PlannedRow;
     use crate::compute::rows::{Perturbation, Prefix};
     use crate::guidance::Perturb;
 
@@ -232,7 +122,7 @@ mod tests {
         }]);
         let (q, kv) = (matrix(1, 1, 120), matrix(50, 1, 40));
         let keys_of = |caches: &[KvCache]| {
-            caches[0].device[0].as_ref().map(|cache| cache.keys(1, 8).unwrap()).unwrap()
+            caches[0].device_layer(0).map(|cache| cache.keys(1, 8).unwrap()).unwrap()
         };
         let before = keys_of(&copy);
         attend(shape, 0, &q, &kv, &kv, &plan, &mut device).unwrap();

@@ -1,9 +1,7 @@
 //! Keys and values on a device. Sequences that are decoded together lie in one tensor, so that one
 //! operation appends to all of them or reads all of them.
 
-use crate::compute::attention::AttentionShape;
 use crate::compute::error::ModelError;
-use crate::compute::kv_cache::{BatchPlan, KvCache};
 use candle_core::{DType, Device, Tensor};
 
 /// Keys and values of one sequence and layer: a slot of a stack `[slots, kv_heads, capacity, head_dim]`.
@@ -20,6 +18,35 @@ pub(crate) struct DeviceCache {
 }
 
 impl DeviceCache {
+    /// Empty caches of as many sequences as there are `offsets`, in one stack.
+    ///
+    /// # Errors
+    /// The device has no memory left.
+    pub(super) fn stacked(
+        offsets: &[usize],
+        (kv_heads, capacity, head_dim): (usize, usize, usize),
+        device: &Device,
+    ) -> Result<Vec<Self>, ModelError> {
+        let size = (offsets.len(), kv_heads, capacity, head_dim);
+        let (keys, values) =
+            (Tensor::zeros(size, DType::F32, device)?, Tensor::zeros(size, DType::F32, device)?);
+        let cache =
+            |(slot, &offset)| Self { keys: keys.clone(), values: values.clone(), slot, offset };
+        Ok(offsets.iter().enumerate().map(cache).collect())
+    }
+
+    /// Whether both lie in one stack.
+    pub(super) fn is_stacked_with(&self, other: &Self) -> bool {
+        self.keys.id() == other.keys.id()
+    }
+
+    /// Writes the first `length` positions of another cache.
+    pub(super) fn write_first(&self, from: &Self, length: usize) -> Result<(), ModelError> {
+        let (keys, values) = from.first_places(1, from.offset + length)?;
+        let part = |stack: Tensor| stack.narrow(2, from.offset, length)?.contiguous();
+        self.append(self.offset, &part(keys)?, &part(values)?)
+    }
+
     /// A copy of the numbers, in a stack of its own: a cloned tensor would share them with the original.
     ///
     /// # Errors
@@ -75,70 +102,4 @@ impl DeviceCache {
         let part = |stack: &Tensor| stack.narrow(0, self.slot, rows)?.narrow(2, 0, places);
         Ok((part(&self.keys)?, part(&self.values)?))
     }
-}
-
-/// The cache of `layer` that a row of a plan reads.
-pub(super) fn of_row(
-    layer: usize,
-    cache: usize,
-    caches: &[KvCache],
-) -> Result<&DeviceCache, ModelError> {
-    caches
-        .get(cache)
-        .and_then(|cache| cache.device.get(layer)?.as_ref())
-        .ok_or(ModelError::Internal("a cache lies on another device than its rows"))
-}
-
-/// Puts the caches of a plan into one stack, in the order of its rows, unless they are in one. This is
-/// done once a run: after the prefixes, which are fed one by one.
-///
-/// # Errors
-/// The device has no memory left.
-pub(super) fn stack(
-    shape: AttentionShape,
-    layer: usize,
-    plan: &BatchPlan<'_>,
-    caches: &mut [KvCache],
-    device: &Device,
-) -> Result<(), ModelError> {
-    let mut order: Vec<usize> = Vec::new();
-    for row in &plan.rows {
-        if !order.contains(&row.cache) {
-            order.push(row.cache);
-        }
-    }
-    let stacks: Vec<_> = order
-        .iter()
-        .map(|&cache| of_row(layer, cache, caches).ok().map(|cache| cache.keys.id()))
-        .collect();
-    if stacks.iter().all(|stack| stack.is_some() && *stack == stacks[0]) {
-        return Ok(());
-    }
-    let members = || order.iter().filter_map(|&cache| caches.get(cache));
-    let prefix = members().map(KvCache::prefix_len).max().unwrap_or(0);
-    let offset = |cache: &KvCache| prefix - cache.prefix_len();
-    let capacity = members().map(|cache| offset(cache) + cache.capacity()).max().unwrap_or(0);
-    let size = (order.len(), shape.kv_heads, capacity, shape.head_dim);
-    let (keys, values) =
-        (Tensor::zeros(size, DType::F32, device)?, Tensor::zeros(size, DType::F32, device)?);
-    let mut stacked = Vec::with_capacity(order.len());
-    for (slot, cache) in members().enumerate() {
-        let new =
-            DeviceCache { keys: keys.clone(), values: values.clone(), slot, offset: offset(cache) };
-        if let Some(Some(old)) = cache.device.get(layer)
-            && cache.length() > 0
-        {
-            let part = |stack: &Tensor| {
-                let slot = stack.narrow(0, old.slot, 1)?;
-                slot.narrow(2, old.offset, cache.length())?.contiguous()
-            };
-            new.append(new.offset, &part(&old.keys)?, &part(&old.values)?)?;
-        }
-        stacked.push(new);
-    }
-    for (cache, stacked) in order.into_iter().zip(stacked) {
-        let place = caches.get_mut(cache).and_then(|cache| cache.device.get_mut(layer));
-        *place.ok_or(ModelError::Internal("no such layer"))? = Some(stacked);
-    }
-    Ok(())
 }

@@ -8,12 +8,17 @@
 mod attention;
 mod cache;
 mod linear;
-mod rows;
+mod norm;
+mod rotary;
+mod runs;
+mod stack;
 
-pub(crate) use attention::{DevicePlan, attend};
+pub(crate) use attention::attend;
 pub(crate) use cache::DeviceCache;
 pub(crate) use linear::DeviceLinear;
-pub(crate) use rows::{DeviceNorm, DeviceRotary};
+pub(crate) use norm::DeviceNorm;
+pub(crate) use rotary::DeviceRotary;
+pub(crate) use runs::DevicePlan;
 
 #[cfg(test)]
 mod compare {

@@ -1,6 +1,7 @@
 //! One block of the transformer: pre-norm attention and SwiGLU.
 
-use crate::compute::attention::{AttentionShape, attend};
+use crate::compute::attention::attend;
+use crate::compute::attention_shape::AttentionShape;
 use crate::compute::device_kind::on_device;
 use crate::compute::error::ModelError;
 use crate::compute::host::{copied, matrix};

@@ -1,6 +1,6 @@
 //! Sizes and options of the prompt families' transformer, checked before anything is loaded.
 
-use crate::compute::attention::AttentionShape;
+use crate::compute::attention_shape::AttentionShape;
 use crate::compute::error::ModelError;
 
 /// Sizes and options of the stack.

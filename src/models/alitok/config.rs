@@ -2,10 +2,11 @@
 
 use crate::checkpoint::folder_config::FolderConfig;
 use crate::checkpoint::shapes::TensorShapes;
-use crate::compute::attention::AttentionShape;
+use crate::compute::attention_shape::AttentionShape;
 use crate::compute::error::{ModelError, require};
 use crate::compute::layout::TokenLayout;
-use crate::compute::rotary::{Pairing, RotaryTable};
+use crate::compute::rotary::RotaryTable;
+use crate::compute::row_ops::Pairing;
 use serde::Deserialize;
 
 /// Sizes of an AliTok decoder; from a `config.json` or from the shapes of a checkpoint.

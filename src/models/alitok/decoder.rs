@@ -9,7 +9,8 @@
 //! (`tests/golden_alitok.rs`), and the parameter counts of the three published sizes. The authors' own
 //! files were not available: their names and shapes follow from the authors' program.
 
-use crate::compute::attention::{AttentionShape, attend};
+use crate::compute::attention::attend;
+use crate::compute::attention_shape::AttentionShape;
 use crate::compute::error::ModelError;
 use crate::compute::kv_cache::{BatchPlan, KvCache};
 use crate::compute::layers::{requested_rows, split_packed, to_logits};

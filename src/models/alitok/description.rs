@@ -2,7 +2,7 @@
 //! its downloads.
 
 use crate::checkpoint::headers::{Headers, Signature};
-use crate::compute::attention::AttentionShape;
+use crate::compute::attention_shape::AttentionShape;
 use crate::compute::error::ModelError;
 use crate::models::alitok::config::AlitokConfig;
 use crate::models::alitok::decoder::AlitokDecoder;

@@ -15,7 +15,8 @@
 //! and the parameter counts of the published sizes. The authors' own files were not available. The
 //! side of the grid stands in no tensor: whoever loads a file has to say it.
 
-use crate::compute::attention::{AttentionShape, attend};
+use crate::compute::attention::attend;
+use crate::compute::attention_shape::AttentionShape;
 use crate::compute::error::ModelError;
 use crate::compute::kv_cache::{BatchPlan, KvCache};
 use crate::compute::layers::{requested_rows, split_packed, to_logits};

@@ -3,7 +3,7 @@
 //! download.
 
 use crate::checkpoint::headers::{Headers, Signature};
-use crate::compute::attention::AttentionShape;
+use crate::compute::attention_shape::AttentionShape;
 use crate::compute::error::ModelError;
 use crate::guidance::schedule::ScaleRule;
 use crate::models::card::{AuthorsSchedule, Conditions, ModelDefaults};

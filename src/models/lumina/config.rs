@@ -2,7 +2,7 @@
 
 use crate::checkpoint::folder_config::FolderConfig;
 use crate::checkpoint::shapes::TensorShapes;
-use crate::compute::attention::AttentionShape;
+use crate::compute::attention_shape::AttentionShape;
 use crate::compute::error::ModelError;
 use crate::compute::transformer::{QueryKeyNorm, TransformerOptions};
 use serde::Deserialize;

@@ -2,7 +2,7 @@
 
 use crate::checkpoint::folder_config::FolderConfig;
 use crate::checkpoint::shapes::TensorShapes;
-use crate::compute::attention::AttentionShape;
+use crate::compute::attention_shape::AttentionShape;
 use crate::compute::error::{ModelError, require};
 use crate::compute::layout::TokenLayout;
 use serde::Deserialize;

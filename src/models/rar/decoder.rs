@@ -11,12 +11,14 @@
 //! own files were not available. RobusTok's files of the same names (4096 codes) have the same structure
 //! but other shapes; they need RobusTok's tokenizer, which is not part of this program.
 
-use crate::compute::attention::{AttentionShape, attend};
+use crate::compute::attention::attend;
+use crate::compute::attention_shape::AttentionShape;
 use crate::compute::error::ModelError;
 use crate::compute::kv_cache::{BatchPlan, KvCache};
 use crate::compute::layers::{requested_rows, split_packed, to_logits};
-use crate::compute::norm::{Norm, NormKind};
+use crate::compute::norm::Norm;
 use crate::compute::precision::ActivationNumber;
+use crate::compute::row_ops::NormKind;
 use crate::compute::rows::{Logits, Prefix, Row, RowInput};
 use crate::compute::weights::{Embedding, Weights};
 use crate::models::decoder::{Decoder, DecoderInfo};

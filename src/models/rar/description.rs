@@ -2,7 +2,7 @@
 //! tables of their READMEs and configurations, the names of their downloads.
 
 use crate::checkpoint::headers::{Headers, Signature};
-use crate::compute::attention::AttentionShape;
+use crate::compute::attention_shape::AttentionShape;
 use crate::compute::error::ModelError;
 use crate::models::card::{AuthorsSchedule, Conditions, ModelDefaults};
 use crate::models::family::{

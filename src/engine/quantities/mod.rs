@@ -1,0 +1,3 @@
+//! What is measured at every step of a lane.
+
+pub mod weights;
