@@ -1,9 +1,10 @@
 //! Scenarios: settings for which the built-in model shows what the paper's figures show, each with
 //! two lines that say what to look at. Plain data; applying one is a change of the settings.
 
+use crate::engine::quantities::quantity::Axis;
 use crate::engine::settings::{LaneKind, RunSettings};
 use crate::prompts::condition::Condition;
-use crate::ui::state::view::{Overlay, PlotTab, ViewSettings};
+use crate::ui::state::view::{Overlay, ViewSettings};
 
 /// One scenario.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,7 +22,7 @@ pub struct Scenario {
     lanes: &'static [LaneKind],
     delta_context: bool,
     overlay: Overlay,
-    plot_tab: PlotTab,
+    plot_tab: Axis,
 }
 
 /// All of them, in the order of the menu.
@@ -45,7 +46,7 @@ static SCENARIOS: [Scenario; 4] = [
         lanes: &[LaneKind::Cfg, LaneKind::SoftCfg],
         delta_context: true,
         overlay: Overlay::Delta,
-        plot_tab: PlotTab::Delta,
+        plot_tab: Axis::Delta,
     },
     Scenario {
         name: "Over-guidance",
@@ -61,13 +62,13 @@ static SCENARIOS: [Scenario; 4] = [
         lanes: &[LaneKind::None, LaneKind::Cfg, LaneKind::SoftCfg],
         delta_context: true,
         overlay: Overlay::Off,
-        plot_tab: PlotTab::Entropy,
+        plot_tab: Axis::Entropy,
     },
     Scenario {
         name: "Explosion without step norm",
         figure: "Fig. 7",
         look_at: [
-            "Thin ‖z_c − z_ũ‖ curves: without step norm the branches end about six times as far apart.",
+            "Thin ‖z_c − z_g‖ curves: without step norm the branches end about six times as far apart.",
             "The budget plot says why: Σ(1−w) grows with every token; with step norm it stays at one token's worth.",
         ],
         prompt: "a bus and a house on yellow",
@@ -77,7 +78,7 @@ static SCENARIOS: [Scenario; 4] = [
         lanes: &[LaneKind::SoftCfg, LaneKind::SoftCfgNoStepNorm],
         delta_context: true,
         overlay: Overlay::Off,
-        plot_tab: PlotTab::Delta,
+        plot_tab: Axis::Delta,
     },
     Scenario {
         name: "Attribute binding",
@@ -93,7 +94,7 @@ static SCENARIOS: [Scenario; 4] = [
         lanes: &[LaneKind::Cfg, LaneKind::SoftCfg],
         delta_context: true,
         overlay: Overlay::Weight,
-        plot_tab: PlotTab::Entropy,
+        plot_tab: Axis::Entropy,
     },
 ];
 
