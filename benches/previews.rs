@@ -11,7 +11,7 @@ use softcfg_studio::checkpoint::shapes::TensorShapes;
 use softcfg_studio::compute::layout::TokenLayout;
 use softcfg_studio::compute::precision::Precision;
 use softcfg_studio::compute::weights::Weights;
-use softcfg_studio::engine::preview::PREVIEW_SHARE;
+use softcfg_studio::engine::preview_queue::PREVIEW_SHARE;
 use softcfg_studio::opening::builtin;
 use softcfg_studio::tokenizers::ImageTokenizer;
 use softcfg_studio::tokenizers::alitok::{

@@ -8,8 +8,8 @@ use softcfg_studio::checkpoint::LoadProgress;
 use softcfg_studio::compute::layout::StepKind;
 use softcfg_studio::compute::precision::Precision;
 use softcfg_studio::engine::Event;
-use softcfg_studio::engine::settings::LaneKind;
 use softcfg_studio::engine::worker::{Engine, EngineOptions};
+use softcfg_studio::guidance::Preset;
 use softcfg_studio::models::card::Conditions;
 use softcfg_studio::opening::builtin;
 use softcfg_studio::opening::open::{OpenRequest, Surroundings};
@@ -324,7 +324,7 @@ fn the_engine_opens_and_keeps_the_old_model_when_it_cannot() {
     assert!(message.contains("nothing.bin"), "{message}");
 
     // The model of before still draws.
-    let spec = settings(card, &Condition::Class(1), vec![LaneKind::Cfg]);
+    let spec = settings(card, &Condition::Class(1), vec![Preset::Cfg]);
     let record = engine.generate(spec);
     while !record.status().is_over() {
         engine.wait(Duration::from_secs(60)).expect("the run goes on");

@@ -157,12 +157,12 @@ fn a_live_change_decodes_again_and_history_brings_the_settings_back() {
     let before = window.state().state.settings.clone();
     window.state_mut().state.live = true;
     window.step();
-    window.state_mut().state.settings.guidance_scale = 6.5;
+    window.state_mut().state.settings.shared.guidance.scale.guidance_scale = 6.5;
     wait(&mut window, "the run that follows the slider", |app| {
         app.state.runs.len() == 2 && finished(app)
     });
     let spec = &window.state().state.shown_run().expect("a run").record.spec;
-    assert_eq!(spec.settings.guidance_scale, 6.5);
+    assert_eq!(spec.lanes[0].settings.guidance.scale.guidance_scale, 6.5);
 
     let first = window.state().state.runs[0].record.id;
     window.state_mut().state.live = false;
@@ -175,13 +175,13 @@ fn a_live_change_decodes_again_and_history_brings_the_settings_back() {
     window.get_by_label("Restore settings").click();
     window.step();
     window.step();
-    assert_eq!(window.state().state.settings.guidance_scale, before.guidance_scale);
+    assert_eq!(window.state().state.settings, before);
 }
 
 #[test]
 fn an_unknown_word_is_named_and_nothing_is_lost() {
     let mut window = settled();
-    window.state_mut().state.settings.condition =
+    window.state_mut().state.settings.shared.condition =
         Condition::Prompt { text: "a unicorn on blue".into(), negative: None };
     for _ in 0..3 {
         window.step();
@@ -203,8 +203,8 @@ fn an_unknown_word_is_named_and_nothing_is_lost() {
 #[test]
 fn numbers_that_make_no_sense_are_named_under_their_field() {
     let mut window = settled();
-    window.state_mut().state.settings.guidance_scale = f32::NAN;
-    window.state_mut().state.settings.sampling.top_p = 0.0;
+    window.state_mut().state.settings.shared.guidance.scale.guidance_scale = f32::NAN;
+    window.state_mut().state.settings.shared.sampling.top_p = 0.0;
     for _ in 0..3 {
         window.step();
     }

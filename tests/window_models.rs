@@ -135,9 +135,9 @@ fn a_model_is_found_completed_opened_and_drawn_with() {
     assert!(name(app).starts_with("RAR"), "{}", name(app));
     assert!(app.state.progress.loading.is_none() && app.state.panels.open_model.dialog.is_none());
     assert_eq!(app.state.recent.len(), 1);
-    assert_eq!(app.state.settings.condition, Condition::Class(0));
+    assert_eq!(app.state.settings.shared.condition, Condition::Class(0));
     let defaults = &app.state.card().expect("a model").defaults;
-    assert_eq!(app.state.settings.guidance_scale, defaults.guidance_scale);
+    assert_eq!(app.state.settings.shared.guidance.scale.guidance_scale, defaults.guidance_scale);
     window.get_by_label("Generate").click();
     wait(&mut window, "the run", |app| {
         app.state.shown_run().is_some_and(|run| run.status == RunStatus::Finished)

@@ -146,9 +146,10 @@ fn an_open_window_leaves_the_decoder_its_speed() {
         frame(&mut window);
     }
     // The window's settings are the defaults of the model: the same run in all three.
-    let settings = RunSettings { sampling: model.card.defaults.sampling, ..settings };
+    let mut settings = settings;
+    settings.shared.sampling = model.card.defaults.sampling;
     assert_eq!(window.state().state.settings.lanes, settings.lanes);
-    assert_eq!(window.state().state.settings.delta_context, settings.delta_context);
+    assert_eq!(window.state().state.settings.shared, settings.shared);
     let (mut times, mut open, mut busy) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         times.push([

@@ -68,14 +68,14 @@ fn simple_ar(folder: &Path) -> OpenRequest {
 }
 
 fn type_prompt(window: &mut Window, text: &str) {
-    window.state_mut().state.settings.condition =
+    window.state_mut().state.settings.shared.condition =
         Condition::Prompt { text: text.into(), negative: None };
     window.step();
     window.step();
 }
 
 fn negative(window: &Window) -> Option<String> {
-    match &window.state().state.settings.condition {
+    match &window.state().state.settings.shared.condition {
         Condition::Prompt { negative, .. } => negative.clone(),
         Condition::Class(_) => panic!("a prompt is asked for"),
     }
@@ -114,7 +114,7 @@ fn the_authors_schedule_is_chosen_recorded_and_restored() {
     let mut window = window(simple_ar(folder.path()), vec2(1400.0, 900.0));
     type_prompt(&mut window, "a red cat");
     choose(&mut window, "Schedule", "Authors' code");
-    assert_eq!(window.state().state.settings.schedule, Schedule::Authors);
+    assert_eq!(window.state().state.settings.shared.guidance.scale.schedule, Schedule::Authors);
     window.step();
     // k has no effect now, and says so by being off.
     assert!(window.get_by_label("Cosine power k value").accesskit_node().is_disabled());
@@ -123,11 +123,11 @@ fn the_authors_schedule_is_chosen_recorded_and_restored() {
     let record = app.state.shown_run().expect("a run");
     assert!(record.lanes[0].records.iter().all(|record| record.scale == 6.0));
     let id = record.record.id;
-    window.state_mut().state.settings.schedule = Schedule::Cosine;
+    window.state_mut().state.settings.shared.guidance.scale.schedule = Schedule::Cosine;
     window.step();
     window.state_mut().state.actions.push(Action::RestoreSettings(id));
     window.step();
-    assert_eq!(window.state().state.settings.schedule, Schedule::Authors);
+    assert_eq!(window.state().state.settings.shared.guidance.scale.schedule, Schedule::Authors);
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn the_unconditional_prompt_is_chosen_and_typed() {
     run(&mut window);
     let app = window.state();
     let spec = &app.state.shown_run().expect("a run").record.spec;
-    assert_eq!(spec.unconditional_text.as_deref(), Some("<|t2i|>blurred<|soi|>"));
+    assert_eq!(spec.lanes[0].unconditional_text.as_deref(), Some("<|t2i|>blurred<|soi|>"));
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn a_hundred_thousand_characters_are_cut_to_what_the_field_holds() {
     window.event(egui::Event::Paste("red cat ".repeat(12_500)));
     window.step();
     window.step();
-    let Condition::Prompt { text, .. } = &window.state().state.settings.condition else {
+    let Condition::Prompt { text, .. } = &window.state().state.settings.shared.condition else {
         panic!("a prompt")
     };
     assert_eq!(text.chars().count(), MAX_PROMPT_CHARACTERS);

@@ -7,7 +7,8 @@
 
 use crate::checkpoint::{CheckpointError, LoadProgress};
 use crate::engine::events::Event;
-use crate::engine::worker::{Shared, install, panic_message};
+use crate::engine::panic::panic_message;
+use crate::engine::shared::Shared;
 use crate::models::card::Model;
 use crate::opening::builtin;
 use crate::opening::error::OpenError;
@@ -17,20 +18,13 @@ use crate::opening::open::{OpenRequest, Surroundings};
 use crossbeam_channel::{RecvTimeoutError, bounded};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
-use std::thread::{Builder, JoinHandle};
-use std::time::{Duration, Instant};
+use std::thread::Builder;
+use std::time::Duration;
 
 /// Time between two events of progress.
 const REPORT_INTERVAL: Duration = Duration::from_millis(50);
 /// Longest wait for a run to let go of the model that is being freed; it stops within one step.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The thread that loads, and how to stop it.
-#[derive(Default)]
-pub(crate) struct Loader {
-    thread: Option<JoinHandle<()>>,
-    progress: Option<Arc<LoadProgress>>,
-}
 
 /// Starts `work` on a thread of its own, after the one before, which is asked to stop.
 pub(crate) fn start(
@@ -38,7 +32,7 @@ pub(crate) fn start(
     progress: Arc<LoadProgress>,
     work: impl FnOnce(&Shared) + Send + 'static,
 ) {
-    let mut loader = shared.loader.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut loader = shared.loading.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(earlier) = loader.progress.replace(progress) {
         earlier.cancel();
     }
@@ -65,7 +59,7 @@ pub(crate) fn start(
 
 /// Asks the loading thread to stop.
 pub(crate) fn cancel(shared: &Shared) {
-    let loader = shared.loader.lock().unwrap_or_else(PoisonError::into_inner);
+    let loader = shared.loading.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(progress) = &loader.progress {
         progress.cancel();
     }
@@ -73,14 +67,14 @@ pub(crate) fn cancel(shared: &Shared) {
 
 /// Whether nothing else was asked for since.
 fn is_newest(shared: &Shared, progress: &Arc<LoadProgress>) -> bool {
-    let loader = shared.loader.lock().unwrap_or_else(PoisonError::into_inner);
+    let loader = shared.loading.lock().unwrap_or_else(PoisonError::into_inner);
     loader.progress.as_ref().is_some_and(|newest| Arc::ptr_eq(newest, progress))
 }
 
 /// Ends in the event that fits: the model, a cancellation, or a message.
 pub(crate) fn finish(shared: &Shared, outcome: Result<Model, OpenError>) {
     match outcome {
-        Ok(model) => install(shared, model),
+        Ok(model) => shared.install(model),
         Err(error) => shared.outbox.send(failure(&error)),
     }
 }
@@ -92,7 +86,7 @@ fn failure(error: &OpenError) -> Event {
     }
 }
 
-/// Says what lies at the paths of a request.
+/// Reports what lies at the paths of a request.
 pub(crate) fn survey(shared: &Shared, request: &OpenRequest) {
     let reclaimable = shared.held_bytes();
     let surroundings = Surroundings { reclaimable, ..Surroundings::of_this_machine() };
@@ -118,7 +112,7 @@ pub(crate) fn open(
     let outcome =
         reporting(shared, &offer.name, progress, || open::open(request, &surroundings, progress));
     let failed = outcome.is_err();
-    // Whoever asked for another model meanwhile wants to hear of that one alone.
+    // If another model was asked for meanwhile, that one alone is reported.
     if is_newest(shared, progress) || !progress.is_cancelled() {
         finish(shared, outcome);
     }
@@ -167,35 +161,10 @@ fn reporting<T>(
                 }
             }
         });
-        // Dropped when the work ends, also by a panic: the reporter hears it at once.
+        // Dropped when the work ends, also by a panic, which ends the reporter at once.
         let _done = done;
         work()
     })
-}
-
-impl Shared {
-    /// About what the model in use takes: packed weights, and its image tokenizer in f32.
-    fn held_bytes(&self) -> u64 {
-        self.state().model.as_ref().map_or(0, |model| {
-            model.card.decoder.step_weight_bytes + 4 * model.card.tokenizer.parameters
-        })
-    }
-
-    /// Takes the model out of use and waits until nothing reads it any more.
-    fn release_model(&self, timeout: Duration) {
-        let mut state = self.state();
-        self.cancel_all(&mut state);
-        let model = state.model.take().map(|model| Arc::downgrade(&model));
-        drop(state);
-        self.desk.set_model(None);
-        let deadline = Instant::now() + timeout;
-        while model.as_ref().is_some_and(|model| model.strong_count() > 0) {
-            if Instant::now() > deadline {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use crate::compute::layout::{StepKind, TokenLayout};
 use crate::engine::quantities::table;
-use crate::engine::settings::LaneKind;
 use crate::engine::trace::{RunRecord, StepRecord, TopTokens};
 use crate::export::run_json::RunDescription;
 use crate::export::{ExportError, Staged};
@@ -37,9 +36,9 @@ pub fn stage(target: &Path, record: &RunRecord) -> Result<Staged, ExportError> {
 pub fn write_csv(writer: &mut impl Write, record: &RunRecord) -> io::Result<()> {
     let quantities: Vec<&str> = table::recorded().map(|quantity| quantity.key).collect();
     writeln!(writer, "{STEP_COLUMNS},{},{TOP_COLUMNS}", quantities.join(","))?;
-    for (index, &lane) in record.lanes().iter().enumerate() {
+    for (index, lane) in record.lanes().iter().enumerate() {
         for step in record.lane(index) {
-            write_line(writer, lane, &step, &record.layout)?;
+            write_line(writer, &lane.name, &step, &record.layout)?;
         }
     }
     Ok(())
@@ -47,7 +46,7 @@ pub fn write_csv(writer: &mut impl Write, record: &RunRecord) -> io::Result<()> 
 
 fn write_line(
     writer: &mut impl Write,
-    lane: LaneKind,
+    lane: &str,
     record: &StepRecord,
     layout: &TokenLayout,
 ) -> io::Result<()> {
@@ -82,7 +81,7 @@ struct JsonTrace {
 
 #[derive(Serialize)]
 struct JsonLane {
-    lane: LaneKind,
+    lane: String,
     steps: Vec<StepRecord>,
 }
 
@@ -95,7 +94,7 @@ pub fn write_json(writer: &mut impl Write, record: &RunRecord) -> io::Result<()>
         .lanes()
         .iter()
         .enumerate()
-        .map(|(index, &lane)| JsonLane { lane, steps: record.lane(index) })
+        .map(|(index, lane)| JsonLane { lane: lane.name.clone(), steps: record.lane(index) })
         .collect();
     let trace =
         JsonTrace { description: RunDescription::of(record), layout: record.layout.clone(), lanes };

@@ -16,6 +16,10 @@ pub enum Action {
     Generate,
     /// Stop the run that is being decoded.
     Cancel,
+    /// Halt the run that decodes, or let it go on.
+    SetPaused(bool),
+    /// Decode one more token of the run that is paused.
+    DecodeStep,
     /// Show a run of the history.
     ShowRun(RunId),
     /// Copy a run's settings into the settings panel.

@@ -10,7 +10,7 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use softcfg_studio::compute::layout::TokenLayout;
 use softcfg_studio::engine::quantities::quantity::Axis;
-use softcfg_studio::engine::settings::LaneKind;
+use softcfg_studio::guidance::Preset;
 use softcfg_studio::ui::action::Action;
 use softcfg_studio::ui::app::inputs;
 use softcfg_studio::ui::app::state::State;
@@ -20,9 +20,8 @@ use softcfg_studio::ui::state::view::{Comparison, Overlay};
 use softcfg_studio::ui::timeline::bar;
 use ui_fixture::{DIVERGENCE, state};
 
-const PAIR: [LaneKind; 2] = [LaneKind::Cfg, LaneKind::SoftCfg];
-const ALL: [LaneKind; 4] =
-    [LaneKind::None, LaneKind::Cfg, LaneKind::SoftCfg, LaneKind::SoftCfgNoStepNorm];
+const PAIR: [Preset; 2] = [Preset::Cfg, Preset::SoftCfg];
+const ALL: [Preset; 4] = [Preset::None, Preset::Cfg, Preset::SoftCfg, Preset::SoftCfgNoStepNorm];
 
 /// The centre's panels as the window arranges them.
 fn window(state: State, size: (f32, f32)) -> Harness<'static, State> {
@@ -306,7 +305,7 @@ fn four_lanes_and_grids_of_any_shape_fit() {
         let done = layout.len() - 1;
         let mut harness = window(state(kinds, layout.clone(), done), (1000.0, 760.0));
         let names: Vec<_> =
-            kinds.iter().map(|kind| format!("{} image", kind.label(true))).collect();
+            kinds.iter().map(|kind| format!("{} image", kind.info().label)).collect();
         let images: Vec<Rect> =
             names.iter().map(|name| harness.get_by_label(name).rect()).collect();
         let shape = content_size(&layout);

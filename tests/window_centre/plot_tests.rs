@@ -82,7 +82,7 @@ fn forced_tokens_say_so() {
 fn the_data_of_a_plot_is_complete_csv() {
     use softcfg_studio::ui::plots::data::csv;
     let layout = TokenLayout::with_prefix(1, 2, 2);
-    let run = ui_fixture::run(1, &[LaneKind::None, LaneKind::Cfg], layout, 3);
+    let run = ui_fixture::run(1, &[Preset::None, Preset::Cfg], layout, 3);
     let csv = csv(Axis::Entropy, &run);
     let lines: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
     assert_eq!(

@@ -1,6 +1,7 @@
 //! What panels asked for during a frame, carried out after it, in one place.
 
-use crate::engine::trace::RunId;
+use crate::engine::settings::RunSettings;
+use crate::engine::trace::{RunId, RunStatus};
 use crate::ui::action::Action;
 use crate::ui::app::saving::{ImageJob, Job, Outcome, OverlayCells};
 use crate::ui::app::studio::StudioApp;
@@ -27,7 +28,7 @@ impl StudioApp {
         match action {
             Action::Generate => {
                 if !self.state.seed_locked {
-                    self.state.settings.sampling.seed = dice::seed();
+                    self.state.settings.shared.sampling.seed = dice::seed();
                 }
                 self.generate(ctx, false);
             }
@@ -35,6 +36,16 @@ impl StudioApp {
                 if let Some(id) = self.state.running().map(|run| run.record.id) {
                     self.state.progress.stopping = Some(id);
                     self.engine.cancel(id);
+                }
+            }
+            Action::SetPaused(paused) => {
+                if let Some(id) = self.state.running().map(|run| run.record.id) {
+                    if paused { self.engine.pause(id) } else { self.engine.resume(id) }
+                }
+            }
+            Action::DecodeStep => {
+                if let Some(id) = self.state.running().map(|run| run.record.id) {
+                    self.engine.step_once(id);
                 }
             }
             Action::RestoreSettings(id) => self.restore(id),
@@ -130,7 +141,8 @@ impl StudioApp {
     fn drop_superseded(&mut self) {
         let history = &mut self.state.panels.history;
         self.state.runs.retain(|run| {
-            let keep = !run.by_live || run.status.is_over();
+            // One that was paused was being looked at.
+            let keep = !run.by_live || run.status.is_over() || run.status == RunStatus::Paused;
             if !keep {
                 history.forget(run.record.id);
             }
@@ -151,7 +163,7 @@ impl StudioApp {
             },
             |in_use| spec.model.unlike(&in_use),
         );
-        self.state.settings = spec.settings;
+        self.state.settings = RunSettings::of_run(&spec);
         if let Some(card) = self.state.card().cloned() {
             settings_panel::fit_to_model(&mut self.state.settings, &card);
         }

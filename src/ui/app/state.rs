@@ -154,7 +154,7 @@ impl State {
         match action {
             Action::ShowRun(id) => self.show_run(id),
             Action::DismissScenario => self.scenario = None,
-            Action::NewSeed => self.settings.sampling.seed = dice::seed(),
+            Action::NewSeed => self.settings.shared.sampling.seed = dice::seed(),
             Action::ToggleLive => self.live = !self.live,
             Action::MoveCursor(by) => {
                 if let Some(run) = self.shared.run(&self.runs) {

@@ -174,7 +174,10 @@ impl StudioApp {
                 let message = "Loading was cancelled. The model that was open stays open.";
                 state.notify(NoticeKind::Info, message);
             }
-            Event::RunStarted(_) => {}
+            Event::RunPaused(id) => {
+                let run = state.runs.iter_mut().rev().find(|run| run.record.id == id);
+                run.into_iter().for_each(RunView::refresh);
+            }
             Event::RunEnded(id) => {
                 if state.progress.stopping == Some(id) {
                     state.progress.stopping = None;
@@ -213,10 +216,7 @@ impl StudioApp {
         state.swatches.clear();
         if self.first_start || switched {
             let defaults = &card.defaults;
-            state.settings.guidance_scale = defaults.guidance_scale;
-            state.settings.cosine_power = defaults.cosine_power;
-            state.settings.repetition_penalty = defaults.repetition_penalty;
-            state.settings.sampling = defaults.sampling;
+            state.settings.shared.adopt(defaults);
         }
         state.model = ModelStatus::Ready(card);
         self.live.settle(&self.state.settings);

@@ -1,6 +1,7 @@
 //! The history: every run of the session as a pair of small pictures, newest first. A click shows a
 //! run again whole; a double click, the button or the context menu takes its settings back.
 
+use crate::engine::settings::{LaneSettings, LaneSpec, RunSettings};
 use crate::engine::trace::{RunId, RunStatus};
 use crate::guidance::schedule::Schedule;
 use crate::prompts::condition::Condition;
@@ -107,7 +108,7 @@ fn commands(ui: &mut Ui, input: &HistoryInput, actions: &mut Vec<Action>) {
 }
 
 fn lane_names(run: &RunView) -> Vec<&'static str> {
-    run.record.lanes().iter().map(|lane| run.record.spec.lane_label(*lane)).collect()
+    run.record.lanes().iter().map(LaneSpec::label).collect()
 }
 
 fn save_image_entries(ui: &mut Ui, run: RunId, lanes: &[&str], actions: &mut Vec<Action>) {
@@ -193,8 +194,9 @@ fn paint(ui: &Ui, run: &RunView, rect: Rect, picture: Vec2, thumbnails: &mut Thu
         let uv = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, part));
         painter.image(texture.id(), drawn, uv, UNTINTED);
     }
-    let settings = &run.record.spec.settings;
-    let caption = format!("γ {} · {}", trimmed(settings.guidance_scale), schedule(run));
+    let Some(lane) = run.record.lanes().first() else { return };
+    let guidance_scale = lane.settings.guidance.scale.guidance_scale;
+    let caption = format!("γ {} · {}", trimmed(guidance_scale), schedule(lane));
     let (text, colour) = match &run.status {
         RunStatus::Failed(_) => ("failed".to_owned(), colours.error),
         RunStatus::Cancelled => (format!("stopped {}", run.steps_done), colours.warning),
@@ -221,40 +223,41 @@ fn frame(ui: &Ui, rect: Rect, caption: f32, shown: bool, response: &Response) {
 }
 
 fn drawn(run: &RunView) -> String {
-    match &run.record.spec.settings.condition {
-        Condition::Prompt { text, .. } => text.clone(),
-        Condition::Class(id) => format!("class {id}"),
+    match run.record.lanes().first().map(|lane| &lane.settings.condition) {
+        Some(Condition::Prompt { text, .. }) => text.clone(),
+        Some(Condition::Class(id)) => format!("class {id}"),
+        None => String::new(),
     }
 }
 
 fn accessible_name(run: &RunView) -> String {
-    let settings = &run.record.spec.settings;
+    let LaneSettings { guidance, sampling, .. } = RunSettings::of_run(&run.record.spec).shared;
     format!(
         "Run {}: {}, guidance {}, seed {}",
         run.record.id,
         drawn(run),
-        trimmed(settings.guidance_scale),
-        settings.sampling.seed
+        trimmed(guidance.scale.guidance_scale),
+        sampling.seed
     )
 }
 
 fn details(ui: &mut Ui, run: &RunView) {
     let spec = &run.record.spec;
-    let settings = &spec.settings;
+    let LaneSettings { guidance, sampling, .. } = RunSettings::of_run(spec).shared;
+    let perturbation = guidance.perturbation;
     ui.spacing_mut().item_spacing.y = 4.0;
     ui.label(fonts::group(drawn(run)));
-    let step_norm = if settings.step_norm { "on" } else { "off" };
+    let step_norm = if perturbation.step_norm { "on" } else { "off" };
     let number = |ui: &mut Ui, text: String| ui.label(fonts::number(text));
     number(
         ui,
         format!(
             "γ {}   {}   step norm {step_norm}   seed {}",
-            trimmed(settings.guidance_scale),
-            schedule(run),
-            settings.sampling.seed
+            trimmed(guidance.scale.guidance_scale),
+            spec.lanes.first().map(schedule).unwrap_or_default(),
+            sampling.seed
         ),
     );
-    let sampling = &settings.sampling;
     let top_k = sampling.top_k.map_or("off".to_owned(), |k| k.to_string());
     number(
         ui,
@@ -264,10 +267,17 @@ fn details(ui: &mut Ui, run: &RunView) {
             trimmed(sampling.top_p)
         ),
     );
-    number(ui, format!("{}   {}   {}", settings.variant, settings.confidence, settings.perturb));
+    number(
+        ui,
+        format!(
+            "{}   {}   {}",
+            perturbation.variant, perturbation.confidence, perturbation.perturb
+        ),
+    );
     ui.label(lane_names(run).join(" · "));
     let status = match &run.status {
         RunStatus::Starting | RunStatus::Running => "running".to_owned(),
+        RunStatus::Paused => format!("paused after {} of {} steps", run.steps_done, run.steps()),
         RunStatus::Finished => "all steps done".to_owned(),
         RunStatus::Cancelled => {
             format!("stopped after {} of {} steps", run.steps_done, run.steps())
@@ -279,13 +289,11 @@ fn details(ui: &mut Ui, run: &RunView) {
 }
 
 /// The power of the cosine, or that the authors' rule is followed in its place.
-fn schedule(run: &RunView) -> String {
-    let spec = &run.record.spec;
-    match (spec.settings.schedule, spec.scale_rule.uses_cosine_power()) {
-        (Schedule::Cosine, _) => format!("k {}", trimmed(spec.settings.cosine_power)),
-        (Schedule::Authors, true) => {
-            format!("k {}, authors' code", trimmed(spec.settings.cosine_power))
-        }
+fn schedule(lane: &LaneSpec) -> String {
+    let scale = &lane.settings.guidance.scale;
+    match (scale.schedule, lane.scale_rule.uses_cosine_power()) {
+        (Schedule::Cosine, _) => format!("k {}", trimmed(scale.cosine_power)),
+        (Schedule::Authors, true) => format!("k {}, authors' code", trimmed(scale.cosine_power)),
         (Schedule::Authors, false) => "authors' code".into(),
     }
 }

@@ -19,7 +19,7 @@ const LINE: f32 = 19.0;
 /// A lane's name over its column, among `lanes` of them.
 fn column_name(ui: &mut Ui, name: &LaneName, lanes: usize) {
     let roomy = ui.available_width() >= 60.0;
-    let text = if lanes > 2 { name.short() } else { name.label };
+    let text = if lanes > 2 { name.info.short } else { name.label };
     let label = Label::new(RichText::new(text).small()).selectable(false).extend();
     let response = ui.add(label);
     if roomy {
@@ -30,7 +30,7 @@ fn column_name(ui: &mut Ui, name: &LaneName, lanes: usize) {
     }
     response.on_hover_ui(|ui| {
         ui.label(RichText::new(name.label).strong());
-        ui.label(name.explanation());
+        ui.label(name.info.explanation);
     });
 }
 
@@ -95,11 +95,11 @@ impl Token<'_> {
 
     /// The token's weight at the cursor's step; what it would be in lanes that do not weigh.
     fn weight(&self, lane: usize, step_norm: bool) -> Option<f32> {
-        let kind = *self.run.record.lanes().get(lane)?;
+        let spec = self.run.record.lanes().get(lane)?;
         let records = &self.run.lanes.get(lane)?.records;
         // A token that is not weighed yet shows its first weight.
         let step = self.weights_step.max(self.step + 1);
-        let weights = weights_at(&self.run.record.spec, kind, records, step, Some(step_norm));
+        let weights = weights_at(spec, records, step, Some(step_norm));
         weights.get(self.step).copied()
     }
 
@@ -108,8 +108,10 @@ impl Token<'_> {
         let text = RichText::new(text).monospace();
         let unused = match quantity.read {
             Read::PastToken { step_norm } => {
-                let name = self.names.get(lane);
-                name.is_none_or(|name| !name.kind.is_soft() || name.step_norm != step_norm)
+                let guidance = self.names.get(lane).map(|name| &name.guidance);
+                guidance.is_none_or(|guidance| {
+                    !guidance.is_perturbed() || guidance.perturbation.step_norm != step_norm
+                })
             }
             _ => false,
         };

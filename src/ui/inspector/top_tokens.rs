@@ -83,7 +83,7 @@ fn lane_switch(ui: &mut Ui, view: &mut TopView) {
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing = vec2(2.0, 2.0);
         for (lane, name) in view.names.iter().enumerate() {
-            let shown = if view.names.len() > 2 { name.short() } else { name.label };
+            let shown = if view.names.len() > 2 { name.info.short } else { name.label };
             let text = RichText::new(shown).small();
             let selected = view.lane == lane;
             let dot = RichText::new("●").small().color(name.colour);
@@ -106,7 +106,7 @@ fn lists(
     swatches: &mut Swatches,
     palette: &Palette,
 ) {
-    let soft = view.names.get(view.lane).is_some_and(|name| name.kind.is_soft());
+    let soft = view.names.get(view.lane).is_some_and(|name| name.guidance.is_perturbed());
     let guiding = if soft { "perturbed ũ" } else { "uncond. u" };
     let columns = [
         ("cond. c", "Conditional distribution, softmax(z_c).", &record.top_conditional),
@@ -226,7 +226,7 @@ fn drawn_line(
                 Layout::left_to_right(Align::Center),
                 |ui| {
                     ui.set_min_width(46.0);
-                    ui.add(Label::new(secondary(name.short(), palette)).extend());
+                    ui.add(Label::new(secondary(name.info.short, palette)).extend());
                 },
             );
         } else {

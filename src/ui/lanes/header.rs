@@ -44,12 +44,12 @@ pub fn show(
                     let all_fit = summaries_fit(ui, header);
                     ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                         let whole = text_width(ui, name.label) + DOT_AND_GAPS;
-                        let narrow = LaneName { label: name.narrow(), ..*name };
+                        let narrow = LaneName { label: name.info.narrow, ..*name };
                         let fits = whole <= ui.available_width();
                         lane_label(ui, if fits { name } else { &narrow });
                         if all_fit {
-                            ui.label(secondary(name.summary(), palette))
-                                .on_hover_text(name.explanation());
+                            ui.label(secondary(name.info.summary, palette))
+                                .on_hover_text(name.info.explanation);
                         }
                     });
                 });
@@ -92,7 +92,7 @@ pub fn show(
 
 /// Whether every lane's summary has room beside its name: all are shown, or none.
 fn summaries_fit(ui: &Ui, header: &Header) -> bool {
-    let width = |name: &LaneName| text_width(ui, name.label) + text_width(ui, name.summary());
+    let width = |name: &LaneName| text_width(ui, name.label) + text_width(ui, name.info.summary);
     let widest = header.names.iter().map(width).fold(0.0, f32::max);
     widest + DOT_AND_GAPS <= ui.available_width()
 }

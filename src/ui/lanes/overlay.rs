@@ -81,15 +81,15 @@ fn lane_values(run: &RunView, lane: usize, overlay: Overlay, shown: usize) -> Ve
         value.unwrap_or(f32::NAN)
     };
     match (overlay, run.record.lanes().get(lane)) {
-        (Overlay::Weight, Some(&kind)) => {
-            if !kind.is_soft() {
+        (Overlay::Weight, Some(spec)) => {
+            let guidance = &spec.settings.guidance;
+            if !guidance.is_perturbed() {
                 // These lanes weigh nothing; what they would weigh is in the inspector.
                 return Vec::new();
             }
-            let spec = &run.record.spec;
-            let mut weights = weights_at(spec, kind, records, shown.saturating_sub(1), None);
+            let mut weights = weights_at(spec, records, shown.saturating_sub(1), None);
             for (weight, record) in weights.iter_mut().zip(records) {
-                if record.forced && !spec.settings.perturb_row_ends {
+                if record.forced && !guidance.perturbation.row_ends {
                     *weight = f32::NAN;
                 }
             }

@@ -96,7 +96,7 @@ pub fn listed(axis: Axis) -> impl Iterator<Item = &'static Quantity> {
 pub fn csv(axis: Axis, run: &RunView) -> String {
     let lanes = run.record.lanes();
     let mut csv = String::from("step,row,column");
-    for &lane in lanes {
+    for lane in lanes.iter().map(|lane| &lane.name) {
         for quantity in listed(axis) {
             csv.push_str(&format!(",{lane} {}", quantity.key));
         }

@@ -60,7 +60,8 @@ pub fn show(ui: &mut Ui, names: &[LaneName], tab: Axis, hidden: &mut Hidden) {
         let shown = !hidden.lane(lane);
         let what = format!("{} curves", name.label);
         let sample = Sample::Dot(name.colour);
-        if legend_entry(ui, sample, name.label, &what, shown, name.explanation(), palette).clicked()
+        if legend_entry(ui, sample, name.label, &what, shown, name.info.explanation, palette)
+            .clicked()
         {
             toggle(&mut hidden.lanes, lane);
         }

@@ -2,7 +2,8 @@
 //! two lines that say what to look at. Plain data; applying one is a change of the settings.
 
 use crate::engine::quantities::quantity::Axis;
-use crate::engine::settings::{LaneKind, RunSettings};
+use crate::engine::settings::{LaneSettings, RunSettings};
+use crate::guidance::Preset;
 use crate::prompts::condition::Condition;
 use crate::ui::state::view::{Overlay, ViewSettings};
 
@@ -19,7 +20,7 @@ pub struct Scenario {
     seed: u64,
     guidance_scale: f32,
     cosine_power: f32,
-    lanes: &'static [LaneKind],
+    lanes: &'static [Preset],
     delta_context: bool,
     overlay: Overlay,
     plot_tab: Axis,
@@ -43,7 +44,7 @@ static SCENARIOS: [Scenario; 4] = [
         seed: 7,
         guidance_scale: 4.0,
         cosine_power: 0.0,
-        lanes: &[LaneKind::Cfg, LaneKind::SoftCfg],
+        lanes: &[Preset::Cfg, Preset::SoftCfg],
         delta_context: true,
         overlay: Overlay::Delta,
         plot_tab: Axis::Delta,
@@ -59,7 +60,7 @@ static SCENARIOS: [Scenario; 4] = [
         seed: 7,
         guidance_scale: 8.0,
         cosine_power: 0.0,
-        lanes: &[LaneKind::None, LaneKind::Cfg, LaneKind::SoftCfg],
+        lanes: &[Preset::None, Preset::Cfg, Preset::SoftCfg],
         delta_context: true,
         overlay: Overlay::Off,
         plot_tab: Axis::Entropy,
@@ -75,7 +76,7 @@ static SCENARIOS: [Scenario; 4] = [
         seed: 7,
         guidance_scale: 4.0,
         cosine_power: 1.4,
-        lanes: &[LaneKind::SoftCfg, LaneKind::SoftCfgNoStepNorm],
+        lanes: &[Preset::SoftCfg, Preset::SoftCfgNoStepNorm],
         delta_context: true,
         overlay: Overlay::Off,
         plot_tab: Axis::Delta,
@@ -91,7 +92,7 @@ static SCENARIOS: [Scenario; 4] = [
         seed: 17,
         guidance_scale: 6.0,
         cosine_power: 1.4,
-        lanes: &[LaneKind::Cfg, LaneKind::SoftCfg],
+        lanes: &[Preset::Cfg, Preset::SoftCfg],
         delta_context: true,
         overlay: Overlay::Weight,
         plot_tab: Axis::Entropy,
@@ -101,15 +102,15 @@ static SCENARIOS: [Scenario; 4] = [
 impl Scenario {
     /// Puts the scenario's values in place; what it does not speak of goes back to the paper's.
     pub fn apply(&self, settings: &mut RunSettings, view: &mut ViewSettings) {
-        *settings = RunSettings {
+        let mut shared = LaneSettings {
             condition: Condition::Prompt { text: self.prompt.into(), negative: None },
-            lanes: self.lanes.to_vec(),
-            guidance_scale: self.guidance_scale,
-            cosine_power: self.cosine_power,
             delta_context: self.delta_context,
-            ..RunSettings::default()
+            ..LaneSettings::default()
         };
-        settings.sampling.seed = self.seed;
+        shared.guidance.scale.guidance_scale = self.guidance_scale;
+        shared.guidance.scale.cosine_power = self.cosine_power;
+        shared.sampling.seed = self.seed;
+        *settings = RunSettings { shared, lanes: self.lanes.to_vec() };
         view.overlay = self.overlay;
         view.plot_tab = self.plot_tab;
     }
@@ -125,8 +126,8 @@ mod tests {
         assert_eq!(names.len(), all().len());
         for scenario in all() {
             let (mut one, mut other) = (RunSettings::default(), RunSettings::default());
-            other.sampling.temperature = 0.3;
-            other.step_norm = false;
+            other.shared.sampling.temperature = 0.3;
+            other.shared.guidance.perturbation.step_norm = false;
             other.lanes.clear();
             let mut view = ViewSettings::default();
             scenario.apply(&mut one, &mut view);

@@ -19,7 +19,7 @@ const RANDOM: Hint = Hint::new("Chooses a class at random.", "");
 
 /// Shows the field for a model that draws classes.
 pub fn show(ui: &mut Ui, form: &mut Form, classes: &[ClassName]) {
-    let Condition::Class(id) = &mut form.settings.condition else { return };
+    let Condition::Class(id) = &mut form.settings.shared.condition else { return };
     controls::group_title(ui, "Class", |ui| {
         let dice = controls::icon_button(ui, ICON_CASINO, "Random class", RANDOM);
         if dice.clicked()

@@ -1,7 +1,7 @@
 //! Sampling, and the options of the method that are seldom changed: folded away, each with its reset.
 
 use crate::compute::layout::StepKind;
-use crate::engine::settings::{Field, RunSettings};
+use crate::engine::settings::{Field, LaneSettings};
 use crate::guidance::weights::ReleasedCode;
 use crate::guidance::{CacheRule, Confidence, Perturb, Variant};
 use crate::models::card::{ModelCard, ModelDefaults};
@@ -79,17 +79,17 @@ pub fn sampling(ui: &mut Ui, form: &mut Form, defaults: &ModelDefaults, card: Op
         one_line: true,
     };
     let usual = defaults.sampling;
-    let sampling = &mut form.settings.sampling;
+    let sampling = &mut form.settings.shared.sampling;
     row("Temperature", TEMPERATURE, 0.1..=2.0, usual.temperature)
         .show(ui, &mut sampling.temperature);
     controls::field_message(ui, form.field_error(Field::Temperature));
     let codes = card.map_or(65_536, |card| card.decoder.codebook_size);
-    top_k(ui, &mut form.settings.sampling.top_k, usual.top_k, codes);
+    top_k(ui, &mut form.settings.shared.sampling.top_k, usual.top_k, codes);
     controls::field_message(ui, form.field_error(Field::TopK));
-    row("Top-p", TOP_P, 0.05..=1.0, usual.top_p).show(ui, &mut form.settings.sampling.top_p);
+    row("Top-p", TOP_P, 0.05..=1.0, usual.top_p).show(ui, &mut form.settings.shared.sampling.top_p);
     controls::field_message(ui, form.field_error(Field::TopP));
     row("Repetition", REPETITION, 1.0..=2.0, defaults.repetition_penalty)
-        .show(ui, &mut form.settings.repetition_penalty);
+        .show(ui, &mut form.settings.shared.repetition_penalty);
     controls::field_message(ui, form.field_error(Field::RepetitionPenalty));
     ui.spacing_mut().item_spacing.y = spacing;
 }
@@ -126,15 +126,16 @@ fn top_k(ui: &mut Ui, top_k: &mut Option<usize>, usual: Option<usize>, codes: us
 
 /// Variant, confidence, perturbed part, cache rule and what belongs to them.
 pub fn method(ui: &mut Ui, form: &mut Form, card: Option<&ModelCard>) {
-    let usual = RunSettings::default();
+    let usual = LaneSettings::default();
     let changed = {
-        let now = &form.settings;
-        now.variant != usual.variant
-            || now.confidence != usual.confidence
-            || now.perturb != usual.perturb
-            || now.cache_rule != usual.cache_rule
+        let now = &form.settings.shared;
+        let (rule, usual_rule) = (now.guidance.perturbation, usual.guidance.perturbation);
+        rule.variant != usual_rule.variant
+            || rule.confidence != usual_rule.confidence
+            || rule.perturb != usual_rule.perturb
+            || rule.cache_rule != usual_rule.cache_rule
             || now.delta_context != usual.delta_context
-            || now.perturb_row_ends != usual.perturb_row_ends
+            || rule.row_ends != usual_rule.row_ends
             || matches!(&now.condition, Condition::Prompt { negative: Some(_), .. })
     };
     // Folded away, it still says that something in it is not as usual.
@@ -142,34 +143,35 @@ pub fn method(ui: &mut Ui, form: &mut Form, card: Option<&ModelCard>) {
     CollapsingHeader::new(fonts::group(title)).id_salt("method").show_unindented(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 4.0;
         let error = form.field_error(Field::ReleasedCode).map(str::to_owned);
-        let settings = &mut form.settings;
-        controls::choice(ui, "Variant", VARIANT, &mut settings.variant, |one| match one {
+        let LaneSettings { guidance, delta_context, .. } = &mut form.settings.shared;
+        let rule = &mut guidance.perturbation;
+        controls::choice(ui, "Variant", VARIANT, &mut rule.variant, |one| match one {
             Variant::Paper => "Paper",
             Variant::ReleasedCode => "Released code",
         });
-        if settings.variant == Variant::ReleasedCode {
-            released_code(ui, &mut settings.released_code, error.as_deref());
+        if rule.variant == Variant::ReleasedCode {
+            released_code(ui, &mut rule.released_code, error.as_deref());
         }
-        controls::choice(ui, "Confidence", CONFIDENCE, &mut settings.confidence, |one| match one {
+        controls::choice(ui, "Confidence", CONFIDENCE, &mut rule.confidence, |one| match one {
             Confidence::ConditionalMax => "Cond. max",
             Confidence::UnconditionalMax => "Uncond. max",
             Confidence::GuidedMax => "Guided max",
             Confidence::SampledProbability => "Token drawn",
             Confidence::OneMinusEntropy => "1 − entropy",
         });
-        controls::choice(ui, "Perturbed", PERTURB, &mut settings.perturb, |one| match one {
+        controls::choice(ui, "Perturbed", PERTURB, &mut rule.perturb, |one| match one {
             Perturb::Value => "Values (V)",
             Perturb::Key => "Keys (K)",
             Perturb::KeyValue => "Both (K+V)",
         });
-        controls::choice(ui, "Cache", CACHE, &mut settings.cache_rule, |one| match one {
+        controls::choice(ui, "Cache", CACHE, &mut rule.cache_rule, |one| match one {
             CacheRule::TwoPass => "Two-pass",
             CacheRule::Exact => "Exact",
         });
-        toggle(ui, "Measure Δctx", DELTA_CONTEXT, &mut settings.delta_context, false);
+        toggle(ui, "Measure Δctx", DELTA_CONTEXT, delta_context, false);
         let row_ends = |kind: &StepKind| matches!(kind, StepKind::RowEnd { .. });
         if card.is_some_and(|card| card.layout.steps().iter().any(row_ends)) {
-            toggle(ui, "Perturb row ends", ROW_ENDS, &mut settings.perturb_row_ends, false);
+            toggle(ui, "Perturb row ends", ROW_ENDS, &mut rule.row_ends, false);
         }
         unconditional_field::show(ui, form, card);
     });

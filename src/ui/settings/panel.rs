@@ -1,6 +1,7 @@
 //! The settings: what shapes every run stands fixed at the top, the rest scrolls below it.
 
-use crate::engine::settings::{Field, LaneKind, RunSettings};
+use crate::engine::settings::{Field, LaneSettings, RunSettings};
+use crate::guidance::Preset;
 use crate::guidance::schedule::Schedule;
 use crate::models::card::{Conditions, ModelCard, ModelDefaults};
 use crate::prompts::condition::Condition;
@@ -42,21 +43,6 @@ const SEED: Hint = Hint::new(
 const LOCK: Hint =
     Hint::new("Closed: Generate keeps the seed. Open: Generate takes a new one each time.", "");
 const DICE: Hint = Hint::new("Takes a new seed.", "");
-const LANES: [Hint; 4] = [
-    Hint::new("Draws with the condition alone.", "z_c: no guidance, scale 1."),
-    Hint::new(
-        "Draws under classifier-free guidance.",
-        "CFG: z_u + scale·(z_c − z_u), the baseline of the paper.",
-    ),
-    Hint::new(
-        "Draws under SoftCFG: tokens the model was sure of say less in the unconditional branch.",
-        "SoftCFG: z_ũ + scale·(z_c − z_ũ), Eq. 3 to 6; with step norm Eq. 9.",
-    ),
-    Hint::new(
-        "Draws under SoftCFG without step norm, whatever the switch says.",
-        "w_i = 1 − confidence_i, Eq. 3: the budget Σ(1 − w_i) grows with the sequence.",
-    ),
-];
 
 /// Shows the panel.
 pub fn show(ui: &mut Ui, form: &mut Form) {
@@ -83,11 +69,10 @@ pub fn show(ui: &mut Ui, form: &mut Form) {
 }
 
 fn plain_defaults() -> ModelDefaults {
-    let RunSettings { guidance_scale, cosine_power, repetition_penalty, sampling, .. } =
-        RunSettings::default();
+    let LaneSettings { guidance, repetition_penalty, sampling, .. } = LaneSettings::default();
     ModelDefaults {
-        guidance_scale,
-        cosine_power,
+        guidance_scale: guidance.scale.guidance_scale,
+        cosine_power: guidance.scale.cosine_power,
         authors_schedule: None,
         repetition_penalty,
         sampling,
@@ -108,7 +93,7 @@ fn condition(ui: &mut Ui, form: &mut Form, card: Option<&ModelCard>) {
         None => {
             // Before a model is there the prompt of the last session is shown as it will stand.
             controls::group_title(ui, "Prompt", |_| {});
-            let mut text = match &form.settings.condition {
+            let mut text = match &form.settings.shared.condition {
                 Condition::Prompt { text, .. } => text.clone(),
                 Condition::Class(id) => format!("class {id}"),
             };
@@ -187,27 +172,29 @@ fn guidance(ui: &mut Ui, form: &mut Form, defaults: &ModelDefaults, card: Option
         decimals: 1,
         one_line,
     };
-    row.show(ui, &mut form.settings.guidance_scale);
+    row.show(ui, &mut form.settings.shared.guidance.scale.guidance_scale);
     controls::field_message(ui, form.field_error(Field::GuidanceScale));
     schedule_field::cosine_power(ui, form, defaults, one_line);
     schedule_field::show(ui, form, defaults);
-    let settings = &form.settings;
+    let settings = &form.settings.shared;
+    let scale = &settings.guidance.scale;
     let authors = defaults.authors_schedule.as_ref();
     let plot = SchedulePlot {
         steps: card.map_or(256, |card| card.layout.len()),
         rule: settings.scale_rule(defaults).unwrap_or_default(),
-        guidance_scale: settings.guidance_scale,
-        cosine_power: settings.cosine_power,
+        guidance_scale: scale.guidance_scale,
+        cosine_power: scale.cosine_power,
         step: form.cursor_step,
         height: if one_line { 44.0 } else { 64.0 },
-        term: schedule_field::term(authors.filter(|_| settings.schedule == Schedule::Authors)),
+        term: schedule_field::term(authors.filter(|_| scale.schedule == Schedule::Authors)),
     };
     plot.show(ui);
-    controls::switch(ui, &mut form.settings.step_norm, "Step norm", STEP_NORM);
+    let step_norm = &mut form.settings.shared.guidance.perturbation.step_norm;
+    controls::switch(ui, step_norm, "Step norm", STEP_NORM);
 }
 
 fn seed(ui: &mut Ui, form: &mut Form) {
-    let seed = &mut form.settings.sampling.seed;
+    let seed = &mut form.settings.shared.sampling.seed;
     let typed = &mut form.panel.seed;
     ui.horizontal(|ui| {
         let label = SEED.on(ui.label("Seed"));
@@ -234,6 +221,7 @@ fn seed(ui: &mut Ui, form: &mut Form) {
 }
 
 fn lanes(ui: &mut Ui, form: &mut Form) {
+    let guidance = form.settings.shared.guidance;
     let chosen = &mut form.settings.lanes;
     let usual = RunSettings::default().lanes;
     let mut reset = false;
@@ -244,13 +232,14 @@ fn lanes(ui: &mut Ui, form: &mut Form) {
         *chosen = usual;
     }
     let spacing = std::mem::replace(&mut ui.spacing_mut().item_spacing.y, 0.0);
-    for (lane, hint) in LaneKind::VARIANTS.iter().zip(LANES) {
-        let step_norm = *lane == LaneKind::SoftCfg && form.settings.step_norm;
-        let colour = palette(ui.ctx()).lane(*lane, step_norm);
+    for lane in Preset::VARIANTS {
+        // As the switches above make it: SoftCFG is without step norm where that is off.
+        let shown = Preset::of(&lane.applied_to(guidance));
+        let colour = palette(ui.ctx()).lane(shown);
         let mut on = chosen.contains(lane);
         let response = ui
             .horizontal(|ui| {
-                let name = lane.label(step_norm);
+                let name = shown.info().label;
                 let response = lane_check(ui, &mut on).accessible_name(name);
                 ui.spacing_mut().item_spacing.x = 6.0;
                 let (dot, _) = ui.allocate_exact_size(vec2(10.0, 10.0), Sense::hover());
@@ -262,11 +251,11 @@ fn lanes(ui: &mut Ui, form: &mut Form) {
                 response | label
             })
             .inner;
-        hint.on(response);
+        Hint::new(lane.info().does, lane.info().term).on(response);
         if on != chosen.contains(lane) {
             // The order of the enumeration, whatever the order of clicks.
-            let keep = |one: &&LaneKind| if *one == lane { on } else { chosen.contains(one) };
-            *chosen = LaneKind::VARIANTS.iter().filter(keep).copied().collect();
+            let keep = |one: &&Preset| if *one == lane { on } else { chosen.contains(one) };
+            *chosen = Preset::VARIANTS.iter().filter(keep).copied().collect();
         }
     }
     ui.spacing_mut().item_spacing.y = spacing;
@@ -295,23 +284,23 @@ fn lane_check(ui: &mut Ui, on: &mut bool) -> egui::Response {
 /// Steps, columns and conditions of the model decide which settings have a meaning; a prompt becomes
 /// a class and a class a prompt when a model of the other kind is opened.
 pub fn fit_to_model(settings: &mut RunSettings, card: &Arc<ModelCard>) {
-    match (&settings.condition, &card.conditions) {
+    match (&settings.shared.condition, &card.conditions) {
         (Condition::Prompt { .. }, Conditions::Classes(classes)) => {
             let first = classes.first().map_or(0, |class| class.id);
-            settings.condition = Condition::Class(first);
+            settings.shared.condition = Condition::Class(first);
         }
         (Condition::Class(_), Conditions::Prompts(_)) => {
-            settings.condition = RunSettings::default().condition;
+            settings.shared.condition = LaneSettings::default().condition;
         }
         (Condition::Class(id), Conditions::Classes(classes))
             if !classes.iter().any(|class| class.id == *id) =>
         {
             let first = classes.first().map_or(0, |class| class.id);
-            settings.condition = Condition::Class(first);
+            settings.shared.condition = Condition::Class(first);
         }
         _ => {}
     }
     if card.defaults.authors_schedule.is_none() {
-        settings.schedule = Schedule::Cosine;
+        settings.shared.guidance.scale.schedule = Schedule::Cosine;
     }
 }

@@ -1,7 +1,7 @@
 //! The prompt: typing with completion from the model's words, a random one, subjects to insert.
 
 use crate::compute::error::ModelError;
-use crate::engine::settings::{Field, RunSettings};
+use crate::engine::settings::{Field, LaneSettings};
 use crate::prompts::book::PromptBook;
 use crate::prompts::check::{MAX_PROMPT_CHARACTERS, PromptCheck};
 use crate::prompts::condition::Condition;
@@ -36,7 +36,7 @@ pub fn id() -> Id {
 
 /// Shows the field for a model that draws prompts.
 pub fn show(ui: &mut Ui, form: &mut Form, book: &Arc<PromptBook>) {
-    let Condition::Prompt { text, .. } = &mut form.settings.condition else { return };
+    let Condition::Prompt { text, .. } = &mut form.settings.shared.condition else { return };
     let (mut insert, mut replace) = (None, None);
     controls::group_title(ui, "Prompt", |ui| {
         if let Some(grammar) = book.grammar() {
@@ -51,7 +51,7 @@ pub fn show(ui: &mut Ui, form: &mut Form, book: &Arc<PromptBook>) {
                 .show(|ui| insert = subjects(ui, &mut form.panel.search, grammar));
         }
         if book.grammar().is_some()
-            && let Condition::Prompt { text: first, .. } = RunSettings::default().condition
+            && let Condition::Prompt { text: first, .. } = LaneSettings::default().condition
             && controls::reset_button(ui, *text != first, "the prompt")
         {
             replace = Some(first);

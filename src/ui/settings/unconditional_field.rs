@@ -28,7 +28,7 @@ enum Choice {
 pub fn show(ui: &mut Ui, form: &mut Form, card: Option<&ModelCard>) {
     let Some(Conditions::Prompts(book)) = card.map(|card| &card.conditions) else { return };
     let error = form.field_error(Field::Unconditional).map(str::to_owned);
-    let Condition::Prompt { negative, .. } = &mut form.settings.condition else { return };
+    let Condition::Prompt { negative, .. } = &mut form.settings.shared.condition else { return };
     let template = book.template();
     let before = current(ui, template, negative.as_deref());
     let mut choice = before;

@@ -60,6 +60,7 @@ impl StatusBar<'_> {
         let (what, colour) = match &run.status {
             RunStatus::Starting => ("starting", colours.secondary),
             RunStatus::Running => ("decoding", colours.accent),
+            RunStatus::Paused => ("paused", colours.warning),
             RunStatus::Finished => ("done", colours.good),
             RunStatus::Cancelled => ("stopped", colours.warning),
             RunStatus::Failed(_) => ("failed", colours.error),
