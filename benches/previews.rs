@@ -11,7 +11,7 @@ use softcfg_studio::checkpoint::shapes::TensorShapes;
 use softcfg_studio::compute::layout::TokenLayout;
 use softcfg_studio::compute::precision::Precision;
 use softcfg_studio::compute::weights::Weights;
-use softcfg_studio::engine::preview::PREVIEW_SHARE;
+use softcfg_studio::engine::preview_queue::PREVIEW_SHARE;
 use softcfg_studio::opening::builtin;
 use softcfg_studio::tokenizers::ImageTokenizer;
 use softcfg_studio::tokenizers::alitok::{
@@ -139,8 +139,8 @@ fn main() {
 
 fn report_all() {
     println!("seconds for a picture   a quarter    half     whole   wait of a pair at the end");
-    let tokenizer = builtin::load_image_tokenizer().expect("the built-in model");
-    report(&tokenizer, &TokenLayout::raster(16, 16));
+    let built_in = builtin::load().expect("the built-in model");
+    report(built_in.tokenizer.as_ref(), &built_in.card.layout);
     report(&maskgit(&any_weights(&VarMap::new())), &TokenLayout::raster(16, 16));
     report(&llamagen(&any_weights(&VarMap::new())), &TokenLayout::raster(24, 24));
     report(&alitok(&any_weights(&VarMap::new())), &TokenLayout::with_prefix(17, 16, 16));

@@ -2,13 +2,13 @@
 //! numbers behind its prompt, seed and words. `cargo bench --bench scenarios [-- SEEDS]`.
 
 use softcfg_studio::engine::decode;
-use softcfg_studio::engine::settings::{LaneKind, RunSettings};
+use softcfg_studio::engine::settings::RunSettings;
 use softcfg_studio::engine::trace::{RunRecord, StepRecord};
 use softcfg_studio::engine::worker::decode_pool;
 use softcfg_studio::models::card::Model;
 use softcfg_studio::opening::builtin;
 use softcfg_studio::prompts::condition::Condition;
-use softcfg_studio::ui::scenarios::scenarios;
+use softcfg_studio::ui::scenarios::table as scenarios;
 use softcfg_studio::ui::state::view::ViewSettings;
 
 /// Seeds measured unless the call says otherwise.
@@ -57,26 +57,27 @@ fn measure(records: &[StepRecord]) -> Measures {
 }
 
 /// Decodes one run and returns what was measured, lane by lane, and how the first two lanes part.
-fn run(model: &Model, settings: &RunSettings) -> (Vec<(LaneKind, Measures)>, usize, Option<usize>) {
+fn run(model: &Model, settings: &RunSettings) -> (Vec<(String, Measures)>, usize, Option<usize>) {
     let spec = settings.validate(&model.card).expect("a scenario is valid");
     let record = RunRecord::new(1, spec, model.card.layout.clone());
     decode::run(model, &record, &mut || {});
     let lanes = record.lanes().iter().enumerate();
-    let measures = lanes.map(|(i, &kind)| (kind, measure(&record.lane(i)))).collect();
+    let measures = lanes.map(|(i, lane)| (lane.name.clone(), measure(&record.lane(i)))).collect();
     (measures, record.tokens_that_differ(0, 1), record.first_divergence(0, 1))
 }
 
 fn report(model: &Model, name: &str, settings: &RunSettings, seeds: u64) {
-    let Condition::Prompt { text, .. } = &settings.condition else { return };
-    println!("\n{name}: “{text}”, γ {}, k {}", settings.guidance_scale, settings.cosine_power);
+    let Condition::Prompt { text, .. } = &settings.shared.condition else { return };
+    let scale = &settings.shared.guidance.scale;
+    println!("\n{name}: “{text}”, γ {}, k {}", scale.guidance_scale, scale.cosine_power);
     println!(
         "{:>5} {:>7} {:>6}  then per lane: entropy gap first→last quarter, ‖z_c-z_g‖ first→last, entropy of z_g, surprise",
         "seed", "differ", "first"
     );
-    let mut sums: Vec<(LaneKind, Measures)> = Vec::new();
+    let mut sums: Vec<(String, Measures)> = Vec::new();
     for seed in 0..seeds {
         let mut settings = settings.clone();
-        settings.sampling.seed = seed;
+        settings.shared.sampling.seed = seed;
         let (lanes, differ, first) = run(model, &settings);
         print!("{seed:>5} {differ:>7} {:>6}", first.map_or("-".into(), |step| step.to_string()));
         for (kind, m) in &lanes {
@@ -87,7 +88,7 @@ fn report(model: &Model, name: &str, settings: &RunSettings, seeds: u64) {
         }
         println!();
         if sums.is_empty() {
-            sums = lanes.iter().map(|(kind, _)| (*kind, Measures::default())).collect();
+            sums = lanes.iter().map(|(name, _)| (name.clone(), Measures::default())).collect();
         }
         for ((_, sum), (_, m)) in sums.iter_mut().zip(&lanes) {
             sum.gap_first += m.gap_first;
@@ -128,7 +129,8 @@ fn main() {
                 report(&model, scenario.name, &settings, seeds);
             }
             for prompt in prompts {
-                settings.condition = Condition::Prompt { text: prompt.clone(), negative: None };
+                settings.shared.condition =
+                    Condition::Prompt { text: prompt.clone(), negative: None };
                 report(&model, scenario.name, &settings, seeds);
             }
         }

@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         None => arguments.device().and_then(softcfg_studio::ui::app::window::run),
         Some(Command::Generate(arguments)) => cli::generate(&arguments),
-        Some(Command::Inspect(arguments)) => cli::model::inspect(&arguments),
+        Some(Command::Inspect(arguments)) => cli::inspect(&arguments),
         Some(Command::Bench(arguments)) => cli::bench::run(&arguments, &["bench"]),
     };
     match outcome {

@@ -6,13 +6,14 @@ mod open_support;
 use open_support::*;
 use softcfg_studio::compute::precision::Precision;
 use softcfg_studio::engine::decode;
-use softcfg_studio::engine::settings::{Field, LaneKind, RunSettings, RunSpec};
+use softcfg_studio::engine::settings::{Field, LaneSettings, RunSettings, RunSpec};
 use softcfg_studio::engine::trace::{RunRecord, RunStatus, StepRecord};
 use softcfg_studio::export::run_json::RunDescription;
+use softcfg_studio::guidance::Preset;
 use softcfg_studio::guidance::schedule::{ScaleRule, Schedule};
 use softcfg_studio::models::card::{Conditions, Model};
 use softcfg_studio::opening::builtin;
-use softcfg_studio::opening::open::OpenRequest;
+use softcfg_studio::opening::request::OpenRequest;
 use softcfg_studio::prompts::book::PromptBook;
 use softcfg_studio::prompts::condition::Condition;
 use std::path::Path;
@@ -24,16 +25,9 @@ fn prompt(text: &str, negative: Option<&str>) -> Condition {
 }
 
 fn settings_of(model: &Model, condition: Condition) -> RunSettings {
-    let defaults = &model.card.defaults;
-    RunSettings {
-        condition,
-        lanes: vec![LaneKind::Cfg],
-        guidance_scale: defaults.guidance_scale,
-        cosine_power: defaults.cosine_power,
-        sampling: defaults.sampling,
-        repetition_penalty: defaults.repetition_penalty,
-        ..RunSettings::default()
-    }
+    let mut shared = LaneSettings { condition, ..LaneSettings::default() };
+    shared.adopt(&model.card.defaults);
+    RunSettings { shared, lanes: vec![Preset::Cfg] }
 }
 
 fn run(model: &Model, settings: &RunSettings) -> (RunSpec, Vec<StepRecord>) {
@@ -77,12 +71,12 @@ fn lumina_decays_to_four_as_its_program_does() {
     let folder = tempfile::tempdir().unwrap();
     let model = lumina(folder.path(), (4, 8));
     let mut settings = settings_of(&model, prompt("a red cat", None));
-    settings.guidance_scale = 10.0;
-    settings.cosine_power = 3.0;
-    settings.schedule = Schedule::Authors;
+    settings.shared.guidance.scale.guidance_scale = 10.0;
+    settings.shared.guidance.scale.cosine_power = 3.0;
+    settings.shared.guidance.scale.schedule = Schedule::Authors;
     let (spec, records) = run(&model, &settings);
     // 32 × 64 pixels: size tokens 1 and 2, so s is multiplied by 1 - 2/8, then 1 - 3/8, ….
-    assert_eq!(spec.scale_rule, ScaleRule::Decaying { area: 8 });
+    assert_eq!(spec.lanes[0].scale_rule, ScaleRule::Decaying { area: 8 });
     assert_eq!(scales(&records)[..4], [7.5, 4.6875, 4.0, 4.0]);
     assert!(scales(&records)[2..].iter().all(|&scale| scale == 4.0));
     // k changes nothing there, and everything under the cosine.
@@ -90,9 +84,9 @@ fn lumina_decays_to_four_as_its_program_does() {
         run(&model, settings).1.iter().map(|record| record.token).collect()
     };
     let one = tokens(&settings);
-    settings.cosine_power = 0.5;
+    settings.shared.guidance.scale.cosine_power = 0.5;
     assert_eq!(one, tokens(&settings));
-    settings.schedule = Schedule::Cosine;
+    settings.shared.guidance.scale.schedule = Schedule::Cosine;
     assert_ne!(scales(&records), scales(&run(&model, &settings).1));
 }
 
@@ -100,18 +94,18 @@ fn lumina_decays_to_four_as_its_program_does() {
 fn llamagen_is_constant_and_can_end_its_guidance_early() {
     let model = open_pair("llamagen/c2i_tiny/c2i_tiny.pt", "llamagen/vq16_tiny/vq16_tiny.pt");
     let mut settings = settings_of(&model, Condition::Class(2));
-    settings.schedule = Schedule::Authors;
-    settings.cosine_power = 2.0;
+    settings.shared.guidance.scale.schedule = Schedule::Authors;
+    settings.shared.guidance.scale.cosine_power = 2.0;
     let (_, records) = run(&model, &settings);
     assert!(scales(&records).iter().all(|&scale| scale == 4.0));
-    settings.guidance_interval = Some(3);
+    settings.shared.guidance.scale.interval = Some(3);
     let (spec, records) = run(&model, &settings);
-    assert_eq!(spec.scale_rule, ScaleRule::ConstantUntil { interval: Some(3) });
+    assert_eq!(spec.lanes[0].scale_rule, ScaleRule::ConstantUntil { interval: Some(3) });
     assert_eq!(scales(&records)[..7], [4.0, 4.0, 4.0, 4.0, 4.0, 1.0, 1.0]);
     // Without guidance the guided distribution is the conditional one.
     assert_eq!(records[40].top_guided, records[40].top_conditional);
     assert_ne!(records[4].top_guided, records[4].top_conditional);
-    settings.guidance_scale = 0.5;
+    settings.shared.guidance.scale.guidance_scale = 0.5;
     assert!(scales(&run(&model, &settings).1).iter().all(|&scale| scale == 1.0));
 }
 
@@ -134,11 +128,12 @@ fn every_family_offers_what_its_program_does_and_the_built_in_model_has_none() {
         assert!(!schedule.description.is_empty() && !schedule.source.is_empty());
     }
     let model = builtin::load().unwrap();
-    let mut settings = RunSettings { schedule: Schedule::Authors, ..RunSettings::default() };
+    let mut settings = RunSettings::default();
+    settings.shared.guidance.scale.schedule = Schedule::Authors;
     let errors = settings.validate(&model.card).unwrap_err();
     assert_eq!(errors[0].field, Field::Schedule);
     assert!(errors[0].message.contains("Choose the cosine"), "{}", errors[0]);
-    settings.schedule = Schedule::Cosine;
+    settings.shared.guidance.scale.schedule = Schedule::Cosine;
     assert!(settings.validate(&model.card).is_ok());
 }
 
@@ -151,7 +146,10 @@ fn simple_ar_knows_two_unconditional_prompts_and_takes_others() {
     let training = template.alternative_unconditional.unwrap();
     let with = |negative: Option<&str>| {
         let (spec, records) = run(&model, &settings_of(&model, prompt("a red cat", negative)));
-        (spec.unconditional_text.unwrap(), records[0].entropy_unconditional.unwrap())
+        (
+            spec.lanes[0].unconditional_text.clone().unwrap(),
+            records[0].entropy_unconditional.unwrap(),
+        )
     };
     let usual = with(None);
     assert_eq!(usual.0, format!("<|t2i|>{words}<|soi|>"));
@@ -170,7 +168,7 @@ fn lumina_takes_an_unconditional_prompt_of_ones_own() {
     let model = lumina(folder.path(), (4, 8));
     let with = |negative: Option<&str>| {
         let (spec, records) = run(&model, &settings_of(&model, prompt("a red cat", negative)));
-        (spec.unconditional_text.unwrap(), records[0].entropy_unconditional)
+        (spec.lanes[0].unconditional_text.clone().unwrap(), records[0].entropy_unconditional)
     };
     let (usual, own) = (with(None), with(Some("blurred")));
     assert!(usual.0.starts_with("<racm3:break>") && !usual.0.contains("following prompt"));
@@ -191,8 +189,8 @@ fn the_repetition_penalty_of_the_folder_is_the_default() {
     // A penalty makes what was drawn less probable: far fewer codes are drawn twice.
     let repeats = |penalty: f32| {
         let mut settings = settings_of(&model, prompt("a red cat", None));
-        settings.repetition_penalty = penalty;
-        settings.sampling.top_k = Some(1);
+        settings.shared.repetition_penalty = penalty;
+        settings.shared.sampling.top_k = Some(1);
         let mut tokens: Vec<u32> =
             run(&model, &settings).1.iter().map(|record| record.token).collect();
         let all = tokens.len();
@@ -202,9 +200,12 @@ fn the_repetition_penalty_of_the_folder_is_the_default() {
     };
     assert!(repeats(50.0) <= repeats(1.0));
     let mut settings = settings_of(&model, prompt("a red cat", None));
-    settings.guidance_scale = 1.0;
-    let plain = run(&model, &RunSettings { repetition_penalty: 1.0, ..settings.clone() }).1;
-    let penalized = run(&model, &RunSettings { repetition_penalty: 1e6, ..settings.clone() }).1;
+    settings.shared.guidance.scale.guidance_scale = 1.0;
+    let mut with = |penalty| {
+        settings.shared.repetition_penalty = penalty;
+        run(&model, &settings).1
+    };
+    let (plain, penalized) = (with(1.0), with(1e6));
     assert_eq!(plain[0], penalized[0], "nothing was drawn before the first token");
     let drawn: Vec<u32> = penalized.iter().map(|record| record.token).collect();
     for (step, record) in penalized.iter().enumerate().skip(1) {
@@ -213,7 +214,7 @@ fn the_repetition_penalty_of_the_folder_is_the_default() {
         assert!(!drawn[..step].contains(&leader), "step {step}");
     }
     for penalty in [0.0, -1.0, f32::NAN, f32::INFINITY] {
-        settings.repetition_penalty = penalty;
+        settings.shared.repetition_penalty = penalty;
         let errors = settings.validate(&model.card).unwrap_err();
         assert_eq!(errors[0].field, Field::RepetitionPenalty, "{penalty}");
     }
@@ -293,20 +294,52 @@ fn prompts_with_control_characters_or_too_long_are_refused_by_every_text_model()
     }
 }
 
+/// A run as version 0.1.0 described it, and as its first builds did, before schedules and penalties.
+fn description_of_0_1_0(model: &Model, complete: bool) -> serde_json::Value {
+    let mut settings = serde_json::json!({
+        "condition": { "prompt": { "text": "a panda left of a pizza on blue" } },
+        "lanes": ["cfg", "softcfg"],
+        "guidance_scale": 4.0,
+        "cosine_power": 1.4,
+        "step_norm": true,
+        "variant": "paper",
+        "released_code": { "strength": 1.0, "floor": 0.05, "shift": true },
+        "confidence": "conditional-max",
+        "perturb": "value",
+        "cache_rule": "two-pass",
+        "perturb_row_ends": false,
+        "sampling": { "temperature": 1.0, "top_k": null, "top_p": 1.0, "seed": 3 },
+        "delta_context": true
+    });
+    let mut run = serde_json::json!({
+        "model": model.card.identity,
+        "steps": model.card.layout.len(),
+    });
+    if complete {
+        settings["schedule"] = "cosine".into();
+        settings["guidance_interval"] = serde_json::Value::Null;
+        settings["repetition_penalty"] = 1.0.into();
+        run["scale_rule"] = "cosine".into();
+        run["unconditional_text"] = book(model).unconditional_text(None).into();
+    }
+    run["settings"] = settings;
+    run
+}
+
 #[test]
 fn descriptions_of_earlier_versions_are_still_read() {
     let model = builtin::load().unwrap();
     let spec = RunSettings::default().validate(&model.card).unwrap();
-    let mut json = serde_json::to_value(&spec).unwrap();
-    let fields = json.as_object_mut().unwrap();
-    for name in ["scale_rule", "unconditional_text"] {
-        assert!(fields.remove(name).is_some(), "{name}");
+    let read: RunSpec = serde_json::from_value(description_of_0_1_0(&model, true)).unwrap();
+    assert_eq!(read, spec);
+    let read: RunSpec = serde_json::from_value(description_of_0_1_0(&model, false)).unwrap();
+    assert_eq!(RunSettings::of_run(&read), RunSettings::of_run(&spec));
+    assert_eq!(read.lanes[1].scale_rule, ScaleRule::Cosine);
+    // What is no run is refused, not guessed.
+    for lacking in [serde_json::json!([]), serde_json::Value::Null] {
+        let mut json = serde_json::to_value(&spec).unwrap();
+        json["lanes"] = lacking;
+        let error = serde_json::from_value::<RunSpec>(json).unwrap_err();
+        assert!(error.to_string().contains("without lanes"), "{error}");
     }
-    let settings = fields["settings"].as_object_mut().unwrap();
-    for name in ["schedule", "guidance_interval", "repetition_penalty"] {
-        assert!(settings.remove(name).is_some(), "{name}");
-    }
-    let read: RunSpec = serde_json::from_value(json).unwrap();
-    assert_eq!(read.settings, spec.settings);
-    assert_eq!(read.scale_rule, ScaleRule::Cosine);
 }

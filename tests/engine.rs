@@ -4,12 +4,11 @@
 mod engine_support;
 
 use engine_support::{Behaviour, settings, spec, test_model};
-use softcfg_studio::engine::preview::PREVIEW_SHARE;
-use softcfg_studio::engine::settings::{LaneKind, RunSettings};
+use softcfg_studio::engine::preview_queue::PREVIEW_SHARE;
 use softcfg_studio::engine::trace::{RunRecord, RunStatus};
 use softcfg_studio::engine::worker::decode_pool;
 use softcfg_studio::engine::{Engine, EngineOptions, Event, Preview, decode};
-use softcfg_studio::guidance::CacheRule;
+use softcfg_studio::guidance::{CacheRule, Preset};
 use softcfg_studio::models::card::ModelCard;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -167,9 +166,10 @@ fn pictures_of_a_quick_model_come_lane_by_lane_of_one_step_and_once_for_equal_la
     let (engine, card) =
         engine_with(Behaviour { pause: Duration::from_millis(2), ..Behaviour::default() });
     for (guidance_scale, equal) in [(1.0, true), (3.0, false)] {
-        let lanes = vec![LaneKind::None, LaneKind::Cfg];
-        let record =
-            engine.generate(spec(&card, &RunSettings { guidance_scale, lanes, ..settings() }));
+        let mut settings = settings();
+        settings.shared.guidance.scale.guidance_scale = guidance_scale;
+        settings.lanes = vec![Preset::None, Preset::Cfg];
+        let record = engine.generate(spec(&card, &settings));
         let previews = previews_of(&engine, &record);
         assert_eq!(tokens(&record, 0) == tokens(&record, 1), equal);
         let pairs: Vec<_> = previews.chunks(2).collect();
@@ -191,8 +191,9 @@ fn the_end_of_a_run_is_shown_before_previews_have_paid_for_themselves() {
         live: false,
         ..Behaviour::default()
     });
-    let record =
-        engine.generate(spec(&card, &RunSettings { lanes: vec![LaneKind::Cfg], ..settings() }));
+    let mut settings = settings();
+    settings.lanes = vec![Preset::Cfg];
+    let record = engine.generate(spec(&card, &settings));
     wait_until("the end of the run", || record.status().is_over());
     let over = Instant::now();
     previews_of(&engine, &record);
@@ -214,21 +215,22 @@ fn reading_new_rows_in_pieces_gives_every_row_once() {
 
 #[test]
 fn tokens_do_not_depend_on_threads_or_other_lanes() {
-    let run = |lanes: &[LaneKind], threads: usize, cache_rule: CacheRule, delta_context: bool| {
+    let run = |lanes: &[Preset], threads: usize, cache_rule: CacheRule, delta_context: bool| {
         let model = test_model(Behaviour::default());
         let mut settings = settings();
         settings.lanes = lanes.to_vec();
-        settings.cache_rule = cache_rule;
-        settings.delta_context = delta_context;
-        settings.guidance_scale = 12.0;
-        settings.cosine_power = 0.0;
+        settings.shared.delta_context = delta_context;
+        let guidance = &mut settings.shared.guidance;
+        guidance.perturbation.cache_rule = cache_rule;
+        guidance.scale.guidance_scale = 12.0;
+        guidance.scale.cosine_power = 0.0;
         let record = RunRecord::new(1, spec(&model.card, &settings), model.card.layout.clone());
         let pool = decode_pool(Some(threads)).expect("threads");
         pool.install(|| decode::run(&model, &record, &mut || {}));
         assert_eq!(record.status(), RunStatus::Finished);
         (0..lanes.len()).map(|lane| tokens(&record, lane)).collect::<Vec<_>>()
     };
-    use LaneKind::{Cfg, None, SoftCfg, SoftCfgNoStepNorm};
+    use Preset::{Cfg, None, SoftCfg, SoftCfgNoStepNorm};
     for rule in [CacheRule::TwoPass, CacheRule::Exact] {
         let all = run(&[None, Cfg, SoftCfg, SoftCfgNoStepNorm], 2, rule, false);
         // Nine rows: more than one pass takes.

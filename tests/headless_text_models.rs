@@ -64,7 +64,7 @@ fn simple_ar_takes_either_prompt_of_its_authors() {
     let unconditional = |rest: &[&str]| {
         let rest: Vec<&str> = ["--prompt", "a red cat"].iter().chain(rest).copied().collect();
         let (json, _) = succeeds(folder.path(), &model, &rest);
-        json["run"]["unconditional_text"].as_str().expect("a text").to_owned()
+        json["run"]["lanes"][0]["unconditional_text"].as_str().expect("a text").to_owned()
     };
     let usual = unconditional(&[]);
     assert!(usual.contains("bad hands"), "{usual}");
@@ -74,8 +74,8 @@ fn simple_ar_takes_either_prompt_of_its_authors() {
 
     let rest = ["--prompt", "a red cat", "--schedule", "authors", "--cosine-power", "2"];
     let (json, _) = succeeds(folder.path(), &model, &rest);
-    assert_eq!(json["run"]["scale_rule"], "constant");
-    assert_eq!(json["run"]["settings"]["schedule"], "authors");
+    assert_eq!(json["run"]["lanes"][0]["scale_rule"], "constant");
+    assert_eq!(json["run"]["lanes"][0]["guidance"]["scale"]["schedule"], "authors");
     assert!(scales(folder.path()).iter().all(|&scale| scale == 6.0));
 
     let refuses = |rest: &[&str], says: &[&str]| {
@@ -103,7 +103,7 @@ fn lumina_knows_one_unconditional_prompt() {
     refuses(folder.path(), &model, &training, &["one unconditional prompt", "--negative-prompt"]);
     let rest = ["--prompt", "a red cat", "--schedule", "authors", "--guidance-scale", "10"];
     let (json, _) = succeeds(folder.path(), &model, &rest);
-    assert_eq!(json["run"]["scale_rule"]["decaying"]["area"], 8);
+    assert_eq!(json["run"]["lanes"][0]["scale_rule"]["decaying"]["area"], 8);
     assert_eq!(scales(folder.path())[..3], [7.5, 4.6875, 4.0]);
     let long = "cat ".repeat(25_000);
     refuses(folder.path(), &model, &["--prompt", &long], &["10000 characters"]);
@@ -120,7 +120,7 @@ fn a_caption_that_is_cut_is_said_on_stderr() {
     for part in ["16 of 12 tokens", "cut off", "“cat a red dog”"] {
         assert!(said.contains(part), "{said}");
     }
-    assert_eq!(json["run"]["settings"]["condition"]["prompt"]["text"], long);
+    assert_eq!(json["run"]["lanes"][0]["condition"]["prompt"]["text"], long);
     let (_, said) = succeeds(folder.path(), &model, &["--prompt", "a red cat"]);
     assert!(!said.contains("note:"), "{said}");
 }
@@ -135,7 +135,7 @@ fn an_interval_ends_the_guidance_of_llamagen() {
     );
     let rest = ["--class", "3", "--schedule", "authors", "--guidance-interval", "2"];
     let (json, _) = succeeds(folder.path(), &model, &rest);
-    assert_eq!(json["run"]["scale_rule"]["constant-until"]["interval"], 2);
+    assert_eq!(json["run"]["lanes"][0]["scale_rule"]["constant-until"]["interval"], 2);
     assert_eq!(scales(folder.path())[..6], [4.0, 4.0, 4.0, 4.0, 1.0, 1.0]);
 }
 

@@ -6,7 +6,8 @@
 mod golden_models_class;
 mod test_device;
 
-use golden_models_class::{Expected, folders_below, json, var_builder};
+use golden_models_class::golden_folder::folders_below;
+use golden_models_class::{Expected, json, var_builder};
 use serde_json::Value;
 use softcfg_studio::checkpoint::shapes::TensorShapes;
 use softcfg_studio::compute::precision::Precision;

@@ -12,7 +12,9 @@ mod open_support;
 use flate2::read::GzDecoder;
 use flate2::{Compression, write::GzEncoder};
 use open_support::{caption_model, golden, lumina_request, simple_ar_with_cosmos_codes};
-use softcfg_studio::opening::open::OpenRequest;
+use softcfg_studio::export::png::DESCRIPTION_KEYWORD;
+use softcfg_studio::export::run_json::{FORMAT, RunDescription};
+use softcfg_studio::opening::request::OpenRequest;
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -166,6 +168,20 @@ fn pixel_difference(recorded: &Path, now: &Path) -> u8 {
     before.iter().zip(now.iter()).map(|(&a, &b)| a.abs_diff(b)).max().unwrap_or(0)
 }
 
+fn description(json: &str) -> RunDescription {
+    serde_json::from_str(json).unwrap()
+}
+
+/// The description of the run that travels in an image.
+fn text_of(image: &Path) -> String {
+    let file = std::io::BufReader::new(fs::File::open(image).unwrap());
+    let mut reader = png::Decoder::new(file).read_info().unwrap();
+    reader.finish().unwrap();
+    let texts = &reader.info().utf8_text;
+    let text = texts.iter().find(|text| text.keyword == DESCRIPTION_KEYWORD).unwrap();
+    text.get_text().unwrap()
+}
+
 /// The first line that differs, to look at.
 fn first_difference(before: &str, now: &str) -> Option<String> {
     let mut lines = before.lines().zip(now.lines());
@@ -193,9 +209,18 @@ fn ten_calls_draw_and_measure_what_they_always_did() {
         if let Some(difference) = first_difference(&before, &now) {
             panic!("the trace of {name} changed:\n{difference}");
         }
+        // Version 0.1.0 described all lanes by one set of settings; the run is the same.
+        let now = description(&fs::read_to_string(out.join("run.json")).unwrap());
+        assert_eq!(now.format, FORMAT, "{name}");
+        let before = description(&fs::read_to_string(recorded(name).join("run.json")).unwrap());
+        assert_eq!((before.format, &before.run), (1, &now.run), "{name}");
         let images = fs::read_dir(recorded(name)).unwrap().map(|entry| entry.unwrap().path());
         for image in images.filter(|path| path.extension().is_some_and(|kind| kind == "png")) {
             let difference = pixel_difference(&image, &out.join(image.file_name().unwrap()));
+            for folder in [&recorded(name), &out] {
+                let file = folder.join(image.file_name().unwrap());
+                assert_eq!(description(&text_of(&file)).run, now.run, "{}", file.display());
+            }
             println!("{}: pixels differ by {difference} of 255 at most", image.display());
             assert!(difference <= 1, "{} changed by {difference}", image.display());
         }

@@ -8,8 +8,8 @@ use softcfg_studio::compute::device_kind::DeviceKind;
 use softcfg_studio::engine::trace::RunStatus;
 use softcfg_studio::engine::{Engine, EngineOptions};
 use softcfg_studio::prompts::condition::Condition;
-use softcfg_studio::ui::app::app::StudioApp;
 use softcfg_studio::ui::app::persistence::StoredSettings;
+use softcfg_studio::ui::app::studio::StudioApp;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::tempdir;
@@ -109,16 +109,16 @@ fn keys_generate_and_cancel() {
 fn scrubbing_moves_the_cursor_and_the_inspector_follows() {
     let mut window = settled();
     let steps = window.state().state.shown_run().expect("a run").steps();
-    assert_eq!(window.state().state.cursor.position, steps);
+    assert_eq!(window.state().state.shared.cursor.position, steps);
     window.key_press(Key::Home);
     window.step();
-    let home = window.state().state.cursor.position;
+    let home = window.state().state.shared.cursor.position;
     for _ in 0..3 {
         window.key_press(Key::ArrowRight);
         window.step();
     }
-    assert_eq!(window.state().state.cursor.position, home + 3);
-    let step = window.state().state.cursor.step().expect("a step");
+    assert_eq!(window.state().state.shared.cursor.position, home + 3);
+    let step = window.state().state.shared.cursor.step().expect("a step");
     window.step();
     assert!(
         window.query_all_by_label_contains(&format!("Token {step}")).next().is_some(),
@@ -134,7 +134,7 @@ fn hovering_an_image_marks_the_token_and_a_click_pins_it() {
     for _ in 0..3 {
         window.step();
     }
-    let hovered = window.state().state.focus.hovered().expect("a token under the pointer");
+    let hovered = window.state().state.shared.focus.hovered().expect("a token under the pointer");
     assert!(window.query_all_by_label_contains(&format!("Token {hovered}")).next().is_some());
     for pressed in [true, false] {
         window.event(egui::Event::PointerButton {
@@ -145,10 +145,10 @@ fn hovering_an_image_marks_the_token_and_a_click_pins_it() {
         });
         window.step();
     }
-    assert_eq!(window.state().state.focus.pinned, Some(hovered));
+    assert_eq!(window.state().state.shared.focus.pinned, Some(hovered));
     window.key_press(Key::Escape);
     window.step();
-    assert_eq!(window.state().state.focus.pinned, None);
+    assert_eq!(window.state().state.shared.focus.pinned, None);
 }
 
 #[test]
@@ -157,17 +157,17 @@ fn a_live_change_decodes_again_and_history_brings_the_settings_back() {
     let before = window.state().state.settings.clone();
     window.state_mut().state.live = true;
     window.step();
-    window.state_mut().state.settings.guidance_scale = 6.5;
+    window.state_mut().state.settings.shared.guidance.scale.guidance_scale = 6.5;
     wait(&mut window, "the run that follows the slider", |app| {
         app.state.runs.len() == 2 && finished(app)
     });
     let spec = &window.state().state.shown_run().expect("a run").record.spec;
-    assert_eq!(spec.settings.guidance_scale, 6.5);
+    assert_eq!(spec.lanes[0].settings.guidance.scale.guidance_scale, 6.5);
 
     let first = window.state().state.runs[0].record.id;
     window.state_mut().state.live = false;
     window.step();
-    window.state_mut().state.actions.push(softcfg_studio::ui::app::action::Action::ShowRun(first));
+    window.state_mut().state.actions.push(softcfg_studio::ui::action::Action::ShowRun(first));
     window.step();
     let run = window.state().state.shown_run().expect("the first run");
     assert_eq!(run.record.id, first);
@@ -175,13 +175,13 @@ fn a_live_change_decodes_again_and_history_brings_the_settings_back() {
     window.get_by_label("Restore settings").click();
     window.step();
     window.step();
-    assert_eq!(window.state().state.settings.guidance_scale, before.guidance_scale);
+    assert_eq!(window.state().state.settings, before);
 }
 
 #[test]
 fn an_unknown_word_is_named_and_nothing_is_lost() {
     let mut window = settled();
-    window.state_mut().state.settings.condition =
+    window.state_mut().state.settings.shared.condition =
         Condition::Prompt { text: "a unicorn on blue".into(), negative: None };
     for _ in 0..3 {
         window.step();
@@ -203,8 +203,8 @@ fn an_unknown_word_is_named_and_nothing_is_lost() {
 #[test]
 fn numbers_that_make_no_sense_are_named_under_their_field() {
     let mut window = settled();
-    window.state_mut().state.settings.guidance_scale = f32::NAN;
-    window.state_mut().state.settings.sampling.top_p = 0.0;
+    window.state_mut().state.settings.shared.guidance.scale.guidance_scale = f32::NAN;
+    window.state_mut().state.settings.shared.sampling.top_p = 0.0;
     for _ in 0..3 {
         window.step();
     }
@@ -223,9 +223,16 @@ fn a_damaged_settings_file_gives_defaults_and_is_kept() {
     let mut window = window(stored);
     window.step();
     assert!(
-        window.state().state.notices.iter().any(|notice| notice.message.contains(".bak")),
+        window
+            .state()
+            .state
+            .panels
+            .notices
+            .list
+            .iter()
+            .any(|notice| notice.message.contains(".bak")),
         "no notice says where the old file is: {:?}",
-        window.state().state.notices
+        window.state().state.panels.notices.list
     );
     let kept = std::fs::read_dir(folder.path())
         .expect("readable")
@@ -269,7 +276,7 @@ fn a_device_is_named_where_it_is_not_the_cpu() {
 
 #[test]
 fn decoder_threads_are_chosen_without_a_restart_and_kept() {
-    let most = softcfg_studio::ui::settings::machine_panel::most_threads();
+    let most = softcfg_studio::ui::settings::machine::most_threads();
     let folder = tempdir().expect("a folder");
     let file = folder.path().join("window.json");
     let stored = StoredSettings { live: Some(false), ..StoredSettings::load(file.clone()) };
@@ -301,7 +308,7 @@ fn decoder_threads_are_chosen_without_a_restart_and_kept() {
     drop(window);
     let stored = StoredSettings::load(file);
     assert_eq!(stored.decoder_threads, choice);
-    // The next sitting begins with them.
+    // The next session begins with them.
     let mut window = self::window(StoredSettings { first_start: true, ..stored });
     wait(&mut window, "a run", finished);
     assert_eq!(window.state().state.shown_run().expect("a run").record.threads(), Some(most));

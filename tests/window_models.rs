@@ -7,12 +7,12 @@ use egui_kittest::kittest::Queryable;
 use image::RgbImage;
 use softcfg_studio::engine::trace::{RunRecord, RunStatus};
 use softcfg_studio::engine::{Engine, EngineOptions};
-use softcfg_studio::opening::open::OpenRequest;
+use softcfg_studio::opening::request::OpenRequest;
 use softcfg_studio::prompts::condition::Condition;
-use softcfg_studio::ui::app::app::StudioApp;
 use softcfg_studio::ui::app::persistence::StoredSettings;
 use softcfg_studio::ui::app::saving::{Dialogs, ImageJob, Saving, Writers};
-use softcfg_studio::ui::state::state::RecentModel;
+use softcfg_studio::ui::app::studio::StudioApp;
+use softcfg_studio::ui::state::model::RecentModel;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -94,14 +94,14 @@ fn wait(window: &mut Window, what: &str, mut done: impl FnMut(&StudioApp) -> boo
 /// Opens the dialog and presses one of its buttons.
 fn choose(window: &mut Window, button: &str) {
     window.key_press_modifiers(Modifiers::COMMAND, Key::O);
-    wait(window, "the dialog", |app| app.state.shell.opening.is_some());
+    wait(window, "the dialog", |app| app.state.panels.open_model.dialog.is_some());
     window.get_by_label(button).click();
     window.step();
 }
 
 /// The dialog shows what was found, or why nothing was.
 fn looked(app: &StudioApp) -> bool {
-    app.state.shell.opening.as_ref().is_some_and(|dialog| dialog.has_answer())
+    app.state.panels.open_model.dialog.as_ref().is_some_and(|dialog| dialog.has_answer())
 }
 
 fn name(app: &StudioApp) -> String {
@@ -123,7 +123,7 @@ fn a_model_is_found_completed_opened_and_drawn_with() {
 
     window.get_by_label("Choose the missing file…").click();
     wait(&mut window, "the pair", |app| {
-        app.state.shell.opening.as_ref().is_some_and(|dialog| dialog.is_complete())
+        app.state.panels.open_model.dialog.as_ref().is_some_and(|dialog| dialog.is_complete())
     });
     assert!(window.query_by_label("Choose the missing file…").is_none());
     assert!(window.query_all_by_label_contains("MaskGIT-VQGAN image tokenizer").next().is_some());
@@ -133,11 +133,11 @@ fn a_model_is_found_completed_opened_and_drawn_with() {
 
     let app = window.state();
     assert!(name(app).starts_with("RAR"), "{}", name(app));
-    assert!(app.state.shell.loading.is_none() && app.state.shell.opening.is_none());
-    assert_eq!(app.state.shell.recent.len(), 1);
-    assert_eq!(app.state.settings.condition, Condition::Class(0));
+    assert!(app.state.progress.loading.is_none() && app.state.panels.open_model.dialog.is_none());
+    assert_eq!(app.state.recent.len(), 1);
+    assert_eq!(app.state.settings.shared.condition, Condition::Class(0));
     let defaults = &app.state.card().expect("a model").defaults;
-    assert_eq!(app.state.settings.guidance_scale, defaults.guidance_scale);
+    assert_eq!(app.state.settings.shared.guidance.scale.guidance_scale, defaults.guidance_scale);
     window.get_by_label("Generate").click();
     wait(&mut window, "the run", |app| {
         app.state.shown_run().is_some_and(|run| run.status == RunStatus::Finished)
@@ -157,19 +157,19 @@ fn a_file_that_is_no_model_leaves_everything_as_it_was() {
     choose(&mut window, "Choose files…");
     wait(&mut window, "the refusal", looked);
     let problem = |app: &StudioApp| {
-        let dialog = app.state.shell.opening.as_ref().expect("the dialog stays");
+        let dialog = app.state.panels.open_model.dialog.as_ref().expect("the dialog stays");
         dialog.problem().map(str::to_owned)
     };
     let app = window.state();
     assert!(problem(app).is_some_and(|text| text.contains("config.json")));
     assert_eq!(name(app), before);
-    assert!(app.state.notices.is_empty() && !app.state.shell.surveying);
+    assert!(app.state.panels.notices.list.is_empty() && !app.state.progress.surveying);
     // Another choice from the same dialog.
     window.get_by_label("Choose folder…").click();
     wait(&mut window, "the folder", |app| looked(app) && problem(app).is_none());
     assert!(window.query_all_by_label_contains("Lumina-mGPT").next().is_some());
     window.get_by_label("Cancel").click();
-    wait(&mut window, "the end of the dialog", |app| app.state.shell.opening.is_none());
+    wait(&mut window, "the end of the dialog", |app| app.state.panels.open_model.dialog.is_none());
     window.get_by_label("Generate").click();
     wait(&mut window, "a run", |app| app.state.runs.len() == 1);
 }
@@ -181,9 +181,9 @@ fn the_dialog_can_be_left_and_nothing_is_loaded() {
     choose(&mut window, "Choose files…");
     wait(&mut window, "the offer", looked);
     window.get_by_label("Cancel").click();
-    wait(&mut window, "the end of the dialog", |app| app.state.shell.opening.is_none());
+    wait(&mut window, "the end of the dialog", |app| app.state.panels.open_model.dialog.is_none());
     assert_eq!(name(window.state()), before);
-    assert!(window.state().state.shell.recent.is_empty());
+    assert!(window.state().state.recent.is_empty());
 }
 
 /// A file manager's gift.
@@ -209,7 +209,7 @@ fn a_folder_dropped_onto_the_window_is_looked_at() {
     // The grid is a guess here, so it can be changed.
     window.get_by_label("Rows");
     window.key_press(Key::Escape);
-    wait(&mut window, "the end of the dialog", |app| app.state.shell.opening.is_none());
+    wait(&mut window, "the end of the dialog", |app| app.state.panels.open_model.dialog.is_none());
 }
 
 #[test]
@@ -245,19 +245,25 @@ fn weights_of_a_training_file_are_chosen_in_the_dialog() {
     std::fs::write(folder.path().join("config.json"), r#"{"n_head": 2}"#).expect("a file");
     window.input_mut().dropped_files.push(Arc::new(Dropped(file)));
     let found = |app: &StudioApp| {
-        let dialog = app.state.shell.opening.as_ref();
+        let dialog = app.state.panels.open_model.dialog.as_ref();
         dialog.is_some_and(|dialog| looked(app) && dialog.problem().is_none())
     };
     wait(&mut window, "the offer", found);
     let chosen = |window: &Window, set: &str| {
-        let dialog = window.state().state.shell.opening.as_ref().expect("the dialog");
+        let dialog = window.state().state.panels.open_model.dialog.as_ref().expect("the dialog");
         dialog.weight_set() == Some(set)
     };
     assert!(chosen(&window, "model"));
     window.get_by_label("ema").click();
     wait(&mut window, "the other weights", |app| {
         found(app)
-            && app.state.shell.opening.as_ref().is_some_and(|d| d.weight_set() == Some("ema"))
+            && app
+                .state
+                .panels
+                .open_model
+                .dialog
+                .as_ref()
+                .is_some_and(|d| d.weight_set() == Some("ema"))
     });
     window.get_by_label("model");
 }
@@ -268,7 +274,7 @@ fn a_recent_model_is_opened_from_the_menu() {
     let before = name(window.state());
     let mut request = OpenRequest::new([golden("llamagen/c2i_tiny/c2i_tiny.pt")]);
     request.tokenizer = Some(golden("llamagen/vq16_tiny/vq16_tiny.pt"));
-    let recent = &mut window.state_mut().state.shell.recent;
+    let recent = &mut window.state_mut().state.recent;
     RecentModel::remember(recent, "My LlamaGen".into(), request);
     window.get_by_label("Model").click();
     wait(&mut window, "the menu", |_| true);
@@ -276,7 +282,7 @@ fn a_recent_model_is_opened_from_the_menu() {
     wait(&mut window, "the model", |app| name(app) != before);
     assert!(name(window.state()).starts_with("LlamaGen"));
     // Remembered once, under the name it has now.
-    let recent = &window.state().state.shell.recent;
+    let recent = &window.state().state.recent;
     assert_eq!(recent.len(), 1);
     assert_eq!(recent[0].name, name(window.state()));
 }

@@ -12,8 +12,8 @@ use softcfg_studio::engine::worker::decode_pool;
 use softcfg_studio::engine::{Engine, EngineOptions, Event, decode};
 use softcfg_studio::models::card::Model;
 use softcfg_studio::opening::builtin;
-use softcfg_studio::ui::app::app::StudioApp;
 use softcfg_studio::ui::app::persistence::StoredSettings;
+use softcfg_studio::ui::app::studio::StudioApp;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -73,7 +73,7 @@ enum Frames {
 /// Seconds of decoding under the window; adds the seconds of each of its frames to `spent`.
 fn with_window(window: &mut Window, frames: Frames, spent: &mut Vec<f64>) -> f64 {
     let before = window.state().state.runs.len();
-    window.state_mut().state.actions.push(softcfg_studio::ui::app::action::Action::Generate);
+    window.state_mut().state.actions.push(softcfg_studio::ui::action::Action::Generate);
     frame(window);
     let begun = Instant::now();
     let mut next = Instant::now();
@@ -146,9 +146,10 @@ fn an_open_window_leaves_the_decoder_its_speed() {
         frame(&mut window);
     }
     // The window's settings are the defaults of the model: the same run in all three.
-    let settings = RunSettings { sampling: model.card.defaults.sampling, ..settings };
+    let mut settings = settings;
+    settings.shared.sampling = model.card.defaults.sampling;
     assert_eq!(window.state().state.settings.lanes, settings.lanes);
-    assert_eq!(window.state().state.settings.delta_context, settings.delta_context);
+    assert_eq!(window.state().state.settings.shared, settings.shared);
     let (mut times, mut open, mut busy) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         times.push([

@@ -12,12 +12,12 @@ use softcfg_studio::engine::trace::RunStatus;
 use softcfg_studio::engine::{Engine, EngineOptions};
 use softcfg_studio::guidance::schedule::Schedule;
 use softcfg_studio::opening::offer;
-use softcfg_studio::opening::open::{OpenRequest, Surroundings};
+use softcfg_studio::opening::request::{OpenRequest, SystemResources};
 use softcfg_studio::prompts::check::MAX_PROMPT_CHARACTERS;
 use softcfg_studio::prompts::condition::Condition;
-use softcfg_studio::ui::app::action::Action;
-use softcfg_studio::ui::app::app::StudioApp;
+use softcfg_studio::ui::action::Action;
 use softcfg_studio::ui::app::persistence::StoredSettings;
+use softcfg_studio::ui::app::studio::StudioApp;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,7 +41,7 @@ fn window(request: OpenRequest, size: egui::Vec2) -> Window {
         });
     wait(&mut window, "the built-in model", |app| app.state.model_is_ready());
     let before = name(window.state());
-    let opened = offer::survey(&request, &Surroundings::default()).expect("a model");
+    let opened = offer::survey(&request, &SystemResources::default()).expect("a model");
     assert!(opened.missing.is_empty(), "{:?}", opened.missing);
     window.state_mut().state.actions.push(Action::LoadModel(request));
     wait(&mut window, "the model", |app| name(app) != before);
@@ -68,14 +68,14 @@ fn simple_ar(folder: &Path) -> OpenRequest {
 }
 
 fn type_prompt(window: &mut Window, text: &str) {
-    window.state_mut().state.settings.condition =
+    window.state_mut().state.settings.shared.condition =
         Condition::Prompt { text: text.into(), negative: None };
     window.step();
     window.step();
 }
 
 fn negative(window: &Window) -> Option<String> {
-    match &window.state().state.settings.condition {
+    match &window.state().state.settings.shared.condition {
         Condition::Prompt { negative, .. } => negative.clone(),
         Condition::Class(_) => panic!("a prompt is asked for"),
     }
@@ -114,7 +114,7 @@ fn the_authors_schedule_is_chosen_recorded_and_restored() {
     let mut window = window(simple_ar(folder.path()), vec2(1400.0, 900.0));
     type_prompt(&mut window, "a red cat");
     choose(&mut window, "Schedule", "Authors' code");
-    assert_eq!(window.state().state.settings.schedule, Schedule::Authors);
+    assert_eq!(window.state().state.settings.shared.guidance.scale.schedule, Schedule::Authors);
     window.step();
     // k has no effect now, and says so by being off.
     assert!(window.get_by_label("Cosine power k value").accesskit_node().is_disabled());
@@ -123,11 +123,11 @@ fn the_authors_schedule_is_chosen_recorded_and_restored() {
     let record = app.state.shown_run().expect("a run");
     assert!(record.lanes[0].records.iter().all(|record| record.scale == 6.0));
     let id = record.record.id;
-    window.state_mut().state.settings.schedule = Schedule::Cosine;
+    window.state_mut().state.settings.shared.guidance.scale.schedule = Schedule::Cosine;
     window.step();
     window.state_mut().state.actions.push(Action::RestoreSettings(id));
     window.step();
-    assert_eq!(window.state().state.settings.schedule, Schedule::Authors);
+    assert_eq!(window.state().state.settings.shared.guidance.scale.schedule, Schedule::Authors);
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn the_unconditional_prompt_is_chosen_and_typed() {
     run(&mut window);
     let app = window.state();
     let spec = &app.state.shown_run().expect("a run").record.spec;
-    assert_eq!(spec.unconditional_text.as_deref(), Some("<|t2i|>blurred<|soi|>"));
+    assert_eq!(spec.lanes[0].unconditional_text.as_deref(), Some("<|t2i|>blurred<|soi|>"));
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn a_hundred_thousand_characters_are_cut_to_what_the_field_holds() {
     window.event(egui::Event::Paste("red cat ".repeat(12_500)));
     window.step();
     window.step();
-    let Condition::Prompt { text, .. } = &window.state().state.settings.condition else {
+    let Condition::Prompt { text, .. } = &window.state().state.settings.shared.condition else {
         panic!("a prompt")
     };
     assert_eq!(text.chars().count(), MAX_PROMPT_CHARACTERS);
@@ -210,7 +210,8 @@ fn a_hundred_thousand_characters_are_cut_to_what_the_field_holds() {
 
 #[test]
 fn a_grid_that_is_not_square_is_shown_in_every_view() {
-    use softcfg_studio::ui::state::view::{Comparison, Overlay, PlotTab};
+    use softcfg_studio::engine::quantities::quantity::Axis;
+    use softcfg_studio::ui::state::view::{Comparison, Overlay};
     for size in [vec2(1400.0, 900.0), vec2(1000.0, 650.0)] {
         let folder = tempfile::tempdir().expect("a folder");
         let mut window = window(lumina_request(folder.path(), (4, 8)), size);
@@ -227,32 +228,30 @@ fn a_grid_that_is_not_square_is_shown_in_every_view() {
             [Comparison::SideBySide, Comparison::Wipe, Comparison::Flip, Comparison::Difference]
         {
             for overlay in [Overlay::Off, Overlay::Confidence, Overlay::Weight, Overlay::Delta] {
-                let view = &mut window.state_mut().state.view;
+                let view = &mut window.state_mut().state.shared.view;
                 (view.comparison, view.overlay) = (comparison, overlay);
                 window.step();
             }
         }
-        window.state_mut().state.view.comparison = Comparison::SideBySide;
-        for tab in [PlotTab::Entropy, PlotTab::Confidence, PlotTab::Delta] {
-            window.state_mut().state.view.plot_tab = tab;
+        window.state_mut().state.shared.view.comparison = Comparison::SideBySide;
+        for tab in [Axis::Entropy, Axis::Confidence, Axis::Delta] {
+            window.state_mut().state.shared.view.plot_tab = tab;
             window.step();
         }
         // Every step can be pointed at, the row ends too, and each says what it is.
         for step in 0..36 {
-            window.state_mut().state.focus.pinned = Some(step);
-            window.state_mut().state.cursor.position = step + 1;
+            window.state_mut().state.shared.focus.pinned = Some(step);
+            window.state_mut().state.shared.cursor.position = step + 1;
             window.step();
         }
-        window.state_mut().state.focus.pinned = Some(8);
-        window.state_mut().state.shell.lower_tab =
-            softcfg_studio::ui::state::state::LowerTab::Inspector;
+        window.state_mut().state.shared.focus.pinned = Some(8);
+        window.state_mut().state.arrangement.lower_tab =
+            softcfg_studio::ui::app::arrangement::LowerTab::Inspector;
         window.step();
         window.step();
         assert!(says(&window, "end of row"), "step 8 is the end of the first row");
-        assert!(
-            window.state().state.notices.iter().all(|notice| {
-                notice.kind != softcfg_studio::ui::state::state::NoticeKind::Error
-            })
-        );
+        assert!(window.state().state.panels.notices.list.iter().all(|notice| {
+            notice.kind != softcfg_studio::ui::notices::panel::NoticeKind::Error
+        }));
     }
 }

@@ -125,7 +125,7 @@ impl Steps for ModelSteps<'_> {
         self.index %= self.weights.len().max(1);
         // Another variant may have been at this token before.
         let mut caches = self.caches.borrow_mut();
-        caches.iter_mut().take(self.branches.len()).for_each(|cache| cache.rewind(self.index));
+        caches.iter_mut().take(self.branches.len()).for_each(|cache| cache.truncate(self.index));
     }
 
     fn step(&mut self) -> Result<(), ModelError> {

@@ -58,12 +58,6 @@ impl Manifest {
         self.add(format!("{place}.weight"), &[outputs, inputs], TensorRole::Linear);
     }
 
-    /// A linear weight with bias.
-    pub(crate) fn linear_with_bias(&mut self, place: &str, outputs: usize, inputs: usize) {
-        self.linear(place, outputs, inputs);
-        self.add(format!("{place}.bias"), &[outputs], TensorRole::Other);
-    }
-
     /// A norm with `weight` and, if asked for, `bias`.
     pub(crate) fn norm(&mut self, place: &str, width: usize, bias: bool) {
         self.add(format!("{place}.weight"), &[width], TensorRole::Other);

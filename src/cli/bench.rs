@@ -2,7 +2,7 @@
 //! program of `cargo bench --bench decode` is the same command.
 
 use crate::bench::{BenchOptions, Report, measure, measure_model, measure_on};
-use crate::cli::RunFailed;
+use crate::cli::failure::RunFailed;
 use crate::cli::model::ModelArguments;
 use crate::compute::cpu::isa::{ISA_VARIABLE, Isa};
 use crate::compute::device_kind::DeviceKind;
@@ -66,7 +66,7 @@ processors, are left out.
 The instruction set is found at run time; the environment variable SOFTCFG_KERNEL forces \
 avx512-bf16 (with instructions for pairs), avx512, avx2, neon or portable.";
 
-/// What can be said to `bench`.
+/// Arguments of `bench`.
 #[derive(Args)]
 #[command(about = ABOUT, long_about = LONG_ABOUT)]
 pub struct Bench {

@@ -1,12 +1,12 @@
-//! Which model a command works on: `--model` and what belongs to it, `inspect`, and classes by name.
+//! Which model a command works on: `--model` and what belongs to it, and classes by name.
 
 use crate::checkpoint::LoadProgress;
+use crate::cli::choices;
 use crate::compute::device_kind::DeviceKind;
 use crate::models::card::{Conditions, Model, ModelCard};
 use crate::opening::builtin;
-use crate::opening::offer::{self, ModelOffer};
 use crate::opening::open;
-use crate::opening::open::{OpenRequest, Surroundings};
+use crate::opening::request::{OpenRequest, SystemResources};
 use crate::prompts::imagenet;
 use crate::prompts::imagenet::ClassName;
 use anyhow::{Result, anyhow, bail};
@@ -50,7 +50,7 @@ impl ModelArguments {
     /// # Errors
     /// No such device.
     pub fn device(&self) -> Result<DeviceKind> {
-        super::parse_device(self.device.as_deref())
+        choices::device(self.device.as_deref())
     }
 
     /// Whether another model than the built-in one is asked for.
@@ -70,14 +70,14 @@ impl ModelArguments {
         let request = OpenRequest {
             paths: self.model.clone(),
             tokenizer: self.tokenizer.clone(),
-            precision: super::parse("--precision", self.precision.as_deref())?,
+            precision: choices::parse("--precision", self.precision.as_deref())?,
             grid: self.grid.as_deref().map(parse_grid).transpose()?,
             weight_set: self.weight_set.clone(),
             device,
         };
         let progress: Arc<LoadProgress> = Arc::default();
-        let surroundings = Surroundings::of_this_machine();
-        with_progress_bar(&progress, || Ok(open::open(&request, &surroundings, &progress)?))
+        let resources = SystemResources::of_this_machine();
+        with_progress_bar(&progress, || Ok(open::open(&request, &resources, &progress)?))
     }
 }
 
@@ -112,51 +112,6 @@ fn with_progress_bar<T>(progress: &LoadProgress, work: impl FnOnce() -> T) -> T 
     });
     bar.finish_and_clear();
     result
-}
-
-/// Says what lies at some paths.
-#[derive(Args)]
-pub struct Inspect {
-    /// Weight files or folders.
-    #[arg(required = true, value_name = "PATH")]
-    paths: Vec<PathBuf>,
-}
-
-/// Runs `inspect`.
-///
-/// # Errors
-/// A path that cannot be read or identified.
-pub fn inspect(arguments: &Inspect) -> Result<()> {
-    let request = OpenRequest::new(arguments.paths.clone());
-    let offer = offer::survey(&request, &Surroundings::of_this_machine())?;
-    print!("{}", describe(&offer));
-    Ok(())
-}
-
-fn describe(offer: &ModelOffer) -> String {
-    let mut lines: Vec<String> = offer.found.iter().map(ToString::to_string).collect();
-    if let Some(grid) = offer.grid {
-        lines.push(format!("grid {} × {} from {}", grid.rows, grid.columns, grid.source));
-    }
-    for choice in &offer.precisions {
-        let fits = if choice.fits == Some(false) { "; does not fit in free memory" } else { "" };
-        lines.push(format!("{}: {}{fits}", choice.precision, choice.cost()));
-    }
-    if let [taken, others @ ..] = offer.weight_sets.as_slice() {
-        let named = |set: &Option<String>| set.clone().unwrap_or_else(|| "the file's own".into());
-        let others: Vec<String> = others.iter().map(named).collect();
-        lines.push(format!(
-            "weights: {}; --weight-set also takes {}",
-            named(taken),
-            others.join(", ")
-        ));
-    }
-    lines.extend(offer.notes.iter().map(|note| format!("note: {note}")));
-    if offer.without_decoder {
-        lines.push("missing: a decoder; add its file".into());
-    }
-    lines.extend(offer.missing.iter().map(|part| format!("missing: {part}")));
-    lines.into_iter().map(|line| line + "\n").collect()
 }
 
 /// The class that a number, name, synonym or synset means.

@@ -66,10 +66,19 @@ impl KvCache {
     /// # Errors
     /// No memory.
     pub fn copy(&self) -> Result<Self, ModelError> {
+        self.copy_first(usize::MAX)
+    }
+
+    /// [`Self::copy`] without all image tokens but the first ones.
+    ///
+    /// # Errors
+    /// No memory.
+    pub fn copy_first(&self, image_tokens: usize) -> Result<Self, ModelError> {
+        let length = self.length.min(self.prefix_len.saturating_add(image_tokens));
         let CacheShape { layers, kv_heads, head_dim, .. } = self.shape;
-        let image_tokens = self.capacity - self.prefix_len;
-        let mut copy = Self::new(self.shape, self.prefix.clone(), self.prefix_len, image_tokens)?;
-        let filled = self.length.next_multiple_of(self.shape.value_block) * kv_heads * head_dim;
+        let room = self.capacity - self.prefix_len;
+        let mut copy = Self::new(self.shape, self.prefix.clone(), self.prefix_len, room)?;
+        let filled = length.next_multiple_of(self.shape.value_block) * kv_heads * head_dim;
         for run in 0..layers * 2 {
             copy.numbers
                 .copy_from(&self.numbers, run * self.run_length(), filled)
@@ -78,7 +87,7 @@ impl KvCache {
         for (to, from) in copy.device.iter_mut().zip(&self.device) {
             *to = from.as_ref().map(DeviceCache::copy).transpose()?;
         }
-        copy.length = self.length;
+        copy.length = length;
         Ok(copy)
     }
 
@@ -273,9 +282,10 @@ impl KvCache {
         }
     }
 
-    /// Forgets all image tokens but the first ones.
-    pub(crate) fn rewind(&mut self, image_tokens: usize) {
-        self.length = self.length.min(self.prefix_len + image_tokens);
+    /// Forgets all image tokens but the first ones. Nothing is written: what is appended next takes
+    /// their places.
+    pub fn truncate(&mut self, image_tokens: usize) {
+        self.length = self.length.min(self.prefix_len.saturating_add(image_tokens));
     }
 
     pub(crate) fn set_length(&mut self, length: usize) {

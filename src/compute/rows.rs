@@ -21,6 +21,19 @@ pub enum Prefix {
     Embeddings(Tensor),
 }
 
+impl Prefix {
+    /// Whether both are known to say the same. Embeddings are compared by where they come from, not
+    /// number by number.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Tokens(one), Self::Tokens(other)) => one == other,
+            (Self::Class(one), Self::Class(other)) => one == other,
+            (Self::Embeddings(one), Self::Embeddings(other)) => one.id() == other.id(),
+            _ => false,
+        }
+    }
+}
+
 /// Weights on the image positions of one row's attention.
 #[derive(Debug, Clone, Copy)]
 pub struct Perturbation<'a> {

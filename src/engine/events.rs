@@ -1,4 +1,4 @@
-//! What the engine tells its owner, each with the id of the run it belongs to.
+//! Events of the engine for its owner, each with the id of the run it belongs to.
 
 use crate::engine::trace::RunId;
 use crate::models::card::ModelCard;
@@ -19,8 +19,8 @@ pub enum Event {
     LoadProgress { name: String, fraction: f32 },
     /// A model was not loaded because somebody cancelled; the one before, if any, stays.
     LoadCancelled,
-    /// The first steps of a run are there.
-    RunStarted(RunId),
+    /// A run has halted, as it was asked to; it goes on, makes single steps, or ends when asked.
+    RunPaused(RunId),
     /// A run is over; [`crate::engine::trace::RunRecord::status`] says how.
     RunEnded(RunId),
     /// Pixels of a partial or whole grid.

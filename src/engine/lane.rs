@@ -1,29 +1,53 @@
 //! One lane while it decodes: which rows it feeds, how its branches' logits become a token, and the
-//! record of that step (design.md section 2; Alg. 1 of the paper).
+//! record of that step (Alg. 1 of arXiv 2510.00996).
 
 use crate::compute::layout::StepKind;
 use crate::compute::rows::{Perturbation, Row, RowInput};
-use crate::engine::decode::EngineError;
-use crate::engine::settings::{LaneKind, RunSpec};
+use crate::engine::error::EngineError;
+use crate::engine::settings::{LaneSettings, LaneSpec};
 use crate::engine::trace::{StepRecord, TOP_COUNT, TopTokens};
-use crate::guidance::combination::linear::combine;
+use crate::guidance::CacheRule;
 use crate::guidance::confidence::{ConfidenceInputs, confidence};
 use crate::guidance::delta::{deltas, distance};
 use crate::guidance::entropy::Distribution;
 use crate::guidance::weights::{WeightRule, budgets, perturbation_weights};
-use crate::guidance::{CacheRule, Perturb};
 use crate::sampling::Sampler;
 use crate::sampling::repetition::RepetitionPenalty;
 
-/// Caches of one lane, as indices into the run's list.
+/// Caches of one lane, as indices into the list of all lanes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LaneCaches {
     /// Conditional branch.
     pub conditional: usize,
-    /// The unconditional branch that guides, and under the rule *exact* the clean one too.
-    pub unconditional: Option<usize>,
+    /// The weak branch, and under the rule *exact* the clean unconditional one, which owns it.
+    pub weak: Option<usize>,
     /// A clean unconditional branch of its own, to measure Δctx under the rule *two-pass*.
     pub clean: Option<usize>,
+}
+
+/// Which caches beside the conditional one a lane needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CacheRoles {
+    /// See [`LaneCaches::weak`].
+    pub weak: bool,
+    /// See [`LaneCaches::clean`].
+    pub clean: bool,
+}
+
+impl CacheRoles {
+    /// The roles of a lane's branches.
+    pub(crate) fn of(spec: &LaneSpec) -> Self {
+        let LaneSettings { guidance, delta_context, .. } = &spec.settings;
+        Self {
+            weak: guidance.is_guided(),
+            clean: guidance.is_perturbed() && *delta_context && !clean_owner(spec),
+        }
+    }
+}
+
+fn clean_owner(spec: &LaneSpec) -> bool {
+    let guidance = &spec.settings.guidance;
+    guidance.is_perturbed() && guidance.perturbation.cache_rule == CacheRule::Exact
 }
 
 /// Logits of a lane's branches at one step, over the codes.
@@ -33,17 +57,16 @@ pub(crate) struct BranchLogits<'a> {
     pub conditional: &'a [f32],
     /// z_u of a clean branch, where one runs.
     pub clean: Option<&'a [f32]>,
-    /// The branch that guides: z_ũ in SoftCFG lanes, z_u under CFG.
-    pub guiding: Option<&'a [f32]>,
+    /// The weak branch: z_ũ in SoftCFG lanes, z_u under CFG.
+    pub weak: Option<&'a [f32]>,
 }
 
-/// A lane being decoded.
+/// A lane being decoded: what it is, and what it has drawn.
+#[derive(Clone)]
 pub(crate) struct Lane {
-    kind: LaneKind,
+    spec: LaneSpec,
     caches: LaneCaches,
-    rule: WeightRule,
-    perturb: Perturb,
-    exact: bool,
+    weight_rule: WeightRule,
     sampler: Sampler,
     penalty: RepetitionPenalty,
     tokens: Vec<u32>,
@@ -55,48 +78,69 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    pub(crate) fn new(kind: LaneKind, caches: LaneCaches, spec: &RunSpec) -> Self {
+    /// A lane that has drawn nothing, with room for `steps` tokens.
+    pub(crate) fn new(spec: &LaneSpec, caches: LaneCaches, steps: usize) -> Self {
+        let settings = &spec.settings;
         Self {
-            kind,
             caches,
-            rule: spec.weight_rule(kind),
-            perturb: spec.settings.perturb,
-            exact: spec.settings.cache_rule == CacheRule::Exact,
-            sampler: Sampler::new(spec.settings.sampling),
-            penalty: RepetitionPenalty::new(spec.settings.repetition_penalty),
-            tokens: Vec::with_capacity(spec.steps),
-            confidences: Vec::with_capacity(spec.steps),
-            perturbed: Vec::with_capacity(spec.steps),
-            weights: Vec::with_capacity(spec.steps),
+            weight_rule: settings.guidance.perturbation.weight_rule(),
+            sampler: Sampler::new(settings.sampling),
+            penalty: RepetitionPenalty::new(settings.repetition_penalty),
+            tokens: Vec::with_capacity(steps),
+            confidences: Vec::with_capacity(steps),
+            perturbed: Vec::with_capacity(steps),
+            weights: Vec::with_capacity(steps),
             guided: Vec::new(),
             distribution: Distribution::default(),
+            spec: spec.clone(),
         }
     }
 
-    /// The caches this lane needs: how many unconditional ones, in which role.
-    pub(crate) fn wants(kind: LaneKind, spec: &RunSpec) -> (bool, bool) {
-        let two_pass = spec.settings.cache_rule == CacheRule::TwoPass;
-        let unconditional = kind != LaneKind::None;
-        (unconditional, kind.is_soft() && two_pass && spec.settings.delta_context)
+    /// What has been drawn so far, forced tokens included.
+    pub(crate) fn tokens(&self) -> &[u32] {
+        &self.tokens
+    }
+
+    /// Forgets all tokens but the first `count`; `kinds` are those of all steps.
+    pub(crate) fn truncate(&mut self, count: usize, kinds: &[StepKind]) {
+        for (token, kind) in
+            self.tokens.drain(count.min(self.tokens.len())..).zip(kinds.iter().skip(count))
+        {
+            if !matches!(kind, StepKind::RowEnd { .. }) {
+                self.penalty.forget(token);
+            }
+        }
+        self.confidences.truncate(count);
+        self.perturbed.truncate(count);
+    }
+
+    fn is_perturbed(&self) -> bool {
+        self.spec.settings.guidance.is_perturbed()
+    }
+
+    /// Whether a clean branch owns the cache that the perturbed one reads.
+    fn has_clean_owner(&self) -> bool {
+        clean_owner(&self.spec)
     }
 
     /// Number of rows [`Lane::rows`] gives at every step.
     pub(crate) fn row_count(&self) -> usize {
-        1 + usize::from(self.caches.unconditional.is_some()) + usize::from(self.has_clean_row())
+        1 + usize::from(self.caches.weak.is_some()) + usize::from(self.has_clean_row())
     }
 
     fn has_clean_row(&self) -> bool {
-        self.kind.is_soft() && (self.exact || self.caches.clean.is_some())
+        self.has_clean_owner() || self.caches.clean.is_some()
     }
 
     /// Recomputes the weights of all tokens drawn so far, before they are fed (Eq. 9).
     pub(crate) fn update_weights(&mut self) {
-        if self.kind.is_soft() {
-            perturbation_weights(self.rule, &self.confidences, &self.perturbed, &mut self.weights);
+        if self.is_perturbed() {
+            let Self { weight_rule, confidences, perturbed, weights, .. } = self;
+            perturbation_weights(*weight_rule, confidences, perturbed, weights);
         }
     }
 
-    /// Feeds the newest token to every branch: conditional, clean (if there is one), guiding.
+    /// Feeds the newest token to every branch: conditional, clean (if there is one), weak.
     pub(crate) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         let newest = self.tokens.last().map(|&token| (self.tokens.len() - 1, token));
         newest.into_iter().flat_map(move |(index, token)| {
@@ -107,23 +151,14 @@ impl Lane {
                 perturbation,
                 logits: true,
             };
-            let perturbation = self
-                .kind
-                .is_soft()
-                .then_some(Perturbation { weights: &self.weights, on: self.perturb });
-            let clean = if self.kind.is_soft() && self.exact {
-                self.caches.unconditional
-            } else {
-                self.caches.clean
-            };
-            let guiding_appends = !(self.kind.is_soft() && self.exact);
+            let on = self.spec.settings.guidance.perturbation.perturb;
+            let perturbation =
+                self.is_perturbed().then_some(Perturbation { weights: &self.weights, on });
+            let owned = self.has_clean_owner();
+            let clean = if owned { self.caches.weak } else { self.caches.clean };
             std::iter::once(row(self.caches.conditional, true, None))
                 .chain(clean.map(|cache| row(cache, true, None)))
-                .chain(
-                    self.caches
-                        .unconditional
-                        .map(|cache| row(cache, guiding_appends, perturbation)),
-                )
+                .chain(self.caches.weak.map(|cache| row(cache, !owned, perturbation)))
         })
     }
 
@@ -134,59 +169,58 @@ impl Lane {
     ) -> BranchLogits<'a> {
         let conditional = rows.next().unwrap_or(&[]);
         let clean_row = if self.has_clean_row() { rows.next() } else { None };
-        let guiding = rows.next();
-        let clean = if self.kind.is_soft() { clean_row } else { guiding };
-        BranchLogits { conditional, clean, guiding }
+        let weak = rows.next();
+        let clean = if self.is_perturbed() { clean_row } else { weak };
+        BranchLogits { conditional, clean, weak }
     }
 
-    /// Guides, samples, and records one step.
+    /// Guides, samples, and records step `step` of `steps`.
     ///
     /// # Errors
     /// Logits that are not finite.
     pub(crate) fn draw(
         &mut self,
-        step: usize,
+        (step, steps): (usize, usize),
         kind: StepKind,
         logits: BranchLogits<'_>,
-        spec: &RunSpec,
     ) -> Result<StepRecord, EngineError> {
-        let settings = &spec.settings;
-        let scale = match logits.guiding {
-            Some(_) => spec.guidance_scale_at(step),
-            None => 1.0,
-        };
+        let scale = self.spec.guidance_scale_at(step, steps);
         if let StepKind::RowEnd { token, .. } = kind {
-            return Ok(self.force(step, token, scale, settings.perturb_row_ends));
+            return Ok(self.force(step, token, scale));
         }
-        let not_finite = |lane: LaneKind| EngineError::NotFinite { step, lane };
-        let all = [Some(logits.conditional), logits.clean, logits.guiding];
+        let not_finite = || EngineError::NotFinite { step, lane: self.spec.name.clone() };
+        let all = [Some(logits.conditional), logits.clean, logits.weak];
         if all.iter().flatten().any(|row| row.is_empty() || !row.iter().all(|x| x.is_finite())) {
-            return Err(not_finite(self.kind));
+            return Err(not_finite());
         }
+        let LaneSettings { guidance, sampling, .. } = &self.spec.settings;
         let penalized = self.penalty.apply(logits.conditional);
-        // Without a second branch the scale is 1: the conditional branch itself.
-        combine(penalized, logits.guiding.unwrap_or(penalized), scale, &mut self.guided);
-        let sampled = self.sampler.sample(&self.guided, step).map_err(|_| not_finite(self.kind))?;
+        // Without a weak branch the scale is 1: the conditional branch itself.
+        let weak = logits.weak.unwrap_or(penalized);
+        guidance.combination.combine(penalized, weak, scale, &mut self.guided);
+        let sampled = self.sampler.sample(&self.guided, step).map_err(|_| not_finite())?;
         let measured = confidence(
-            settings.confidence,
+            guidance.perturbation.confidence,
             &ConfidenceInputs {
                 conditional: logits.conditional,
-                unconditional: logits.clean_owner(self.exact).unwrap_or(logits.conditional),
+                unconditional: logits
+                    .cache_owner(self.has_clean_owner())
+                    .unwrap_or(logits.conditional),
                 guided: &self.guided,
                 token: sampled.token as usize,
-                temperature: spec.confidence_temperature(),
+                temperature: guidance.perturbation.confidence_temperature(sampling.temperature),
             },
         );
-        let spent = budgets(self.rule, &self.confidences, &self.perturbed);
+        let spent = budgets(self.weight_rule, &self.confidences, &self.perturbed);
         let distribution = &mut self.distribution;
         let conditional = Summary::of(logits.conditional, distribution);
-        let unconditional = logits.guiding.map(|guiding| Summary::of(guiding, distribution));
+        let unconditional = logits.weak.map(|weak| Summary::of(weak, distribution));
         let guided = Summary::of(&self.guided, distribution);
-        let measured_deltas = match (logits.clean, logits.guiding) {
-            (Some(clean), Some(guiding)) => Some(deltas(logits.conditional, clean, guiding)),
+        let measured_deltas = match (logits.clean, logits.weak) {
+            (Some(clean), Some(weak)) => Some(deltas(logits.conditional, clean, weak)),
             _ => None,
         };
-        let soft = self.kind.is_soft();
+        let perturbed = self.is_perturbed();
         let record = StepRecord {
             step,
             token: sampled.token,
@@ -197,10 +231,10 @@ impl Lane {
             entropy_unconditional: unconditional.as_ref().map(|summary| summary.entropy),
             entropy_guided: guided.entropy,
             scale,
-            guiding_delta: logits.guiding.map(|guiding| distance(logits.conditional, guiding)),
+            guiding_delta: logits.weak.map(|weak| distance(logits.conditional, weak)),
             delta: measured_deltas.map(|d| d.delta),
-            delta_context: measured_deltas.filter(|_| soft).map(|d| d.delta_context),
-            delta_cosine: measured_deltas.filter(|_| soft).map(|d| d.cosine),
+            delta_context: measured_deltas.filter(|_| perturbed).map(|d| d.delta_context),
+            delta_cosine: measured_deltas.filter(|_| perturbed).map(|d| d.cosine),
             budget: spent.raw,
             budget_normalized: spent.normalized,
             top_conditional: conditional.top,
@@ -212,9 +246,9 @@ impl Lane {
         Ok(record)
     }
 
-    fn force(&mut self, step: usize, token: u32, scale: f32, perturbed: bool) -> StepRecord {
-        let spent = budgets(self.rule, &self.confidences, &self.perturbed);
-        self.push(token, 1.0, perturbed);
+    fn force(&mut self, step: usize, token: u32, scale: f32) -> StepRecord {
+        let spent = budgets(self.weight_rule, &self.confidences, &self.perturbed);
+        self.push(token, 1.0, self.spec.settings.guidance.perturbation.row_ends);
         StepRecord {
             step,
             token,
@@ -245,9 +279,9 @@ impl Lane {
 }
 
 impl<'a> BranchLogits<'a> {
-    /// The unconditional branch whose confidence counts: the one that owns the cache.
-    fn clean_owner(&self, exact: bool) -> Option<&'a [f32]> {
-        if exact { self.clean.or(self.guiding) } else { self.guiding }
+    /// Logits of the unconditional branch that owns the cache, whose confidence counts.
+    fn cache_owner(&self, clean: bool) -> Option<&'a [f32]> {
+        if clean { self.clean } else { self.weak }
     }
 }
 

@@ -7,30 +7,24 @@
 
 use crate::checkpoint::{CheckpointError, LoadProgress};
 use crate::engine::events::Event;
-use crate::engine::worker::{Shared, install, panic_message};
+use crate::engine::panic::panic_message;
+use crate::engine::shared::Shared;
 use crate::models::card::Model;
 use crate::opening::builtin;
 use crate::opening::error::OpenError;
 use crate::opening::offer::{self, ModelOffer};
 use crate::opening::open;
-use crate::opening::open::{OpenRequest, Surroundings};
+use crate::opening::request::{OpenRequest, SystemResources};
 use crossbeam_channel::{RecvTimeoutError, bounded};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
-use std::thread::{Builder, JoinHandle};
-use std::time::{Duration, Instant};
+use std::thread::Builder;
+use std::time::Duration;
 
 /// Time between two events of progress.
 const REPORT_INTERVAL: Duration = Duration::from_millis(50);
 /// Longest wait for a run to let go of the model that is being freed; it stops within one step.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The thread that loads, and how to stop it.
-#[derive(Default)]
-pub(crate) struct Loader {
-    thread: Option<JoinHandle<()>>,
-    progress: Option<Arc<LoadProgress>>,
-}
 
 /// Starts `work` on a thread of its own, after the one before, which is asked to stop.
 pub(crate) fn start(
@@ -38,7 +32,7 @@ pub(crate) fn start(
     progress: Arc<LoadProgress>,
     work: impl FnOnce(&Shared) + Send + 'static,
 ) {
-    let mut loader = shared.loader.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut loader = shared.loading.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(earlier) = loader.progress.replace(progress) {
         earlier.cancel();
     }
@@ -65,7 +59,7 @@ pub(crate) fn start(
 
 /// Asks the loading thread to stop.
 pub(crate) fn cancel(shared: &Shared) {
-    let loader = shared.loader.lock().unwrap_or_else(PoisonError::into_inner);
+    let loader = shared.loading.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(progress) = &loader.progress {
         progress.cancel();
     }
@@ -73,14 +67,14 @@ pub(crate) fn cancel(shared: &Shared) {
 
 /// Whether nothing else was asked for since.
 fn is_newest(shared: &Shared, progress: &Arc<LoadProgress>) -> bool {
-    let loader = shared.loader.lock().unwrap_or_else(PoisonError::into_inner);
+    let loader = shared.loading.lock().unwrap_or_else(PoisonError::into_inner);
     loader.progress.as_ref().is_some_and(|newest| Arc::ptr_eq(newest, progress))
 }
 
 /// Ends in the event that fits: the model, a cancellation, or a message.
 pub(crate) fn finish(shared: &Shared, outcome: Result<Model, OpenError>) {
     match outcome {
-        Ok(model) => install(shared, model),
+        Ok(model) => shared.install(model),
         Err(error) => shared.outbox.send(failure(&error)),
     }
 }
@@ -92,11 +86,11 @@ fn failure(error: &OpenError) -> Event {
     }
 }
 
-/// Says what lies at the paths of a request.
+/// Reports what lies at the paths of a request.
 pub(crate) fn survey(shared: &Shared, request: &OpenRequest) {
     let reclaimable = shared.held_bytes();
-    let surroundings = Surroundings { reclaimable, ..Surroundings::of_this_machine() };
-    match offer::survey(request, &surroundings) {
+    let resources = SystemResources { reclaimable, ..SystemResources::of_this_machine() };
+    match offer::survey(request, &resources) {
         Ok(offer) => shared.outbox.send(Event::ModelFound(Arc::new(offer))),
         Err(error) => shared.outbox.send(Event::ModelFailed { message: error.to_string() }),
     }
@@ -106,19 +100,19 @@ pub(crate) fn survey(shared: &Shared, request: &OpenRequest) {
 pub(crate) fn open(
     shared: &Shared,
     request: &OpenRequest,
-    surroundings: Surroundings,
+    resources: SystemResources,
     progress: &Arc<LoadProgress>,
 ) {
-    let mut surroundings = surroundings.on(request.device);
-    let offer = match offer::survey_headers(request, &surroundings) {
+    let mut resources = resources.on(request.device);
+    let offer = match offer::survey_headers(request, &resources) {
         Ok(offer) => offer,
         Err(error) => return shared.outbox.send(failure(&error)),
     };
-    let freed = make_room(shared, &offer, &mut surroundings);
+    let freed = make_room(shared, &offer, &mut resources);
     let outcome =
-        reporting(shared, &offer.name, progress, || open::open(request, &surroundings, progress));
+        reporting(shared, &offer.name, progress, || open::open(request, &resources, progress));
     let failed = outcome.is_err();
-    // Whoever asked for another model meanwhile wants to hear of that one alone.
+    // If another model was asked for meanwhile, that one alone is reported.
     if is_newest(shared, progress) || !progress.is_cancelled() {
         finish(shared, outcome);
     }
@@ -128,8 +122,8 @@ pub(crate) fn open(
 }
 
 /// Frees the model in use if the new one fits only without it; whether it did.
-fn make_room(shared: &Shared, offer: &ModelOffer, surroundings: &mut Surroundings) -> bool {
-    let (Some(free), Some(peak)) = (surroundings.free_memory, offer.peak(offer.precision())) else {
+fn make_room(shared: &Shared, offer: &ModelOffer, resources: &mut SystemResources) -> bool {
+    let (Some(free), Some(peak)) = (resources.free_memory, offer.peak(offer.precision())) else {
         return false;
     };
     if !offer.is_complete() || peak <= free {
@@ -140,7 +134,7 @@ fn make_room(shared: &Shared, offer: &ModelOffer, surroundings: &mut Surrounding
         return false;
     }
     shared.release_model(RELEASE_TIMEOUT);
-    surroundings.free_memory = Some(free.saturating_add(held));
+    resources.free_memory = Some(free.saturating_add(held));
     true
 }
 
@@ -167,35 +161,10 @@ fn reporting<T>(
                 }
             }
         });
-        // Dropped when the work ends, also by a panic: the reporter hears it at once.
+        // Dropped when the work ends, also by a panic, which ends the reporter at once.
         let _done = done;
         work()
     })
-}
-
-impl Shared {
-    /// About what the model in use takes: packed weights, and its image tokenizer in f32.
-    fn held_bytes(&self) -> u64 {
-        self.state().model.as_ref().map_or(0, |model| {
-            model.card.decoder.step_weight_bytes + 4 * model.card.tokenizer.parameters
-        })
-    }
-
-    /// Takes the model out of use and waits until nothing reads it any more.
-    fn release_model(&self, timeout: Duration) {
-        let mut state = self.state();
-        self.cancel_all(&mut state);
-        let model = state.model.take().map(|model| Arc::downgrade(&model));
-        drop(state);
-        self.desk.set_model(None);
-        let deadline = Instant::now() + timeout;
-        while model.as_ref().is_some_and(|model| model.strong_count() > 0) {
-            if Instant::now() > deadline {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
 }
 
 #[cfg(test)]
@@ -222,10 +191,10 @@ mod tests {
 
     /// Opens with this many bytes less free than are needed.
     fn open_short_of(engine: &Engine, request: &OpenRequest, short: u64) -> Vec<Event> {
-        let offer = offer::survey(request, &Surroundings::default()).unwrap();
+        let offer = offer::survey(request, &SystemResources::default()).unwrap();
         let free_memory = offer.peak(offer.precision()).map(|peak| peak - short);
-        let surroundings = Surroundings { free_memory, ..Surroundings::default() };
-        super::open(&engine.shared, request, surroundings, &Arc::default());
+        let resources = SystemResources { free_memory, ..SystemResources::default() };
+        super::open(&engine.shared, request, resources, &Arc::default());
         let events = std::iter::from_fn(|| engine.next_event());
         events.filter(|event| !matches!(event, Event::LoadProgress { .. })).collect()
     }

@@ -2,9 +2,10 @@
 //! anybody reads. Rows cannot be lost to a stalled window, because no channel carries them.
 
 use crate::compute::layout::TokenLayout;
-use crate::engine::settings::{LaneKind, RunSpec};
+use crate::engine::control::{RunControl, Turn};
+use crate::engine::settings::{LaneSpec, RunSpec};
 use serde::{Deserialize, Serialize};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -79,6 +80,8 @@ pub enum RunStatus {
     Starting,
     /// Decoding.
     Running,
+    /// Halted by the person, but for single steps; goes on when asked.
+    Paused,
     /// All steps done.
     Finished,
     /// Stopped by the person; the steps done stay.
@@ -90,11 +93,16 @@ pub enum RunStatus {
 impl RunStatus {
     /// Whether no more steps will come.
     pub fn is_over(&self) -> bool {
-        !matches!(self, Self::Starting | Self::Running)
+        !matches!(self, Self::Starting | Self::Running | Self::Paused)
+    }
+
+    /// Whether the decoder is at work on it.
+    pub fn is_decoding(&self) -> bool {
+        matches!(self, Self::Starting | Self::Running)
     }
 }
 
-/// Number of a run, unique within a sitting.
+/// Number of a run, unique within a session.
 pub type RunId = u64;
 
 /// A run and its trace, shared between the decoder and everybody who looks on.
@@ -108,7 +116,7 @@ pub struct RunRecord {
     pub layout: TokenLayout,
     /// When it was asked for.
     pub created: SystemTime,
-    cancel: AtomicBool,
+    control: RunControl,
     /// Nanoseconds spent on previews while the run was decoding.
     previews: AtomicU64,
     /// Threads that decode; 0 before.
@@ -120,14 +128,27 @@ pub struct RunRecord {
 struct Progress {
     status: RunStatus,
     lanes: Vec<Vec<StepRecord>>,
+    /// Since when the clock runs, if it does.
     started: Option<Instant>,
+    /// What it showed before.
     elapsed: Duration,
+}
+
+impl Progress {
+    fn elapsed(&self) -> Duration {
+        self.elapsed + self.started.map_or(Duration::ZERO, |started| started.elapsed())
+    }
+
+    fn stop_clock(&mut self) {
+        self.elapsed = self.elapsed();
+        self.started = None;
+    }
 }
 
 impl RunRecord {
     /// A record without steps, with room for all of them.
     pub fn new(id: RunId, spec: RunSpec, layout: TokenLayout) -> Self {
-        let lanes = spec.settings.lanes.iter().map(|_| Vec::with_capacity(spec.steps)).collect();
+        let lanes = spec.lanes.iter().map(|_| Vec::with_capacity(spec.steps)).collect();
         let progress =
             Progress { status: RunStatus::Starting, lanes, started: None, elapsed: Duration::ZERO };
         Self {
@@ -135,7 +156,7 @@ impl RunRecord {
             spec,
             layout,
             created: SystemTime::now(),
-            cancel: AtomicBool::new(false),
+            control: RunControl::default(),
             previews: AtomicU64::new(0),
             threads: AtomicUsize::new(0),
             progress: Mutex::new(progress),
@@ -148,8 +169,8 @@ impl RunRecord {
     }
 
     /// The lanes in the order they are shown.
-    pub fn lanes(&self) -> &[LaneKind] {
-        &self.spec.settings.lanes
+    pub fn lanes(&self) -> &[LaneSpec] {
+        &self.spec.lanes
     }
 
     /// How the run stands.
@@ -162,13 +183,9 @@ impl RunRecord {
         self.progress().lanes.iter().map(Vec::len).min().unwrap_or(0)
     }
 
-    /// Time spent decoding so far, prefill excluded.
+    /// Time spent decoding so far; neither prefill nor pauses count.
     pub fn elapsed(&self) -> Duration {
-        let progress = self.progress();
-        match (progress.status.is_over(), progress.started) {
-            (false, Some(started)) => started.elapsed(),
-            _ => progress.elapsed,
-        }
+        self.progress().elapsed()
     }
 
     /// Time that the preview thread spent on pictures of this run while it was decoding. Not part of
@@ -225,14 +242,49 @@ impl RunRecord {
         a.iter().zip(b).filter(|(a, b)| a.token != b.token).count()
     }
 
-    /// Asks the decoder to stop; it does so before its next step.
+    /// Asks the decoder to stop; it does so before its next step, also while the run is paused.
     pub fn request_cancel(&self) {
-        self.cancel.store(true, Ordering::Relaxed);
+        self.control.cancel();
     }
 
     /// Whether a stop was asked for.
     pub fn cancel_requested(&self) -> bool {
-        self.cancel.load(Ordering::Relaxed)
+        self.control.is_cancelled()
+    }
+
+    /// Asks the decoder to halt before its next step.
+    pub(crate) fn request_pause(&self) {
+        self.control.pause();
+    }
+
+    /// Asks the decoder to go on after a pause.
+    pub(crate) fn request_resume(&self) {
+        self.control.resume();
+    }
+
+    /// Asks the decoder for one more step of a paused run.
+    pub(crate) fn request_step(&self) {
+        self.control.step_once();
+    }
+
+    /// Waits until the next step may be made, with the clock stopped while the run is paused; `on_halt`
+    /// is called when it halts. Returns whether there is a next step: `false` ends the run.
+    pub(crate) fn wait_for_turn(&self, on_halt: &mut dyn FnMut()) -> bool {
+        let turn = self.control.next_turn(|| {
+            let mut progress = self.progress();
+            progress.stop_clock();
+            progress.status = RunStatus::Paused;
+            drop(progress);
+            on_halt();
+        });
+        let mut progress = self.progress();
+        progress.started.get_or_insert_with(Instant::now);
+        match turn {
+            Turn::Go => progress.status = RunStatus::Running,
+            Turn::One => progress.status = RunStatus::Paused,
+            Turn::Stop => return false,
+        }
+        true
     }
 
     /// Starts the clock of a run that `threads` threads decode.
@@ -255,7 +307,7 @@ impl RunRecord {
         if progress.status.is_over() {
             return;
         }
-        progress.elapsed = progress.started.map_or(Duration::ZERO, |started| started.elapsed());
+        progress.stop_clock();
         progress.status = status;
     }
 }

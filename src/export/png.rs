@@ -1,6 +1,5 @@
 //! Images as PNG, with the run's description in a text chunk, so that a picture tells how it was made.
 
-use crate::engine::settings::LaneKind;
 use crate::engine::trace::RunRecord;
 use crate::export::run_json::RunDescription;
 use crate::export::{ExportError, Staged};
@@ -11,7 +10,7 @@ use std::path::Path;
 /// Keyword of the text chunk that holds the run description as JSON.
 pub const DESCRIPTION_KEYWORD: &str = "softcfg-studio";
 
-/// Writes the image of one lane beside `target`, ready to be committed.
+/// Writes the image of the lane named `lane` beside `target`, ready to be committed.
 ///
 /// # Errors
 /// See [`Staged::write`].
@@ -19,16 +18,15 @@ pub fn stage_lane_image(
     target: &Path,
     image: &RgbImage,
     record: &RunRecord,
-    lane: LaneKind,
+    lane: &str,
 ) -> Result<Staged, ExportError> {
     let description = RunDescription::of(record);
     let text = serde_json::to_string(&description).map_err(|error| ExportError::Encode {
         reason: error.to_string(),
         path: target.to_path_buf(),
     })?;
-    let name: &str = lane.into();
     Staged::write(target, |writer| {
-        encode(writer, image, &[(DESCRIPTION_KEYWORD, &text), ("lane", name)])
+        encode(writer, image, &[(DESCRIPTION_KEYWORD, &text), ("lane", lane)])
     })
 }
 

@@ -7,20 +7,31 @@ use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::Path;
 
+/// Form of the description that this version writes. Form 1, of version 0.1.0, has no number and one
+/// set of settings for all lanes; it is read as well.
+pub const FORMAT: u32 = 2;
+
 /// A run as it is described in files.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunDescription {
+    /// Form of this description, [`FORMAT`].
+    #[serde(default = "first_format")]
+    pub format: u32,
     /// Version of this program.
     pub softcfg_studio: String,
     /// The validated settings, with the model's name, hash and precision.
     pub run: RunSpec,
     /// Steps that every lane has done; fewer than `run.steps` when the run was stopped.
     pub steps_done: usize,
-    /// "finished", "cancelled", "failed: …", or "running".
+    /// "finished", "cancelled", "failed: …", "running", or "paused".
     pub status: String,
     /// Threads that decoded it; in `run.json` only: images and traces are the same with any number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
+}
+
+fn first_format() -> u32 {
+    1
 }
 
 impl RunDescription {
@@ -28,11 +39,13 @@ impl RunDescription {
     pub fn of(record: &RunRecord) -> Self {
         let status = match record.status() {
             RunStatus::Starting | RunStatus::Running => "running".to_owned(),
+            RunStatus::Paused => "paused".to_owned(),
             RunStatus::Finished => "finished".to_owned(),
             RunStatus::Cancelled => "cancelled".to_owned(),
             RunStatus::Failed(reason) => format!("failed: {reason}"),
         };
         Self {
+            format: FORMAT,
             softcfg_studio: env!("CARGO_PKG_VERSION").to_owned(),
             run: record.spec.clone(),
             steps_done: record.steps_done(),

@@ -156,6 +156,11 @@ impl Preset {
         guidance
     }
 
+    /// Whether step norm is the preset's own choice, whatever the switch says.
+    pub fn sets_step_norm(self) -> bool {
+        self.info().sets.step_norm.is_some()
+    }
+
     /// The preset that describes a guidance best: the one that sets most of what stands there. SoftCFG
     /// with its step norm switched off is SoftCFG without step norm.
     pub fn of(guidance: &Guidance) -> Self {

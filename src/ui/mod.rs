@@ -1,6 +1,8 @@
-//! The window. A folder a panel; panels read and change [`state::state::State`] and ask for everything
-//! else by [`app::action::Action`]. Nothing here computes or reads files: the engine does.
+//! The window. A folder a panel; a panel keeps its own state, is given what it reads, and asks for everything
+//! else by [`action::Action`]. Panels do not know each other; what they share is [`state::shared::Shared`].
+//! Nothing here computes or reads files: the engine does.
 
+pub mod action;
 pub mod app;
 pub mod commands;
 pub mod history;

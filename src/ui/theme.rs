@@ -1,7 +1,7 @@
 //! The theme: the only file that holds colours. Dark and light palettes, lane colours, colour maps,
 //! and the egui style made from them (a grid of 4, controls 26 high, corners 6).
 
-use crate::engine::settings::LaneKind;
+use crate::guidance::Preset;
 use crate::ui::kit::fonts;
 use crate::ui::state::view::ColourMap;
 use egui::style::{HandleShape, WidgetVisuals};
@@ -130,14 +130,12 @@ pub fn palette(ctx: &egui::Context) -> &'static Palette {
 
 impl Palette {
     /// Colour of a lane, the same everywhere.
-    pub fn lane(&self, lane: LaneKind, step_norm: bool) -> Color32 {
-        match (lane, step_norm) {
-            (LaneKind::None, _) => self.lane_none,
-            (LaneKind::Cfg, _) => self.lane_cfg,
-            (LaneKind::SoftCfg, true) => self.lane_softcfg,
-            (LaneKind::SoftCfg, false) | (LaneKind::SoftCfgNoStepNorm, _) => {
-                self.lane_softcfg_no_step_norm
-            }
+    pub fn lane(&self, preset: Preset) -> Color32 {
+        match preset {
+            Preset::None => self.lane_none,
+            Preset::Cfg => self.lane_cfg,
+            Preset::SoftCfg => self.lane_softcfg,
+            Preset::SoftCfgNoStepNorm => self.lane_softcfg_no_step_norm,
         }
     }
 }

@@ -226,7 +226,10 @@ pub fn test_model(behaviour: Behaviour) -> Model {
 
 /// Settings that fit the test model.
 pub fn settings() -> RunSettings {
-    RunSettings { condition: Condition::Class(3), guidance_scale: 3.0, ..RunSettings::default() }
+    let mut settings = RunSettings::default();
+    settings.shared.condition = Condition::Class(3);
+    settings.shared.guidance.scale.guidance_scale = 3.0;
+    settings
 }
 
 /// The run that `settings` make with the model of `card`.

@@ -4,12 +4,13 @@
 use candle_core::{DType, Device, Tensor};
 use image::RgbImage;
 use softcfg_studio::engine::decode;
-use softcfg_studio::engine::settings::{LaneKind, RunSettings, RunSpec};
+use softcfg_studio::engine::settings::{LaneSettings, RunSettings, RunSpec};
 use softcfg_studio::engine::trace::{RunRecord, RunStatus};
+use softcfg_studio::guidance::Preset;
 use softcfg_studio::models::card::{Model, ModelCard};
 use softcfg_studio::opening::error::OpenError;
 use softcfg_studio::opening::open;
-use softcfg_studio::opening::open::{OpenRequest, Surroundings};
+use softcfg_studio::opening::request::{OpenRequest, SystemResources};
 use softcfg_studio::prompts::condition::Condition;
 use std::collections::HashMap;
 use std::fs;
@@ -49,7 +50,7 @@ pub fn simple_ar_request(decoder: impl Into<PathBuf>) -> OpenRequest {
 
 /// Opens with unlimited memory and no cache folders.
 pub fn open_with(request: &OpenRequest) -> Result<Model, OpenError> {
-    open::open(request, &Surroundings::default(), &Arc::default())
+    open::open(request, &SystemResources::default(), &Arc::default())
 }
 
 pub fn open_pair(decoder: &str, tokenizer: &str) -> Model {
@@ -62,21 +63,16 @@ pub fn message(request: &OpenRequest) -> String {
 }
 
 /// A validated run with the model's own defaults.
-pub fn settings(card: &ModelCard, condition: &Condition, lanes: Vec<LaneKind>) -> RunSpec {
-    let settings = RunSettings {
-        condition: condition.clone(),
-        lanes,
-        guidance_scale: card.defaults.guidance_scale,
-        cosine_power: card.defaults.cosine_power,
-        sampling: card.defaults.sampling,
-        ..RunSettings::default()
-    };
+pub fn settings(card: &ModelCard, condition: &Condition, lanes: Vec<Preset>) -> RunSpec {
+    let mut shared = LaneSettings { condition: condition.clone(), ..LaneSettings::default() };
+    shared.adopt(&card.defaults);
+    let settings = RunSettings { shared, lanes };
     settings.validate(card).unwrap_or_else(|errors| panic!("{errors:?}"))
 }
 
 /// Decodes CFG beside SoftCFG, whatever comes of it.
 pub fn decode_any(model: &Model, condition: &Condition) -> RunRecord {
-    let lanes = vec![LaneKind::Cfg, LaneKind::SoftCfg];
+    let lanes = vec![Preset::Cfg, Preset::SoftCfg];
     let spec = settings(&model.card, condition, lanes);
     let record = RunRecord::new(1, spec, model.card.layout.clone());
     decode::run(model, &record, &mut || ());

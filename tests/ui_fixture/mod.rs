@@ -4,11 +4,13 @@
 use image::{Rgb, RgbImage};
 use softcfg_studio::compute::layout::{StepKind, TokenLayout};
 use softcfg_studio::compute::precision::Precision;
-use softcfg_studio::engine::settings::{LaneKind, RunSettings, RunSpec};
+use softcfg_studio::engine::settings::{LaneSpec, RunSettings, RunSpec};
 use softcfg_studio::engine::trace::{RunRecord, RunStatus, StepRecord, TOP_COUNT, TopTokens};
 use softcfg_studio::guidance::schedule::ScaleRule;
+use softcfg_studio::guidance::{Guidance, Preset};
 use softcfg_studio::models::card::ModelIdentity;
-use softcfg_studio::ui::state::state::{RunView, State};
+use softcfg_studio::ui::app::state::State;
+use softcfg_studio::ui::state::run_view::RunView;
 use std::sync::Arc;
 
 /// Step at which the lanes part.
@@ -39,15 +41,16 @@ fn top(step: usize, salt: usize, first: u32, share: f32) -> TopTokens {
 }
 
 /// The record of one lane at one step.
-pub fn record(kind: LaneKind, lane: usize, layout: &TokenLayout, step: usize) -> StepRecord {
+pub fn record(kind: Preset, lane: usize, layout: &TokenLayout, step: usize) -> StepRecord {
     let progress = step as f32 / layout.len().max(1) as f32;
-    let guided = kind != LaneKind::None;
+    let guidance = kind.applied_to(Guidance::default());
+    let (guided, soft) = (guidance.is_guided(), guidance.is_perturbed());
     let forced = matches!(layout.steps().get(step), Some(StepKind::RowEnd { .. }));
     let same = step < DIVERGENCE || noise(step, 5) < 0.4;
     let token = (noise(step, if same { 1 } else { 100 + lane }) * 2560.0) as u32;
     let wave = 0.5 + 0.5 * (step as f32 * 0.39).sin();
     let conditional = (0.16 + 0.34 * wave * noise(step, 2)) * (1.0 - 0.45 * progress);
-    let gap = if kind.is_soft() { 0.22 - 0.05 * progress } else { 0.2 * (1.0 - progress) };
+    let gap = if soft { 0.22 - 0.05 * progress } else { 0.2 * (1.0 - progress) };
     let unconditional = conditional + gap * (0.6 + 0.4 * noise(step, 3 + lane));
     let scale = 1.0 + 3.0 * 0.5 * (1.0 - (std::f32::consts::PI * progress.powf(1.4)).cos());
     let confidence = (1.0 - 1.6 * conditional + 0.1 * noise(step, 4)).clamp(0.02, 0.99);
@@ -62,8 +65,8 @@ pub fn record(kind: LaneKind, lane: usize, layout: &TokenLayout, step: usize) ->
         entropy_unconditional: guided.then_some(unconditional),
         entropy_guided: (conditional - gap * 0.5 * (scale - 1.0) / 3.0).max(0.01),
         scale: if guided { scale } else { 1.0 },
-        guiding_delta: guided.then_some(delta * if kind.is_soft() { 1.15 } else { 1.0 }),
-        delta: (kind == LaneKind::Cfg).then_some(delta),
+        guiding_delta: guided.then_some(delta * if soft { 1.15 } else { 1.0 }),
+        delta: (kind == Preset::Cfg).then_some(delta),
         delta_context: None,
         delta_cosine: None,
         budget: 0.6 * step as f32,
@@ -97,7 +100,7 @@ pub fn picture(layout: &TokenLayout, lane: usize) -> Arc<RgbImage> {
 }
 
 /// A run of these lanes with `done` steps drawn.
-pub fn run(id: u64, kinds: &[LaneKind], layout: TokenLayout, done: usize) -> RunView {
+pub fn run(id: u64, kinds: &[Preset], layout: TokenLayout, done: usize) -> RunView {
     let settings = RunSettings { lanes: kinds.to_vec(), ..RunSettings::default() };
     let model = ModelIdentity {
         name: "Emoji scenes".into(),
@@ -106,13 +109,13 @@ pub fn run(id: u64, kinds: &[LaneKind], layout: TokenLayout, done: usize) -> Run
         precision: Precision::F32,
         device: Default::default(),
     };
-    let spec = RunSpec {
+    let lanes = settings.named_lanes().into_iter().map(|(name, settings)| LaneSpec {
+        name,
         settings,
-        model,
-        steps: layout.len(),
         scale_rule: ScaleRule::default(),
         unconditional_text: None,
-    };
+    });
+    let spec = RunSpec { lanes: lanes.collect(), model, steps: layout.len() };
     let record_of_run = Arc::new(RunRecord::new(id, spec, layout.clone()));
     let mut view = RunView::new(record_of_run);
     for (lane, (&kind, lane_view)) in kinds.iter().zip(&mut view.lanes).enumerate() {
@@ -134,11 +137,11 @@ pub fn run(id: u64, kinds: &[LaneKind], layout: TokenLayout, done: usize) -> Run
 }
 
 /// A window that shows such a run at its newest step.
-pub fn state(kinds: &[LaneKind], layout: TokenLayout, done: usize) -> State {
+pub fn state(kinds: &[Preset], layout: TokenLayout, done: usize) -> State {
     let mut state = State::default();
     state.runs.push(run(1, kinds, layout, done));
-    state.shown = Some(1);
-    state.cursor.position = done;
-    state.cursor.following = true;
+    state.shared.shown = Some(1);
+    state.shared.cursor.position = done;
+    state.shared.cursor.following = true;
     state
 }

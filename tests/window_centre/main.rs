@@ -9,20 +9,19 @@ use egui::{Key, Pos2, Rect, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use softcfg_studio::compute::layout::TokenLayout;
-use softcfg_studio::engine::settings::LaneKind;
-use softcfg_studio::ui::app::action::Action;
-use softcfg_studio::ui::inspector::inspector;
+use softcfg_studio::engine::quantities::quantity::Axis;
+use softcfg_studio::guidance::Preset;
+use softcfg_studio::ui::action::Action;
+use softcfg_studio::ui::app::inputs;
+use softcfg_studio::ui::app::state::State;
+use softcfg_studio::ui::commands::keyboard::Keyboard;
 use softcfg_studio::ui::lanes::geometry::{LaneGeometry, content_size};
-use softcfg_studio::ui::lanes::lanes_view;
-use softcfg_studio::ui::plots::plots;
-use softcfg_studio::ui::state::state::State;
-use softcfg_studio::ui::state::view::{Comparison, Overlay, PlotTab};
-use softcfg_studio::ui::timeline::timeline;
+use softcfg_studio::ui::state::view::{Comparison, Overlay};
+use softcfg_studio::ui::timeline::bar;
 use ui_fixture::{DIVERGENCE, state};
 
-const PAIR: [LaneKind; 2] = [LaneKind::Cfg, LaneKind::SoftCfg];
-const ALL: [LaneKind; 4] =
-    [LaneKind::None, LaneKind::Cfg, LaneKind::SoftCfg, LaneKind::SoftCfgNoStepNorm];
+const PAIR: [Preset; 2] = [Preset::Cfg, Preset::SoftCfg];
+const ALL: [Preset; 4] = [Preset::None, Preset::Cfg, Preset::SoftCfg, Preset::SoftCfgNoStepNorm];
 
 /// The centre's panels as the window arranges them.
 fn window(state: State, size: (f32, f32)) -> Harness<'static, State> {
@@ -37,13 +36,17 @@ fn window(state: State, size: (f32, f32)) -> Harness<'static, State> {
     };
     let app = |ui: &mut egui::Ui, state: &mut State| {
         let ctx = ui.ctx().clone();
-        state.focus.begin_frame();
-        timeline::handle_keys(&ctx, state);
-        timeline::advance_playback(&ctx, state);
-        egui::Panel::right("inspector").exact_size(300.0).show(ui, |ui| inspector::show(ui, state));
-        egui::Panel::bottom("plots").exact_size(220.0).show(ui, |ui| plots::show(ui, state));
-        egui::Panel::bottom("timeline").exact_size(40.0).show(ui, |ui| timeline::show(ui, state));
-        egui::CentralPanel::default().show(ui, |ui| lanes_view::show(ui, state));
+        state.shared.focus.begin_frame();
+        inputs::keys(&ctx, state, Keyboard::now(&ctx, bar::id()));
+        let asked = std::mem::take(&mut state.actions);
+        state.actions = asked.into_iter().filter_map(|action| state.apply(action)).collect();
+        inputs::advance_playback(&ctx, state);
+        egui::Panel::right("inspector")
+            .exact_size(300.0)
+            .show(ui, |ui| inputs::inspector(ui, state));
+        egui::Panel::bottom("plots").exact_size(220.0).show(ui, |ui| inputs::plots(ui, state));
+        egui::Panel::bottom("timeline").exact_size(40.0).show(ui, |ui| inputs::timeline(ui, state));
+        egui::CentralPanel::default().show(ui, |ui| inputs::lanes(ui, state));
     };
     let mut harness = Harness::builder()
         .with_size(vec2(size.0, size.1))
@@ -89,8 +92,8 @@ fn hovering_a_token_tells_the_inspector() {
     let mut harness = window(state(&PAIR, square(), 256), (1100.0, 900.0));
     harness.get_by_label("Token 255: row 15, column 15");
     hover(&mut harness, "CFG image", &square(), 103);
-    assert_eq!(harness.state().focus.focus(), Some(103));
-    assert_eq!(harness.state().focus.lane(), Some(0));
+    assert_eq!(harness.state().shared.focus.focus(), Some(103));
+    assert_eq!(harness.state().shared.focus.lane(), Some(0));
     let code = harness.state().runs[0].lanes[0].records[103].token;
     assert!(harness.query_all_by_label("Token 103: row 6, column 7").count() >= 2);
     assert!(harness.query_all_by_label(&code.to_string()).next().is_some());
@@ -104,14 +107,14 @@ fn a_click_pins_and_escape_lets_go() {
     let mut harness = window(state(&PAIR, square(), 256), (1100.0, 900.0));
     let at = hover(&mut harness, "SoftCFG image", &square(), 40);
     click(&mut harness, at);
-    assert_eq!(harness.state().focus.pinned, Some(40));
+    assert_eq!(harness.state().shared.focus.pinned, Some(40));
     harness.hover_at(Pos2::new(5.0, 895.0));
     harness.run();
-    assert_eq!(harness.state().focus.focus(), Some(40));
+    assert_eq!(harness.state().shared.focus.focus(), Some(40));
     harness.get_by_label("Token 40: row 2, column 8");
     harness.key_press(Key::Escape);
     harness.run();
-    assert_eq!(harness.state().focus.pinned, None);
+    assert_eq!(harness.state().shared.focus.pinned, None);
     harness.get_by_label("Token 255: row 15, column 15");
 }
 
@@ -120,25 +123,28 @@ fn keys_and_the_bar_move_one_cursor() {
     let mut harness = window(state(&PAIR, square(), 256), (1100.0, 900.0));
     harness.key_press(Key::ArrowLeft);
     harness.run();
-    assert_eq!(harness.state().cursor.position, 255);
-    assert!(!harness.state().cursor.following);
+    assert_eq!(harness.state().shared.cursor.position, 255);
+    assert!(!harness.state().shared.cursor.following);
     harness.key_press(Key::ArrowUp);
     harness.run();
-    assert_eq!(harness.state().cursor.position, 239);
+    assert_eq!(harness.state().shared.cursor.position, 239);
     harness.key_press(Key::Home);
     harness.run();
-    assert_eq!(harness.state().cursor.position, 0);
+    assert_eq!(harness.state().shared.cursor.position, 0);
     harness.get_by_label("No token is drawn at the cursor.");
     harness.get_by_label("Step cursor").set_value_accesskit(104.0);
     harness.run();
-    assert_eq!(harness.state().cursor.position, 104);
+    assert_eq!(harness.state().shared.cursor.position, 104);
     harness.get_by_label("Token 103: row 6, column 7");
     harness.get_by_label("Step forward").click();
     harness.run();
-    assert_eq!(harness.state().cursor.position, 105);
+    assert_eq!(harness.state().shared.cursor.position, 105);
     harness.key_press(Key::End);
     harness.run();
-    assert_eq!((harness.state().cursor.position, harness.state().cursor.following), (256, true));
+    assert_eq!(
+        (harness.state().shared.cursor.position, harness.state().shared.cursor.following),
+        (256, true)
+    );
 }
 
 #[test]
@@ -147,7 +153,7 @@ fn dragging_the_bar_scrubs_and_asks_for_pixels_once() {
     harness.state_mut().actions.clear();
     let bar = harness.get_by_label("Step cursor").rect();
     click(&mut harness, bar.center());
-    assert_eq!(harness.state().cursor.position, 128);
+    assert_eq!(harness.state().shared.cursor.position, 128);
     harness.run();
     let asked: Vec<_> = harness
         .state()
@@ -163,15 +169,15 @@ fn dragging_the_bar_scrubs_and_asks_for_pixels_once() {
 #[test]
 fn playback_moves_on_and_stops_at_the_end() {
     let mut harness = window(state(&PAIR, square(), 256), (1100.0, 900.0));
-    harness.state_mut().view.play_speed = 400.0;
+    harness.state_mut().shared.view.play_speed = 400.0;
     harness.key_press(Key::Space);
     harness.step();
-    assert!(harness.state().cursor.playing);
-    let early = harness.state().cursor.position;
+    assert!(harness.state().shared.cursor.playing);
+    let early = harness.state().shared.cursor.position;
     assert!(early < 200, "starts over from the beginning, was {early}");
     harness.run_steps(12);
-    assert_eq!(harness.state().cursor.position, 256);
-    assert!(!harness.state().cursor.playing);
+    assert_eq!(harness.state().shared.cursor.position, 256);
+    assert!(!harness.state().shared.cursor.playing);
 }
 
 #[test]
@@ -186,15 +192,15 @@ fn a_running_run_is_followed_until_the_person_moves() {
         harness.run();
     };
     grow(&mut harness, 60);
-    assert_eq!(harness.state().cursor.position, 61);
+    assert_eq!(harness.state().shared.cursor.position, 61);
     harness.key_press(Key::ArrowLeft);
     harness.run();
     grow(&mut harness, 61);
-    assert_eq!(harness.state().cursor.position, 60);
+    assert_eq!(harness.state().shared.cursor.position, 60);
     harness.key_press(Key::End);
     harness.run();
     grow(&mut harness, 62);
-    assert_eq!(harness.state().cursor.position, 63);
+    assert_eq!(harness.state().shared.cursor.position, 63);
 }
 
 #[test]
@@ -207,17 +213,17 @@ fn overlays_are_switched_and_have_a_colour_bar() {
     ] {
         harness.get_by_label(name).click();
         harness.run();
-        assert_eq!(harness.state().view.overlay, overlay);
+        assert_eq!(harness.state().shared.view.overlay, overlay);
         assert!(harness.query_by_label_contains("Colour bar: ").is_some(), "{name}");
     }
     harness.get_by_label("Lock range").click();
     harness.run();
-    let locked = harness.state().view.locked_range.expect("the range is kept");
+    let locked = harness.state().shared.view.locked_range.expect("the range is kept");
     assert!(locked.0 < locked.1);
     harness.get_by_label("Overlay off").click();
     harness.run();
     assert!(harness.query_by_label_contains("Colour bar: ").is_none());
-    assert_eq!(harness.state().view.locked_range, None);
+    assert_eq!(harness.state().shared.view.locked_range, None);
 }
 
 #[test]
@@ -232,36 +238,43 @@ fn the_wheel_zooms_all_lanes_and_a_double_click_fits() {
         modifiers: egui::Modifiers::default(),
     });
     harness.run_steps(10);
-    assert!(harness.state().view.zoom > 1.2, "{}", harness.state().view.zoom);
-    assert_eq!(harness.state().focus.focus(), Some(20), "the token stays under the pointer");
+    assert!(harness.state().shared.view.zoom > 1.2, "{}", harness.state().shared.view.zoom);
+    assert_eq!(harness.state().shared.focus.focus(), Some(20), "the token stays under the pointer");
     click(&mut harness, at);
     click(&mut harness, at);
     harness.get_by_label("Fit images").click();
     harness.run();
-    assert_eq!((harness.state().view.zoom, harness.state().view.centre), (1.0, (0.5, 0.5)));
+    assert_eq!(
+        (harness.state().shared.view.zoom, harness.state().shared.view.centre),
+        (1.0, (0.5, 0.5))
+    );
 }
 
 #[test]
 fn lanes_are_compared_in_one_place() {
     let mut state = state(&PAIR, square(), 256);
-    state.view.comparison = Comparison::Wipe;
+    state.shared.view.comparison = Comparison::Wipe;
     let mut harness = window(state, (1100.0, 900.0));
     let image = harness.get_by_label("CFG and SoftCFG images").rect();
     harness.hover_at(image.left_center() + vec2(20.0, 0.0));
     harness.run();
-    assert_eq!(harness.state().focus.lane(), Some(0));
+    assert_eq!(harness.state().shared.focus.lane(), Some(0));
     harness.hover_at(image.right_center() - vec2(20.0, 0.0));
     harness.run();
-    assert_eq!(harness.state().focus.lane(), Some(1));
+    assert_eq!(harness.state().shared.focus.lane(), Some(1));
     harness.drag_at(image.center() - vec2(0.0, 60.0));
     harness.run();
     harness.hover_at(image.left_center() + vec2(0.25 * image.width(), -60.0));
     harness.run();
-    assert!((harness.state().view.wipe - 0.25).abs() < 0.02, "{}", harness.state().view.wipe);
+    assert!(
+        (harness.state().shared.view.wipe - 0.25).abs() < 0.02,
+        "{}",
+        harness.state().shared.view.wipe
+    );
     harness.drop_at(image.left_center());
     harness.run();
 
-    harness.state_mut().view.comparison = Comparison::Flip;
+    harness.state_mut().shared.view.comparison = Comparison::Flip;
     harness.run();
     harness.get_by_label("CFG image");
     harness.event(egui::Event::ModifiersChanged(egui::Modifiers::ALT));
@@ -270,7 +283,7 @@ fn lanes_are_compared_in_one_place() {
     assert!(harness.query_by_label("CFG image").is_none());
     harness.event(egui::Event::ModifiersChanged(egui::Modifiers::NONE));
 
-    harness.state_mut().view.comparison = Comparison::Difference;
+    harness.state_mut().shared.view.comparison = Comparison::Difference;
     harness.run();
     harness.get_by_label("difference of CFG and SoftCFG");
     let lanes = &harness.state().runs[0].lanes;
@@ -292,7 +305,7 @@ fn four_lanes_and_grids_of_any_shape_fit() {
         let done = layout.len() - 1;
         let mut harness = window(state(kinds, layout.clone(), done), (1000.0, 760.0));
         let names: Vec<_> =
-            kinds.iter().map(|kind| format!("{} image", kind.label(true))).collect();
+            kinds.iter().map(|kind| format!("{} image", kind.info().label)).collect();
         let images: Vec<Rect> =
             names.iter().map(|name| harness.get_by_label(name).rect()).collect();
         let shape = content_size(&layout);
@@ -304,7 +317,7 @@ fn four_lanes_and_grids_of_any_shape_fit() {
         }
         for step in [0, done / 2, done - 1] {
             hover(&mut harness, &names[kinds.len() - 1], &layout, step);
-            assert_eq!(harness.state().focus.focus(), Some(step), "{layout:?}");
+            assert_eq!(harness.state().shared.focus.focus(), Some(step), "{layout:?}");
         }
     }
 }
@@ -315,7 +328,7 @@ fn odd_data_does_no_harm() {
     let none_done = state(&PAIR, square(), 0);
     let no_cells = state(&PAIR, TokenLayout::raster(0, 0), 0);
     let mut no_lanes = state(&[], square(), 0);
-    no_lanes.focus.pinned = Some(4000);
+    no_lanes.shared.focus.pinned = Some(4000);
     let mut not_finite = state(&PAIR, square(), 30);
     for record in &mut not_finite.runs[0].lanes[1].records {
         record.entropy_guided = f32::NAN;
@@ -327,14 +340,14 @@ fn odd_data_does_no_harm() {
     for state in [empty, none_done, no_cells, no_lanes, not_finite, uneven] {
         let mut harness = window(state, (900.0, 700.0));
         for overlay in [Overlay::Weight, Overlay::Entropy, Overlay::Delta] {
-            harness.state_mut().view.overlay = overlay;
-            for tab in [PlotTab::Entropy, PlotTab::Scale, PlotTab::Delta, PlotTab::Budget] {
-                harness.state_mut().view.plot_tab = tab;
+            harness.state_mut().shared.view.overlay = overlay;
+            for tab in [Axis::Entropy, Axis::Scale, Axis::Delta, Axis::Budget] {
+                harness.state_mut().shared.view.plot_tab = tab;
                 harness.run();
             }
         }
         for comparison in [Comparison::Wipe, Comparison::Flip, Comparison::Difference] {
-            harness.state_mut().view.comparison = comparison;
+            harness.state_mut().shared.view.comparison = comparison;
             harness.hover_at(Pos2::new(300.0, 200.0));
             harness.run();
         }

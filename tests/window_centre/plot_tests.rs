@@ -8,10 +8,10 @@ fn plots_share_focus_and_cursor_with_the_images() {
     let plot = harness.get_by_label("Plot of Entropy").rect();
     harness.hover_at(plot.center());
     harness.run();
-    assert_eq!(harness.state().focus.focus(), Some(128));
+    assert_eq!(harness.state().shared.focus.focus(), Some(128));
     harness.get_by_label("unconditional");
     click(&mut harness, plot.center());
-    assert_eq!(harness.state().cursor.position, 129);
+    assert_eq!(harness.state().shared.cursor.position, 129);
     harness.get_by_label("Copy plot data").click();
     harness.run();
     let copied = harness.state().actions.iter().find_map(|action| match action {
@@ -23,7 +23,7 @@ fn plots_share_focus_and_cursor_with_the_images() {
     harness.get_by_label("Scale plot").click();
     harness.run();
     harness.get_by_label("Plot of Scale");
-    assert_eq!(harness.state().view.plot_tab, PlotTab::Scale);
+    assert_eq!(harness.state().shared.view.plot_tab, Axis::Scale);
 }
 
 #[test]
@@ -40,15 +40,15 @@ fn the_legend_hides_lanes_and_curves() {
         harness.run();
         assert_eq!(toggled(&harness), Some(Toggled::False));
     }
-    assert!(harness.state().centre.plots.hidden.lane(0));
-    assert!(!harness.state().centre.plots.hidden.lane(1));
-    assert!(harness.state().centre.plots.hidden.series(PlotTab::Entropy, 1));
+    assert!(harness.state().panels.plots.hidden.lane(0));
+    assert!(!harness.state().panels.plots.hidden.lane(1));
+    assert!(harness.state().panels.plots.hidden.series(Axis::Entropy, 1));
 }
 
 #[test]
 fn the_inspector_shows_where_the_other_lane_stands() {
     let mut harness = window(state(&PAIR, square(), 256), (1100.0, 900.0));
-    harness.state_mut().focus.pinned = Some(DIVERGENCE);
+    harness.state_mut().shared.focus.pinned = Some(DIVERGENCE);
     harness.run();
     let lanes = &harness.state().runs[0].lanes;
     let (cfg, soft) = (lanes[0].records[DIVERGENCE], lanes[1].records[DIVERGENCE]);
@@ -80,10 +80,10 @@ fn forced_tokens_say_so() {
 
 #[test]
 fn the_data_of_a_plot_is_complete_csv() {
-    use softcfg_studio::ui::plots::plot_data::csv;
+    use softcfg_studio::ui::plots::data::csv;
     let layout = TokenLayout::with_prefix(1, 2, 2);
-    let run = ui_fixture::run(1, &[LaneKind::None, LaneKind::Cfg], layout, 3);
-    let csv = csv(PlotTab::Entropy, &run);
+    let run = ui_fixture::run(1, &[Preset::None, Preset::Cfg], layout, 3);
+    let csv = csv(Axis::Entropy, &run);
     let lines: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
     assert_eq!(
         lines[0],

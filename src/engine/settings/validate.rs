@@ -1,24 +1,117 @@
-//! [`RunSettings`] against a model: one message per wrong field, or the run that they make.
+//! Settings against a model: one message per wrong setting, or the run that they make.
 
-use super::{Field, FieldError, RunSettings, RunSpec};
 use crate::compute::error::ModelError;
+use crate::engine::settings::lane::LaneSettings;
+use crate::engine::settings::run::RunSettings;
+use crate::engine::settings::spec::{LaneSpec, RunSpec};
 use crate::models::card::{Conditions, ModelCard};
 use crate::prompts::check::PromptCheck;
 use crate::prompts::condition::Condition;
 use crate::sampling::Sampling;
 
+/// A setting that a message can point at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Field {
+    Prompt,
+    Class,
+    Lanes,
+    GuidanceScale,
+    CosinePower,
+    Schedule,
+    Unconditional,
+    RepetitionPenalty,
+    Temperature,
+    TopK,
+    TopP,
+    ReleasedCode,
+}
+
+/// What is wrong with one field, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct FieldError {
+    /// Where.
+    pub field: Field,
+    /// What, and what to do.
+    pub message: String,
+}
+
 impl RunSettings {
     /// Checks everything against a model.
     ///
     /// # Errors
-    /// One message per wrong field.
+    /// One message per wrong setting.
     pub fn validate(&self, card: &ModelCard) -> Result<RunSpec, Vec<FieldError>> {
+        let mut errors = if self.lanes.is_empty() { self.shared.check(card) } else { Vec::new() };
+        RunSpec::of_lanes(self.named_lanes(), card).map_err(|more| {
+            errors.extend(more);
+            errors
+        })
+    }
+}
+
+impl RunSpec {
+    /// The run of these lanes, each with its name and settings of its own.
+    ///
+    /// # Errors
+    /// One message per wrong setting of every lane; none twice.
+    pub fn of_lanes(
+        lanes: Vec<(String, LaneSettings)>,
+        card: &ModelCard,
+    ) -> Result<Self, Vec<FieldError>> {
+        let mut errors: Vec<FieldError> = check_names(&lanes).into_iter().collect();
+        for (_, settings) in &lanes {
+            let new = settings.check(card).into_iter().filter(|error| !errors.contains(error));
+            let new: Vec<FieldError> = new.collect();
+            errors.extend(new);
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let lane = |(name, settings): (String, LaneSettings)| LaneSpec {
+            name,
+            scale_rule: settings.scale_rule(&card.defaults).unwrap_or_default(),
+            unconditional_text: unconditional_text(&settings.condition, card),
+            settings,
+        };
+        Ok(Self {
+            lanes: lanes.into_iter().map(lane).collect(),
+            model: card.identity.clone(),
+            steps: card.layout.len(),
+        })
+    }
+}
+
+fn check_names(lanes: &[(String, LaneSettings)]) -> Option<FieldError> {
+    let mut names: Vec<&str> = lanes.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let message = if lanes.is_empty() {
+        "No lane is on. Switch at least one on."
+    } else if names.len() != lanes.len() {
+        "A lane is named twice. Name each lane once."
+    } else {
+        return None;
+    };
+    Some(FieldError { field: Field::Lanes, message: message.into() })
+}
+
+fn unconditional_text(condition: &Condition, card: &ModelCard) -> Option<String> {
+    match (condition, &card.conditions) {
+        (Condition::Prompt { negative, .. }, Conditions::Prompts(book)) => {
+            Some(book.unconditional_text(negative.as_deref()))
+        }
+        _ => None,
+    }
+}
+
+impl LaneSettings {
+    /// What is wrong with the settings under a model.
+    pub fn check(&self, card: &ModelCard) -> Vec<FieldError> {
         let mut errors = Vec::new();
         self.check_condition(card, &mut errors);
-        self.check_lanes(&mut errors);
         self.check_guidance(&mut errors);
-        let scale_rule = self.scale_rule(&card.defaults);
-        if scale_rule.is_none() {
+        if self.scale_rule(&card.defaults).is_none() {
             errors.push(FieldError {
                 field: Field::Schedule,
                 message: format!(
@@ -28,21 +121,7 @@ impl RunSettings {
             });
         }
         self.check_sampling(card, &mut errors);
-        if !errors.is_empty() {
-            return Err(errors);
-        }
-        Ok(RunSpec {
-            settings: self.clone(),
-            model: card.identity.clone(),
-            steps: card.layout.len(),
-            scale_rule: scale_rule.unwrap_or_default(),
-            unconditional_text: match (&self.condition, &card.conditions) {
-                (Condition::Prompt { negative, .. }, Conditions::Prompts(book)) => {
-                    Some(book.unconditional_text(negative.as_deref()))
-                }
-                _ => None,
-            },
-        })
+        errors
     }
 
     fn check_condition(&self, card: &ModelCard, errors: &mut Vec<FieldError>) {
@@ -87,26 +166,14 @@ impl RunSettings {
         }
     }
 
-    fn check_lanes(&self, errors: &mut Vec<FieldError>) {
-        let mut seen = self.lanes.clone();
-        seen.sort_unstable();
-        seen.dedup();
-        let message = if self.lanes.is_empty() {
-            "No lane is on. Switch at least one on."
-        } else if seen.len() != self.lanes.len() {
-            "A lane is named twice. Name each lane once."
-        } else {
-            return;
-        };
-        errors.push(FieldError { field: Field::Lanes, message: message.into() });
-    }
-
     fn check_guidance(&self, errors: &mut Vec<FieldError>) {
+        let (scale, released_code) =
+            (&self.guidance.scale, &self.guidance.perturbation.released_code);
         let at_least_zero = [
-            (Field::GuidanceScale, "guidance scale γ", self.guidance_scale),
-            (Field::CosinePower, "cosine power k", self.cosine_power),
-            (Field::ReleasedCode, "strength", self.released_code.strength),
-            (Field::ReleasedCode, "weight floor", self.released_code.floor),
+            (Field::GuidanceScale, "guidance scale γ", scale.guidance_scale),
+            (Field::CosinePower, "cosine power k", scale.cosine_power),
+            (Field::ReleasedCode, "strength", released_code.strength),
+            (Field::ReleasedCode, "weight floor", released_code.floor),
         ];
         for (field, name, value) in at_least_zero {
             if !value.is_finite() || value < 0.0 {
@@ -114,11 +181,9 @@ impl RunSettings {
                 errors.push(FieldError { field, message });
             }
         }
-        if self.released_code.floor > 1.0 {
-            let message = format!(
-                "The weight floor is {}. Use a number from 0 to 1.",
-                self.released_code.floor
-            );
+        if released_code.floor > 1.0 {
+            let message =
+                format!("The weight floor is {}. Use a number from 0 to 1.", released_code.floor);
             errors.push(FieldError { field: Field::ReleasedCode, message });
         }
     }

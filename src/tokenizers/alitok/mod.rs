@@ -1,6 +1,7 @@
 //! AliTok's image tokenizer.
 
 mod config;
+pub mod description;
 mod encoder;
 mod tokenizer;
 mod transformer;
@@ -8,4 +9,3 @@ mod transformer;
 pub use config::{AlitokTokenizerConfig, TransformerConfig};
 pub use encoder::AlitokEncoder;
 pub use tokenizer::AlitokTokenizer;
-pub(crate) use tokenizer::tensors;

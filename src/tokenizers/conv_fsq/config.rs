@@ -3,8 +3,8 @@
 use crate::checkpoint::shapes::TensorShapes;
 use crate::compute::error::ModelError;
 use crate::tokenizers::fsq::FiniteScalarQuantizer;
-use crate::tokenizers::levels::checked_levels;
 use crate::tokenizers::quantizer::Quantizer;
+use crate::tokenizers::sizes::{checked_levels, patch_side};
 use serde::Deserialize;
 
 pub(super) const COLOURS: usize = 3;
@@ -130,10 +130,7 @@ impl DecoderSizes {
     pub fn from_shapes(shapes: &TensorShapes) -> Result<Self, ModelError> {
         let [_, code_width, ..] = shapes.axes::<4>("decoder.conv_in.weight")?;
         let [outputs, ..] = shapes.axes::<4>("decoder.conv_out.weight")?;
-        let patch = (1..=64).find(|patch| COLOURS * patch * patch == outputs);
-        let patch = patch.ok_or_else(|| {
-            ModelError::Weights(format!("{outputs} outputs are no square of coloured pixels"))
-        })?;
+        let patch = patch_side(outputs)?;
         let levels = checked_levels(shapes.count("decoder.level", ".block0.conv1.weight"))?;
         let level = |index: usize| {
             let blocks = format!("decoder.level{index}.block");

@@ -1,8 +1,8 @@
 //! The built-in image tokenizer.
 
 mod config;
+pub mod description;
 mod networks;
 
 pub use config::{ConvFsqConfig, DecoderSizes};
-pub(crate) use networks::tensors;
 pub use networks::{ConvFsq, load_decoder, load_encoder};

@@ -2,7 +2,7 @@
 
 use crate::checkpoint::shapes::TensorShapes;
 use crate::compute::error::ModelError;
-use crate::tokenizers::levels::checked_levels;
+use crate::tokenizers::sizes::checked_levels;
 
 /// Levels of the quantizer.
 pub const LEVELS: [u32; 6] = [8, 8, 8, 5, 5, 5];

@@ -1,8 +1,8 @@
 //! Cosmos DV 8×16×16, the image tokenizer of SimpleAR.
 
 mod config;
+pub mod description;
 mod network;
 
 pub use config::{CODES, CosmosConfig, CosmosLevel, LEVELS};
-pub(crate) use network::tensors;
 pub use network::{Cosmos, load_decoder};

@@ -2,7 +2,7 @@
 
 use crate::checkpoint::shapes::TensorShapes;
 use crate::compute::error::ModelError;
-use crate::tokenizers::levels::checked_levels;
+use crate::tokenizers::sizes::checked_levels;
 use serde::Deserialize;
 
 /// Sizes of a LlamaGen tokenizer; from a `config.json` or from the shapes of a checkpoint.

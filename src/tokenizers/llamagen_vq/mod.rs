@@ -1,8 +1,8 @@
 //! VQ-16 and VQ-8, the image tokenizers of LlamaGen.
 
 mod config;
+pub mod description;
 mod networks;
 
 pub use config::LlamagenVqConfig;
-pub(crate) use networks::tensors;
 pub use networks::{LlamagenVq, load_decoder, load_encoder, style};

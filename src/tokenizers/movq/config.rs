@@ -3,7 +3,7 @@
 use crate::checkpoint::shapes::TensorShapes;
 use crate::compute::error::ModelError;
 use crate::tokenizers::codebook::TABLE;
-use crate::tokenizers::levels::checked_levels;
+use crate::tokenizers::sizes::checked_levels;
 
 /// Sizes of the decoder of a MoVQGAN.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! MoVQGAN, the image tokenizer of Lumina-mGPT 2.0.
 
 mod config;
+pub mod description;
 mod network;
 
 pub use config::{MovqConfig, MovqLevel};
-pub(crate) use network::tensors;
 pub use network::{Movq, load_decoder};

@@ -54,7 +54,9 @@ mod tests {
     use super::*;
 
     fn settings(guidance_scale: f32) -> RunSettings {
-        RunSettings { guidance_scale, ..RunSettings::default() }
+        let mut settings = RunSettings::default();
+        settings.shared.guidance.scale.guidance_scale = guidance_scale;
+        settings
     }
 
     #[test]

@@ -2,10 +2,11 @@
 //! loads.
 
 use crate::opening::offer::ModelOffer;
-use crate::opening::open::OpenRequest;
-use crate::ui::app::app::StudioApp;
-use crate::ui::open_model::open_dialog::capital;
-use crate::ui::state::state::{ModelStatus, NoticeKind};
+use crate::opening::request::OpenRequest;
+use crate::ui::app::studio::StudioApp;
+use crate::ui::notices::panel::NoticeKind;
+use crate::ui::open_model::words::capital;
+use crate::ui::state::model::ModelStatus;
 use egui::Context;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,18 +14,18 @@ use std::sync::Arc;
 impl StudioApp {
     pub(super) fn show_open_dialog(&mut self) {
         if self.open_model.is_some() {
-            self.state.shell.opening.get_or_insert_default();
+            self.state.panels.open_model.dialog.get_or_insert_default();
         }
     }
 
     /// Looks at files or folders; together with those in the dialog if they lack something, and alone if
     /// they do not go with them.
     pub(super) fn open_model(&mut self, paths: Vec<PathBuf>) {
-        let dialog = self.state.shell.opening.as_ref();
+        let dialog = self.state.panels.open_model.dialog.as_ref();
         let request = dialog.map(|dialog| dialog.with_more(paths.clone()));
         let alone = dialog.and_then(|dialog| dialog.another_model(paths.clone()));
         self.survey_model(request.unwrap_or_else(|| OpenRequest::new(paths)));
-        if let Some(dialog) = &mut self.state.shell.opening {
+        if let Some(dialog) = &mut self.state.panels.open_model.dialog {
             dialog.alone = alone;
         }
     }
@@ -35,35 +36,36 @@ impl StudioApp {
         }
         // Looking at other files stops a model that is being loaded.
         self.forget_loading();
-        self.state.shell.surveying = true;
-        self.state.shell.opening.get_or_insert_default().look();
+        self.state.progress.surveying = true;
+        self.state.panels.open_model.dialog.get_or_insert_default().look();
         if let Some(opener) = &self.open_model {
             opener(&self.engine, request);
         }
     }
 
     pub(super) fn model_found(&mut self, offer: Arc<ModelOffer>) {
-        self.state.shell.surveying = false;
+        self.state.progress.surveying = false;
         // Without a dialog the person has changed their mind.
-        if let Some(dialog) = &mut self.state.shell.opening {
+        if let Some(dialog) = &mut self.state.panels.open_model.dialog {
             dialog.show_offer(offer);
         }
     }
 
-    /// Files that are no model are told of in the dialog, a model that cannot be loaded in a notice.
+    /// Files that are no model are named in the dialog, a model that cannot be loaded in a notice.
     pub(super) fn model_failed(&mut self, message: String) {
         let state = &mut self.state;
-        let surveyed = std::mem::take(&mut state.shell.surveying);
+        let surveyed = std::mem::take(&mut state.progress.surveying);
         if surveyed {
-            let alone = state.shell.opening.as_mut().and_then(|dialog| dialog.alone.take());
+            let alone =
+                state.panels.open_model.dialog.as_mut().and_then(|dialog| dialog.alone.take());
             if let Some(request) = alone {
                 self.survey_model(request);
-            } else if let Some(dialog) = &mut state.shell.opening {
+            } else if let Some(dialog) = &mut state.panels.open_model.dialog {
                 dialog.fail(message);
             }
             return;
         }
-        state.shell.loading = None;
+        state.progress.loading = None;
         self.opening = None;
         // The model before, if there is one, stays.
         if state.card().is_none() {
@@ -80,7 +82,7 @@ impl StudioApp {
 
     pub(super) fn forget_loading(&mut self) {
         self.opening = None;
-        self.state.shell.loading = None;
+        self.state.progress.loading = None;
     }
 
     /// Files and folders dropped onto the window are opened like chosen ones.

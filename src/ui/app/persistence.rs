@@ -1,9 +1,11 @@
-//! The settings of the last sitting: one JSON file in the person's configuration folder, written
+//! The settings of the last session: one JSON file in the person's configuration folder, written
 //! whole or not at all, on a thread of its own. A damaged file is kept aside and never stops the start.
 
-use crate::engine::settings::RunSettings;
-use crate::ui::settings::machine_panel::most_threads;
-use crate::ui::state::state::{PanelSizes, RecentModel};
+use crate::engine::settings::{LaneSettings, RunSettings};
+use crate::guidance::Guidance;
+use crate::ui::app::arrangement::PanelSizes;
+use crate::ui::settings::machine::most_threads;
+use crate::ui::state::model::RecentModel;
 use crate::ui::state::view::ViewSettings;
 use crate::ui::theme::ThemeChoice;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -16,7 +18,7 @@ use std::thread::JoinHandle;
 /// Largest file that is read; ours has about two thousand bytes.
 const LARGEST_FILE: u64 = 1 << 20;
 
-/// What lasts from sitting to sitting.
+/// What lasts from session to session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct StoredSettings {
@@ -82,7 +84,7 @@ impl StoredSettings {
             }
             Err(error) => {
                 let problem = format!(
-                    "The settings of the last sitting could not be read ({error}). This sitting starts from defaults and is not remembered. Check that you may read the file: {}",
+                    "The settings of the last session could not be read ({error}). This session starts from defaults and is not remembered. Check that you may read the file: {}",
                     file.display()
                 );
                 return Self { problem: Some(problem), ..Self::default() };
@@ -141,13 +143,17 @@ impl StoredSettings {
     /// JSON has no NaN and no infinity: a number that is being typed wrong is not kept.
     fn writable(&self) -> Self {
         let mut stored = self.clone();
-        let default = RunSettings::default();
-        let settings = &mut stored.settings;
+        let default = LaneSettings::default();
+        let settings = &mut stored.settings.shared;
+        let Guidance { perturbation, scale, .. } = &mut settings.guidance;
+        let usual = &default.guidance;
+        let (constants, usual_constants) =
+            (&mut perturbation.released_code, usual.perturbation.released_code);
         for (value, otherwise) in [
-            (&mut settings.guidance_scale, default.guidance_scale),
-            (&mut settings.cosine_power, default.cosine_power),
-            (&mut settings.released_code.strength, default.released_code.strength),
-            (&mut settings.released_code.floor, default.released_code.floor),
+            (&mut scale.guidance_scale, usual.scale.guidance_scale),
+            (&mut scale.cosine_power, usual.scale.cosine_power),
+            (&mut constants.strength, usual_constants.strength),
+            (&mut constants.floor, usual_constants.floor),
             (&mut settings.repetition_penalty, default.repetition_penalty),
             (&mut settings.sampling.temperature, default.sampling.temperature),
             (&mut settings.sampling.top_p, default.sampling.top_p),
@@ -172,11 +178,11 @@ fn set_aside(file: &Path, error: &serde_json::Error) -> String {
     let kept = PathBuf::from(name);
     match fs::rename(file, &kept) {
         Ok(()) => format!(
-            "The settings of the last sitting are damaged ({error}). Defaults are used; the old file is kept: {}",
+            "The settings of the last session are damaged ({error}). Defaults are used; the old file is kept: {}",
             kept.display()
         ),
         Err(cause) => format!(
-            "The settings of the last sitting are damaged ({error}). Defaults are used; the old file could not be kept ({cause}) and will be replaced: {}",
+            "The settings of the last session are damaged ({error}). Defaults are used; the old file could not be kept ({cause}) and will be replaced: {}",
             file.display()
         ),
     }
@@ -201,7 +207,7 @@ impl SettingsWriter {
             for stored in settings {
                 if let Err(error) = stored.write(&file) {
                     let message = format!(
-                        "The settings of this sitting could not be kept ({error}). Check the folder: {}",
+                        "The settings of this session could not be kept ({error}). Check the folder: {}",
                         file.display()
                     );
                     // One that nobody has read yet says the same.
@@ -237,16 +243,18 @@ impl SettingsWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::settings::LaneKind;
-    use crate::opening::open::OpenRequest;
+    use crate::guidance::schedule::Schedule;
+    use crate::guidance::weights::ReleasedCode;
+    use crate::guidance::{CacheRule, Perturb, Preset};
+    use crate::opening::request::OpenRequest;
+    use crate::prompts::condition::Condition;
 
     fn changed(file: &Path) -> StoredSettings {
+        let mut settings = RunSettings::default();
+        settings.shared.guidance.scale.guidance_scale = 2.5;
+        settings.lanes = vec![Preset::None, Preset::SoftCfgNoStepNorm];
         StoredSettings {
-            settings: RunSettings {
-                guidance_scale: 2.5,
-                lanes: vec![LaneKind::None, LaneKind::SoftCfgNoStepNorm],
-                ..RunSettings::default()
-            },
+            settings,
             live: Some(false),
             seed_locked: false,
             theme: ThemeChoice::Light,
@@ -308,6 +316,33 @@ mod tests {
     }
 
     #[test]
+    fn settings_of_version_0_1_0_are_taken_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("window.json");
+        let text = r#"{"live": false, "settings": {"lanes": ["none", "softcfg-no-step-norm"],
+            "condition": {"class": 7}, "guidance_scale": 2.5, "cosine_power": 0.5, "step_norm": false,
+            "schedule": "authors", "guidance_interval": 9, "perturb": "key", "cache_rule": "exact",
+            "sampling": {"temperature": 0.5, "top_k": 8, "top_p": 0.9, "seed": 11},
+            "released_code": {"strength": 2.0, "floor": 0.1, "shift": false},
+            "repetition_penalty": 1.5, "delta_context": false, "perturb_row_ends": true}}"#;
+        fs::write(&file, text).unwrap();
+        let stored = StoredSettings::load(file);
+        assert_eq!(stored.problem, None);
+        let RunSettings { shared, lanes } = stored.settings;
+        assert_eq!(lanes, [Preset::None, Preset::SoftCfgNoStepNorm]);
+        let (scale, rule) = (shared.guidance.scale, shared.guidance.perturbation);
+        assert_eq!((scale.guidance_scale, scale.cosine_power, scale.interval), (2.5, 0.5, Some(9)));
+        assert_eq!(
+            (scale.schedule, rule.step_norm, rule.row_ends),
+            (Schedule::Authors, false, true)
+        );
+        assert_eq!((rule.perturb, rule.cache_rule), (Perturb::Key, CacheRule::Exact));
+        assert_eq!(rule.released_code, ReleasedCode { strength: 2.0, floor: 0.1, shift: false });
+        assert_eq!((shared.sampling.seed, shared.repetition_penalty), (11, 1.5));
+        assert_eq!((shared.condition, shared.delta_context), (Condition::Class(7), false));
+    }
+
+    #[test]
     fn a_view_out_of_range_is_brought_back() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("window.json");
@@ -324,11 +359,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("window.json");
         let mut stored = changed(&file);
-        stored.settings.guidance_scale = f32::NAN;
+        stored.settings.shared.guidance.scale.guidance_scale = f32::NAN;
         stored.write(&file).unwrap();
         let again = StoredSettings::load(file);
         assert!(again.problem.is_none());
-        assert_eq!(again.settings.guidance_scale, RunSettings::default().guidance_scale);
+        assert_eq!(again.settings.shared, RunSettings::default().shared);
         assert_eq!(again.settings.lanes, stored.settings.lanes);
     }
 

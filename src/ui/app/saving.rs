@@ -1,5 +1,5 @@
 //! Saving: file dialogs and writing run on a thread of their own, one at a time; the window goes on
-//! and hears of the end through a channel. What is written, [`Writers`] decides.
+//! and takes the outcome from a channel. What is written, [`Writers`] decides.
 
 use crate::engine::trace::RunRecord;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -31,7 +31,7 @@ pub struct OverlayCells {
     pub opacity: f32,
 }
 
-/// What a thread shall ask for and write.
+/// What a thread asks for and writes.
 pub enum Job {
     /// A lane's image as PNG.
     Image(ImageJob),
@@ -203,7 +203,8 @@ impl Job {
         const CSV: &[(&str, &str)] = &[("CSV table", "csv")];
         match self {
             Self::Image(job) => {
-                let lane = job.record.lanes().get(job.lane).map_or("lane", |lane| (*lane).into());
+                let lane =
+                    job.record.lanes().get(job.lane).map_or("lane", |lane| lane.name.as_str());
                 let name = format!("{}-{lane}.png", stem(&job.record));
                 ask(dialogs, "Save image", &name, PNG, |file| writers.image(&job, file))
             }
@@ -253,8 +254,8 @@ fn ask(
 /// Beginning of a file's name: what was drawn and with which seed, in letters every system takes.
 fn stem(record: &RunRecord) -> String {
     use crate::prompts::condition::Condition;
-    let settings = &record.spec.settings;
-    let drawn = match &settings.condition {
+    let Some(lane) = record.lanes().first() else { return "image".into() };
+    let drawn = match &lane.settings.condition {
         Condition::Prompt { text, .. } => text.clone(),
         Condition::Class(id) => format!("class {id}"),
     };
@@ -266,7 +267,7 @@ fn stem(record: &RunRecord) -> String {
             name.push('-');
         }
     }
-    format!("{}-seed-{}", name.trim_matches('-'), settings.sampling.seed)
+    format!("{}-seed-{}", name.trim_matches('-'), lane.settings.sampling.seed)
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use crate::compute::device_kind::DeviceKind;
 use crate::engine::{Engine, EngineOptions};
-use crate::ui::app::app::StudioApp;
 use crate::ui::app::persistence::StoredSettings;
+use crate::ui::app::studio::StudioApp;
 use anyhow::{Context as _, Result, anyhow};
 use std::sync::Arc;
 

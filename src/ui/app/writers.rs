@@ -15,14 +15,14 @@ pub struct ExportWriters;
 impl Writers for ExportWriters {
     fn image(&self, job: &ImageJob, file: &Path) -> Result<(), String> {
         let ImageJob { record, lane, image, steps, overlay } = job;
-        let Some(kind) = record.lanes().get(*lane) else {
+        let Some(spec) = record.lanes().get(*lane) else {
             return Err("This run has no such lane. Choose another.".into());
         };
         let drawn = match overlay {
             Some(cells) => with_overlay(image, &record.layout, cells, *steps),
             None => (**image).clone(),
         };
-        finish(png::stage_lane_image(file, &drawn, record, *kind))
+        finish(png::stage_lane_image(file, &drawn, record, &spec.name))
     }
 
     fn trace(&self, record: &RunRecord, file: &Path) -> Result<(), String> {

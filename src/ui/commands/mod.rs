@@ -1,3 +1,6 @@
-//! Commands with their shortcuts.
+//! Commands: one table, and the shortcuts, the sheet and the palette made from it.
 
-pub mod shortcuts;
+pub mod keyboard;
+pub mod panel;
+pub mod situation;
+pub mod table;

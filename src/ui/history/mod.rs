@@ -1,3 +1,4 @@
 //! The history.
 
-pub mod history;
+pub mod panel;
+pub mod thumbnails;

@@ -1,4 +1,6 @@
-//! The inspector of one token.
+//! The inspector.
 
-pub mod inspector;
+pub mod figures;
+pub mod panel;
+pub mod swatches;
 pub mod top_tokens;

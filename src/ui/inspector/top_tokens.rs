@@ -3,51 +3,20 @@
 //! lanes drew stand in them.
 
 use crate::engine::trace::{StepRecord, TOP_COUNT, TopTokens};
+use crate::ui::inspector::swatches::Swatches;
+use crate::ui::kit::controls::secondary;
+use crate::ui::kit::lane::{LaneName, lane_dot};
 use crate::ui::kit::token_text::probability;
-use crate::ui::lanes::image_texture::SwatchTextures;
-use crate::ui::lanes::lane_paint::whole_texture;
-use crate::ui::state::centre;
-use crate::ui::state::centre::{LaneName, secondary};
-use crate::ui::state::state::RunView;
+use crate::ui::state::run_view::RunView;
 use crate::ui::theme;
 use crate::ui::theme::Palette;
 use egui::{
     Align, Align2, Button, FontId, Label, Layout, Rect, RichText, Role, Sense, Stroke, StrokeKind,
     TextStyle, Ui, WidgetInfo, pos2, vec2,
 };
-use image::RgbImage;
-use std::collections::HashMap;
-use std::sync::Arc;
 
 const LINE: f32 = 20.0;
 const SWATCH: f32 = 16.0;
-
-/// Pictures of codes.
-pub struct Swatches<'a> {
-    /// Those that have arrived.
-    pub images: &'a HashMap<u32, Arc<RgbImage>>,
-    /// Their textures.
-    pub textures: &'a mut SwatchTextures,
-}
-
-impl Swatches<'_> {
-    /// Shows a code's picture, or its empty frame until it arrives.
-    pub fn show(&mut self, ui: &mut Ui, code: u32, side: f32, palette: &Palette) {
-        let (rect, response) = ui.allocate_exact_size(vec2(side, side), Sense::hover());
-        self.paint(ui, code, rect, palette);
-        let name = format!("picture of code {code}");
-        response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &name));
-    }
-
-    fn paint(&mut self, ui: &Ui, code: u32, rect: Rect, palette: &Palette) {
-        if let Some(image) = self.images.get(&code) {
-            let texture = self.textures.get(ui.ctx(), code, image);
-            ui.painter().image(texture, rect, whole_texture(), theme::UNTINTED);
-        }
-        let border = Stroke::new(1.0, palette.border);
-        ui.painter().rect_stroke(rect, 1.0, border, StrokeKind::Inside);
-    }
-}
 
 /// Whose distributions are shown.
 pub struct TopView<'a> {
@@ -114,7 +83,7 @@ fn lane_switch(ui: &mut Ui, view: &mut TopView) {
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing = vec2(2.0, 2.0);
         for (lane, name) in view.names.iter().enumerate() {
-            let shown = if view.names.len() > 2 { name.short() } else { name.label };
+            let shown = if view.names.len() > 2 { name.info.short } else { name.label };
             let text = RichText::new(shown).small();
             let selected = view.lane == lane;
             let dot = RichText::new("●").small().color(name.colour);
@@ -137,7 +106,7 @@ fn lists(
     swatches: &mut Swatches,
     palette: &Palette,
 ) {
-    let soft = view.names.get(view.lane).is_some_and(|name| name.kind.is_soft());
+    let soft = view.names.get(view.lane).is_some_and(|name| name.guidance.is_perturbed());
     let guiding = if soft { "perturbed ũ" } else { "uncond. u" };
     let columns = [
         ("cond. c", "Conditional distribution, softmax(z_c).", &record.top_conditional),
@@ -215,12 +184,12 @@ fn list_cell(
         let stroke = Stroke::new(1.5, own.colour);
         ui.painter().rect_stroke(rect, 2.0, stroke, StrokeKind::Inside);
     }
-    let mut told = format!("{column}: code {code}, probability {p:.4}");
+    let mut words = format!("{column}: code {code}, probability {p:.4}");
     for name in drawn_by {
-        told.push_str(&format!(", drawn by {}", name.label));
+        words.push_str(&format!(", drawn by {}", name.label));
     }
-    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &told));
-    response.on_hover_text(told.as_str());
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &words));
+    response.on_hover_text(words.as_str());
 }
 
 /// "CFG drew 455: rank 3, .041"
@@ -249,7 +218,7 @@ fn drawn_line(
     ui.horizontal(|ui| {
         ui.set_min_height(LINE + 2.0);
         ui.spacing_mut().item_spacing.x = 5.0;
-        centre::lane_dot(ui, name.colour);
+        lane_dot(ui, name.colour);
         if view.names.len() > 2 {
             // As wide as the longest of these names.
             ui.allocate_ui_with_layout(
@@ -257,7 +226,7 @@ fn drawn_line(
                 Layout::left_to_right(Align::Center),
                 |ui| {
                     ui.set_min_width(46.0);
-                    ui.add(Label::new(secondary(name.short(), palette)).extend());
+                    ui.add(Label::new(secondary(name.info.short, palette)).extend());
                 },
             );
         } else {

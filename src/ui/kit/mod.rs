@@ -1,5 +1,11 @@
-//! What every panel is built from: controls, fonts, and the words of a token.
+//! What every panel is built from: controls, fonts, lane names and marks, textures, ranges, the words of a
+//! token.
 
 pub mod controls;
 pub mod fonts;
+pub mod lane;
+pub mod marks;
+pub mod quantity_text;
+pub mod range;
+pub mod texture;
 pub mod token_text;

@@ -196,17 +196,10 @@ pub fn undrawn_cells(layout: &TokenLayout, drawn: usize) -> Vec<Rect> {
     rects
 }
 
-/// Steps from one row of the image to the next.
-pub fn steps_per_row(layout: &TokenLayout) -> usize {
-    match (layout.step_of_cell(0, 0), layout.step_of_cell(1, 0)) {
-        (Some(first), Some(second)) => second - first,
-        _ => layout.columns().max(1),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ui::state::cursor::steps_per_row;
 
     fn viewport() -> Rect {
         Rect::from_min_size(pos2(10.0, 20.0), vec2(320.0, 240.0))

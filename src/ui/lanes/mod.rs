@@ -1,11 +1,13 @@
-//! The lanes' images, the heat map over them, and how they are compared.
+//! The lanes' images.
 
+pub mod colour_bar;
 pub mod comparison;
+pub mod controls;
 pub mod geometry;
-pub mod image_texture;
-pub mod lane_header;
-pub mod lane_paint;
-pub mod lanes_view;
+pub mod header;
 pub mod overlay;
-pub mod overlay_controls;
+pub mod paint;
+pub mod panel;
 pub mod stage;
+pub mod textures;
+pub mod viewport;

@@ -2,10 +2,13 @@
 //! the weights at the cursor's step are recomputed from the confidences (Eq. 3, Eq. 9).
 
 use crate::compute::layout::{StepKind, TokenLayout};
-use crate::engine::settings::{LaneKind, RunSpec};
+use crate::engine::quantities::quantity::Quantity;
+use crate::engine::quantities::table;
+use crate::engine::quantities::weights::weights_at;
 use crate::engine::trace::{RunId, StepRecord};
-use crate::guidance::weights::{WeightRule, perturbation_weights};
-use crate::ui::state::state::RunView;
+use crate::ui::kit::controls::Hint;
+use crate::ui::kit::range::{fitted_range, position};
+use crate::ui::state::run_view::RunView;
 use crate::ui::state::view::{ColourMap, Overlay};
 use crate::ui::theme;
 use egui::{Color32, ColorImage, Context, TextureHandle, TextureId, TextureOptions};
@@ -21,101 +24,72 @@ pub fn label(overlay: Overlay) -> &'static str {
     }
 }
 
-/// Title and unit beside the colour bar.
-pub fn title_and_unit(overlay: Overlay) -> (&'static str, &'static str) {
+/// The quantity an overlay shows.
+pub fn quantity(overlay: Overlay) -> Option<&'static Quantity> {
     match overlay {
-        Overlay::Off => ("", ""),
-        Overlay::Confidence => ("confidence", "probability"),
-        Overlay::Entropy => ("entropy", "of log V"),
-        Overlay::Weight => ("weight", "factor on V"),
-        Overlay::Delta => ("‖Δ‖", "logits"),
+        Overlay::Off => None,
+        Overlay::Confidence => Some(&table::CONFIDENCE),
+        Overlay::Entropy => Some(&table::ENTROPY_GUIDED),
+        Overlay::Weight => Some(&table::WEIGHT_NORMALIZED),
+        Overlay::Delta => Some(&table::DELTA),
     }
 }
 
 /// What the overlay shows: one sentence, then the paper's term.
-pub fn explanation(overlay: Overlay) -> &'static str {
-    match overlay {
-        Overlay::Off => "The images as they are.",
-        Overlay::Confidence => {
-            "How sure the model was of each token when it drew it. Eq. 3: the largest conditional probability, unless the method options say otherwise."
-        }
-        Overlay::Entropy => {
-            "How undecided the guided distribution was when each token was drawn, 0 to 1. Eq. 11-13: normalized entropy."
-        }
-        Overlay::Weight => {
-            "How much each token drawn so far still says in the unconditional branch at the cursor's step. ŵ_i of Eq. 9, or w_i of Eq. 3 without step norm."
-        }
-        Overlay::Delta => {
-            "How far the branches were apart when each token was drawn. L2 norm of z_c - z_u; of z_c - z_ũ where no clean unconditional branch runs."
-        }
+pub fn hint(overlay: Overlay) -> Hint {
+    match (overlay, quantity(overlay)) {
+        // Each lane's own: with step norm or without.
+        (Overlay::Weight, _) => Hint::new(
+            "How much each token drawn so far still says in the unconditional branch at the cursor's step.",
+            "ŵ_i of Eq. 9, or w_i of Eq. 3 without step norm.",
+        ),
+        (Overlay::Delta, _) => Hint::new(
+            table::DELTA.does,
+            "L2 norm of z_c - z_u; of z_c - z_ũ where no clean unconditional branch runs.",
+        ),
+        (_, Some(quantity)) => Hint::new(quantity.does, quantity.equation),
+        (_, None) => Hint::new("The images as they are.", ""),
     }
 }
 
-/// Decimals that suit the overlay's values.
+/// Decimals that suit a range of values.
 pub fn decimals(overlay: Overlay, range: (f32, f32)) -> usize {
+    let usual = quantity(overlay).map_or(3, |quantity| quantity.decimals);
     let span = range.1 - range.0;
-    match overlay {
-        Overlay::Delta if span >= 10.0 => 1,
-        Overlay::Delta => 2,
-        _ if span < 0.001 => 5,
-        _ if span < 0.1 => 4,
-        _ => 3,
+    if span >= 10.0 {
+        usual.min(1)
+    } else if span < 0.001 {
+        usual.max(5)
+    } else if span < 0.1 {
+        usual.max(4)
+    } else {
+        usual
     }
-}
-
-/// ‖Δ‖ where a clean unconditional branch runs, else ‖z_c - z_ũ‖.
-pub fn delta(record: &StepRecord) -> Option<f32> {
-    record.delta.or(record.guiding_delta)
-}
-
-/// A lane's weights at `step`, one for each token before it; row ends only where the run perturbs
-/// them. `step_norm` overrides the lane's own rule.
-pub fn weights_at(
-    spec: &RunSpec,
-    kind: LaneKind,
-    records: &[StepRecord],
-    step: usize,
-    step_norm: Option<bool>,
-) -> Vec<f32> {
-    let past = records.get(..step.min(records.len())).unwrap_or_default();
-    let confidences: Vec<f32> = past.iter().map(|record| record.confidence).collect();
-    let perturbed: Vec<bool> =
-        past.iter().map(|record| !record.forced || spec.settings.perturb_row_ends).collect();
-    let rule = match (spec.weight_rule(kind), step_norm) {
-        (rule, None) => rule,
-        (WeightRule::Paper { .. }, Some(step_norm)) => WeightRule::Paper { step_norm },
-        (WeightRule::ReleasedCode { constants, .. }, Some(step_norm)) => {
-            WeightRule::ReleasedCode { step_norm, constants }
-        }
-    };
-    let mut weights = Vec::with_capacity(past.len());
-    perturbation_weights(rule, &confidences, &perturbed, &mut weights);
-    weights
 }
 
 /// One lane's values, one a step; NaN where there is none.
 fn lane_values(run: &RunView, lane: usize, overlay: Overlay, shown: usize) -> Vec<f32> {
     let records = run.lanes.get(lane).map_or(&[][..], |lane| lane.records.as_slice());
+    let quantity = quantity(overlay);
     let value = |record: &StepRecord| {
         let value = match overlay {
             Overlay::Off | Overlay::Weight => None,
             _ if record.forced => None,
-            Overlay::Confidence => Some(record.confidence),
-            Overlay::Entropy => Some(record.entropy_guided),
-            Overlay::Delta => delta(record),
+            Overlay::Delta => table::branch_distance(record),
+            _ => quantity.and_then(|quantity| quantity.value(record)),
         };
         value.unwrap_or(f32::NAN)
     };
     match (overlay, run.record.lanes().get(lane)) {
-        (Overlay::Weight, Some(&kind)) => {
-            if !kind.is_soft() {
+        (Overlay::Weight, Some(spec)) => {
+            let guidance = &spec.settings.guidance;
+            if !guidance.is_perturbed() {
                 // These lanes weigh nothing; what they would weigh is in the inspector.
                 return Vec::new();
             }
-            let spec = &run.record.spec;
-            let mut weights = weights_at(spec, kind, records, shown.saturating_sub(1), None);
+            let mut weights = weights_at(spec, records, shown.saturating_sub(1), None);
             for (weight, record) in weights.iter_mut().zip(records) {
-                if record.forced && !spec.settings.perturb_row_ends {
+                if record.forced && !guidance.perturbation.row_ends {
                     *weight = f32::NAN;
                 }
             }
@@ -123,21 +97,6 @@ fn lane_values(run: &RunView, lane: usize, overlay: Overlay, shown: usize) -> Ve
         }
         _ => records.iter().map(value).collect(),
     }
-}
-
-/// Smallest and largest finite value, rounded outwards to one digit of their distance, so that the
-/// range does not creep while a run decodes.
-pub fn fitted_range<'a>(values: impl Iterator<Item = &'a f32>) -> (f32, f32) {
-    let (low, high) = values
-        .filter(|value| value.is_finite())
-        .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)));
-    if low > high {
-        return (0.0, 1.0);
-    }
-    let span = (high - low).max(1e-4 * high.abs()).max(1e-6);
-    let unit = 10f32.powf(span.log10().floor());
-    let (bottom, top) = ((low / unit).floor() * unit, (high / unit).ceil() * unit);
-    if top > bottom { (bottom, top) } else { (bottom, bottom + unit) }
 }
 
 /// What a lane's values were computed from.
@@ -249,11 +208,6 @@ impl OverlayCache {
     }
 }
 
-/// Where a value lies in a range, 0 to 1.
-pub fn position(value: f32, (low, high): (f32, f32)) -> f32 {
-    ((value - low) / (high - low).max(f32::MIN_POSITIVE)).clamp(0.0, 1.0)
-}
-
 /// What is left of a colour where the values say nothing of note.
 const FAINTEST: f32 = 0.05;
 
@@ -292,17 +246,6 @@ fn heat_map(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ranges_hold_all_values_and_are_round() {
-        let (low, high) = fitted_range([0.13f32, 0.87, f32::NAN].iter());
-        assert!((low - 0.1).abs() < 1e-6 && (high - 0.9).abs() < 1e-6, "{low} {high}");
-        assert_eq!(fitted_range([].iter()), (0.0, 1.0));
-        let (low, high) = fitted_range([0.5f32, 0.5].iter());
-        assert!(low <= 0.5 && high >= 0.5 && high > low);
-        let (low, high) = fitted_range([0.9961f32, 0.99998].iter());
-        assert!((0.99..=0.9961).contains(&low) && (0.99998..1.001).contains(&high), "{low} {high}");
-    }
 
     #[test]
     fn sure_tokens_are_nearly_clear() {

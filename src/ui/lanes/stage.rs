@@ -3,15 +3,26 @@
 
 use crate::compute::layout::TokenLayout;
 use crate::engine::trace::RunId;
-use crate::ui::app::action::Action;
+use crate::ui::action::Action;
+use crate::ui::kit::lane::LaneName;
 use crate::ui::lanes::comparison::{CellContent, Pair};
-use crate::ui::lanes::image_texture::{needs_request, pixels_for, texture_options};
-use crate::ui::lanes::lane_paint::Marks;
-use crate::ui::state::centre::{CentreState, LaneName};
-use crate::ui::state::state::RunView;
-use crate::ui::state::view::{Comparison, Cursor, Overlay, ViewSettings};
+use crate::ui::lanes::overlay::OverlayCache;
+use crate::ui::lanes::paint::Marks;
+use crate::ui::lanes::textures::{LaneTextures, needs_request, pixels_for, texture_options};
+use crate::ui::state::cursor::Cursor;
+use crate::ui::state::run_view::RunView;
+use crate::ui::state::view::{Comparison, Overlay, ViewSettings};
 use crate::ui::theme::Palette;
 use egui::{Color32, TextureId, Ui};
+
+/// Textures of the lanes in view.
+#[derive(Default)]
+pub struct Pictures {
+    /// Pixels.
+    pub textures: LaneTextures,
+    /// Heat maps.
+    pub overlay: OverlayCache,
+}
 
 /// Everything the viewports of one frame have in common.
 pub struct Stage<'a> {
@@ -20,7 +31,7 @@ pub struct Stage<'a> {
     /// Which step draws which cell.
     pub layout: &'a TokenLayout,
     /// Names of the lanes.
-    pub names: Vec<LaneName>,
+    pub names: &'a [LaneName],
     /// Tokens drawn at the cursor.
     pub shown: usize,
     /// Marks on the tokens.
@@ -62,7 +73,7 @@ impl Stage<'_> {
                 lane == pair.a || lane == pair.b
             }
         };
-        let lanes = self.divergences.iter().zip(&self.names).enumerate();
+        let lanes = self.divergences.iter().zip(self.names).enumerate();
         let seen = lanes.filter(|(lane, _)| seen(*lane));
         seen.filter_map(|(_, (step, name))| Some(((*step)?, name.colour))).collect()
     }
@@ -73,16 +84,17 @@ pub fn upload(
     ui: &Ui,
     run: &RunView,
     stage: &mut Stage,
-    centre: &mut CentreState,
+    pictures: &mut Pictures,
     view: &ViewSettings,
     contents: &[CellContent],
     token: f32,
 ) {
     let ctx = ui.ctx();
+    let Pictures { textures, overlay } = pictures;
     let differences = view.comparison == Comparison::Difference && run.lanes.len() >= 2;
     let heat_on = view.overlay != Overlay::Off && !differences;
     if view.overlay != Overlay::Off {
-        centre.overlay.update_values(run, view.overlay, stage.shown, view.locked_range);
+        overlay.update_values(run, view.overlay, stage.shown, view.locked_range);
     }
     let image_width = token * stage.layout.columns() as f32 * ctx.pixels_per_point();
     let options = |width: u32| texture_options(image_width / width.max(1) as f32, view.smooth);
@@ -92,14 +104,14 @@ pub fn upload(
             if image.width() == 0 || image.height() == 0 {
                 continue;
             }
-            let slot = centre.textures.lane(lane);
+            let slot = textures.lane(lane);
             let name = format!("lane {lane}");
             let texture = slot.update(ctx, &name, image, options(image.width()), heat_on);
             stage.pixels[lane] = Some((held, texture));
         }
         if heat_on {
             let (layout, map) = (stage.layout, view.colour_map);
-            stage.heat[lane] = centre.overlay.texture(ctx, lane, layout, map, stage.shown);
+            stage.heat[lane] = overlay.texture(ctx, lane, layout, map, stage.shown);
         }
     }
     if let [CellContent::Difference(pair)] = contents {
@@ -107,7 +119,7 @@ pub fn upload(
         if let (Some((_, a)), Some((_, b))) = (pixels(pair.a), pixels(pair.b)) {
             let options = options(a.width());
             let map = view.colour_map;
-            stage.difference = Some(centre.textures.difference(ctx, a, b, map, options));
+            stage.difference = Some(textures.difference(ctx, a, b, map, options));
         }
     }
 }

@@ -1,3 +1,3 @@
 //! Notices.
 
-pub mod notices;
+pub mod panel;

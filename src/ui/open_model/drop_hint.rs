@@ -1,13 +1,12 @@
-//! What a drop does, said while files are dragged over the window.
+//! What a drop does, shown while files are dragged over the window.
 
 use crate::ui::kit::fonts;
-use crate::ui::state::state::State;
 use crate::ui::theme::palette;
 use egui::{Area, FontId, Id, Label, Order, Rect, RichText, Stroke, StrokeKind, vec2};
 use egui_material_icons::icons::ICON_UPLOAD_FILE;
 
-/// Covers the window while files are over it.
-pub fn show(ctx: &egui::Context, state: &State) {
+/// Covers the window while files are over it; `adds` where a drop adds to a model that lacks a file.
+pub fn show(ctx: &egui::Context, adds: bool) {
     let files: Vec<String> = ctx.input(|input| {
         let hovered = input.raw.hovered_files.iter();
         let names = hovered.map(|file| {
@@ -16,9 +15,10 @@ pub fn show(ctx: &egui::Context, state: &State) {
         });
         names.collect()
     });
-    if files.is_empty() || !state.shell.can_open_models {
+    if files.is_empty() {
         return;
     }
+    let words = if adds { "Drop to add what is missing" } else { "Drop to open a model" };
     let colours = palette(ctx);
     let rect = ctx.content_rect();
     // Above the dialog, too.
@@ -34,18 +34,12 @@ pub fn show(ctx: &egui::Context, state: &State) {
             ui.put(line, Label::new(text).selectable(false).truncate());
         };
         put(-56.0, 48.0, ICON_UPLOAD_FILE.rich_text().size(44.0).color(colours.accent));
-        put(0.0, 30.0, RichText::new(words(state)).font(FontId::new(22.0, fonts::semibold())));
+        put(0.0, 30.0, RichText::new(words).font(FontId::new(22.0, fonts::semibold())));
         put(32.0, 20.0, RichText::new(listed(&files)).color(colours.secondary));
     });
 }
 
-fn words(state: &State) -> &'static str {
-    let dialog = state.shell.opening.as_ref();
-    let lacks = dialog.and_then(|dialog| dialog.found.as_ref()).filter(|f| !f.offer.is_complete());
-    if lacks.is_some() { "Drop to add what is missing" } else { "Drop to open a model" }
-}
-
-/// The first names; some systems tell none.
+/// The first names; some systems give none.
 fn listed(files: &[String]) -> String {
     const SHOWN: usize = 3;
     let named: Vec<&str> =

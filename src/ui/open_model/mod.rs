@@ -1,6 +1,8 @@
 //! Opening models.
 
+pub mod dialog;
 pub mod drop_hint;
-pub mod open_dialog;
-pub mod open_found;
-pub mod open_offer;
+pub mod found;
+pub mod offer;
+pub mod panel;
+pub mod words;

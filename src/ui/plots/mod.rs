@@ -1,5 +1,8 @@
 //! The plots.
 
-pub mod plot_data;
-pub mod plot_parts;
-pub mod plots;
+pub mod curves;
+pub mod data;
+pub mod hover_table;
+pub mod legend;
+pub mod panel;
+pub mod toolbar;

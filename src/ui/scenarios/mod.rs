@@ -1,3 +1,4 @@
 //! Scenarios.
 
-pub mod scenarios;
+pub mod note;
+pub mod table;

@@ -6,8 +6,8 @@ use crate::prompts::imagenet;
 use crate::prompts::imagenet::ClassName;
 use crate::ui::kit::controls;
 use crate::ui::kit::controls::Hint;
-use crate::ui::settings::prompt_field::random_seed;
-use crate::ui::state::state::State;
+use crate::ui::settings::form::Form;
+use crate::ui::state::dice;
 use egui::{Button, Popup, TextEdit, Ui, vec2};
 use egui_material_icons::icons::{ICON_CASINO, ICON_EXPAND_MORE};
 
@@ -18,12 +18,12 @@ const CLASS: Hint = Hint::new(
 const RANDOM: Hint = Hint::new("Chooses a class at random.", "");
 
 /// Shows the field for a model that draws classes.
-pub fn show(ui: &mut Ui, state: &mut State, classes: &[ClassName]) {
-    let Condition::Class(id) = &mut state.settings.condition else { return };
+pub fn show(ui: &mut Ui, form: &mut Form, classes: &[ClassName]) {
+    let Condition::Class(id) = &mut form.settings.shared.condition else { return };
     controls::group_title(ui, "Class", |ui| {
         let dice = controls::icon_button(ui, ICON_CASINO, "Random class", RANDOM);
         if dice.clicked()
-            && let Some(class) = classes.get(random_seed() as usize % classes.len().max(1))
+            && let Some(class) = classes.get(dice::random_number() as usize % classes.len().max(1))
         {
             *id = class.id;
         }
@@ -40,12 +40,12 @@ pub fn show(ui: &mut Ui, state: &mut State, classes: &[ClassName]) {
         .close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside)
         .width(width.max(280.0))
         .show(|ui| {
-            if let Some(class) = list(ui, &mut state.shell.search, classes, *id) {
+            if let Some(class) = list(ui, &mut form.panel.search, classes, *id) {
                 *id = class;
                 ui.close();
             }
         });
-    controls::field_message(ui, state.field_error(Field::Class));
+    controls::field_message(ui, form.field_error(Field::Class));
 }
 
 fn list(ui: &mut Ui, search: &mut String, classes: &[ClassName], chosen: u32) -> Option<u32> {

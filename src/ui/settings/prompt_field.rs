@@ -1,14 +1,15 @@
 //! The prompt: typing with completion from the model's words, a random one, subjects to insert.
 
 use crate::compute::error::ModelError;
-use crate::engine::settings::{Field, RunSettings};
+use crate::engine::settings::{Field, LaneSettings};
 use crate::prompts::book::PromptBook;
 use crate::prompts::check::{MAX_PROMPT_CHARACTERS, PromptCheck};
 use crate::prompts::condition::Condition;
 use crate::prompts::grammar::Grammar;
 use crate::ui::kit::controls;
 use crate::ui::kit::controls::Hint;
-use crate::ui::state::state::State;
+use crate::ui::settings::form::Form;
+use crate::ui::state::dice;
 use crate::ui::theme::palette;
 use egui::text::{LayoutJob, TextFormat};
 use egui::{
@@ -34,23 +35,23 @@ pub fn id() -> Id {
 }
 
 /// Shows the field for a model that draws prompts.
-pub fn show(ui: &mut Ui, state: &mut State, book: &Arc<PromptBook>) {
-    let Condition::Prompt { text, .. } = &mut state.settings.condition else { return };
+pub fn show(ui: &mut Ui, form: &mut Form, book: &Arc<PromptBook>) {
+    let Condition::Prompt { text, .. } = &mut form.settings.shared.condition else { return };
     let (mut insert, mut replace) = (None, None);
     controls::group_title(ui, "Prompt", |ui| {
         if let Some(grammar) = book.grammar() {
             let dice = controls::icon_button(ui, ICON_CASINO, "Random prompt", RANDOM);
             if dice.clicked() {
-                replace = book.random_prompt(random_seed());
+                replace = book.random_prompt(dice::random_number());
             }
             let list = controls::icon_button(ui, ICON_FORMAT_LIST_BULLETED, "Subjects", SUBJECTS);
             Popup::menu(&list)
                 .close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside)
                 .width(232.0)
-                .show(|ui| insert = subjects(ui, &mut state.shell.search, grammar));
+                .show(|ui| insert = subjects(ui, &mut form.panel.search, grammar));
         }
         if book.grammar().is_some()
-            && let Condition::Prompt { text: first, .. } = RunSettings::default().condition
+            && let Condition::Prompt { text: first, .. } = LaneSettings::default().condition
             && controls::reset_button(ui, *text != first, "the prompt")
         {
             replace = Some(first);
@@ -67,7 +68,7 @@ pub fn show(ui: &mut Ui, state: &mut State, book: &Arc<PromptBook>) {
     length(ui, book.check(text));
     // A word that is being typed is not wrong yet.
     if !suggesting {
-        controls::field_message(ui, state.field_error(Field::Prompt));
+        controls::field_message(ui, form.field_error(Field::Prompt));
     }
 }
 
@@ -112,7 +113,7 @@ pub fn length(ui: &mut Ui, look: Result<PromptCheck, ModelError>) {
 
 const LENGTH: &str = "Length of the prompt in the model's own tokens, with what stands around it.";
 
-/// Says that a pasted text was too long for the field.
+/// The note that a pasted text was too long for the field.
 fn paste_note(ui: &mut Ui, text: &str, changed: bool) {
     let id = id().with("paste");
     if changed {
@@ -261,15 +262,6 @@ pub fn insert_phrase(text: &str, cursor: usize, phrase: &str) -> (String, usize)
         result.push_str(after);
     }
     (result, place)
-}
-
-/// A number nobody chose, for dice: from the clock, mixed so that neighbours differ (SplitMix64).
-pub fn random_seed() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let mut mixed = since.map_or(0, |since| since.as_nanos() as u64);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    mixed ^ (mixed >> 31)
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! Which schedule the guidance follows: the cosine of the paper with its power k, or what the program
 //! of the model's authors does. Models without a program of their own have no choice to make.
 
-use crate::engine::settings::{Field, RunSettings};
+use crate::engine::settings::Field;
 use crate::guidance::schedule::Schedule;
 use crate::models::card::{AuthorsSchedule, ModelDefaults};
 use crate::ui::kit::controls;
 use crate::ui::kit::controls::{Hint, SliderRow};
-use crate::ui::state::state::State;
+use crate::ui::settings::form::Form;
 use egui::{DragValue, Ui, vec2};
 
 const COSINE_POWER: Hint = Hint::new(
@@ -24,8 +24,9 @@ const INTERVAL: Hint = Hint::new(
 const UNUSED: &str = "The schedule of the authors does not use k.";
 
 /// The power k, off where the chosen schedule does not use it.
-pub fn cosine_power(ui: &mut Ui, state: &mut State, defaults: &ModelDefaults, one_line: bool) {
-    let used = state.settings.scale_rule(defaults).is_none_or(|rule| rule.uses_cosine_power());
+pub fn cosine_power(ui: &mut Ui, form: &mut Form, defaults: &ModelDefaults, one_line: bool) {
+    let used =
+        form.settings.shared.scale_rule(defaults).is_none_or(|rule| rule.uses_cosine_power());
     let row = SliderRow {
         name: if one_line { "Power k" } else { "Cosine power k" },
         hint: COSINE_POWER,
@@ -34,32 +35,31 @@ pub fn cosine_power(ui: &mut Ui, state: &mut State, defaults: &ModelDefaults, on
         decimals: 1,
         one_line,
     };
-    let power = &mut state.settings.cosine_power;
+    let power = &mut form.settings.shared.guidance.scale.cosine_power;
     let response = ui.add_enabled_ui(used, |ui| row.show(ui, power)).response;
     if !used {
         response.on_hover_text(UNUSED).on_disabled_hover_text(UNUSED);
     }
-    controls::field_message(ui, state.field_error(Field::CosinePower));
+    controls::field_message(ui, form.field_error(Field::CosinePower));
 }
 
 /// The choice of the schedule, and the interval where the chosen one has it.
-pub fn show(ui: &mut Ui, state: &mut State, defaults: &ModelDefaults) {
+pub fn show(ui: &mut Ui, form: &mut Form, defaults: &ModelDefaults) {
     if let Some(schedule) = &defaults.authors_schedule {
-        let settings = &mut state.settings;
-        controls::choice(ui, "Schedule", SCHEDULE, &mut settings.schedule, |one| match one {
+        let scale = &mut form.settings.shared.guidance.scale;
+        controls::choice(ui, "Schedule", SCHEDULE, &mut scale.schedule, |one| match one {
             Schedule::Cosine => "Cosine (paper)",
             Schedule::Authors => "Authors' code",
         })
         .on_hover_text(format!("{}: {}", schedule.source, schedule.description));
-        if settings.schedule == Schedule::Authors && schedule.takes_interval() {
-            interval(ui, settings);
+        if scale.schedule == Schedule::Authors && schedule.takes_interval() {
+            interval(ui, &mut scale.interval);
         }
     }
-    controls::field_message(ui, state.field_error(Field::Schedule));
+    controls::field_message(ui, form.field_error(Field::Schedule));
 }
 
-fn interval(ui: &mut Ui, settings: &mut RunSettings) {
-    let value = &mut settings.guidance_interval;
+fn interval(ui: &mut Ui, value: &mut Option<usize>) {
     ui.horizontal(|ui| {
         let mut on = value.is_some();
         if controls::switch(ui, &mut on, "Interval", INTERVAL).changed() {

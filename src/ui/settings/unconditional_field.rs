@@ -7,8 +7,8 @@ use crate::prompts::condition::Condition;
 use crate::prompts::template::PromptTemplate;
 use crate::ui::kit::controls;
 use crate::ui::kit::controls::Hint;
+use crate::ui::settings::form::Form;
 use crate::ui::settings::prompt_field;
-use crate::ui::state::state::State;
 use crate::ui::theme::palette;
 use egui::{ComboBox, Id, RichText, TextEdit, Ui};
 
@@ -25,10 +25,10 @@ enum Choice {
 }
 
 /// Shows the choice for models that draw prompts.
-pub fn show(ui: &mut Ui, state: &mut State, card: Option<&ModelCard>) {
+pub fn show(ui: &mut Ui, form: &mut Form, card: Option<&ModelCard>) {
     let Some(Conditions::Prompts(book)) = card.map(|card| &card.conditions) else { return };
-    let error = state.field_error(Field::Unconditional).map(str::to_owned);
-    let Condition::Prompt { negative, .. } = &mut state.settings.condition else { return };
+    let error = form.field_error(Field::Unconditional).map(str::to_owned);
+    let Condition::Prompt { negative, .. } = &mut form.settings.shared.condition else { return };
     let template = book.template();
     let before = current(ui, template, negative.as_deref());
     let mut choice = before;

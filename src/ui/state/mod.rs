@@ -1,5 +1,10 @@
-//! What panels share: the runs, how they are looked at.
+//! What several panels read: runs, the model, the cursor, the token in focus, view settings. Nothing here
+//! knows a panel.
 
-pub mod centre;
-pub mod state;
+pub mod cursor;
+pub mod dice;
+pub mod focus;
+pub mod model;
+pub mod run_view;
+pub mod shared;
 pub mod view;

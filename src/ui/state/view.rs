@@ -1,6 +1,6 @@
-//! How runs are looked at: overlay, comparison, zoom, the step cursor, the token in focus. Shared by
-//! images, timeline, plots and inspector, so that a token marked in one is marked in all.
+//! How runs are looked at: overlay, comparison, zoom, the plot in view. Kept from session to session.
 
+use crate::engine::quantities::quantity::Axis;
 use serde::{Deserialize, Serialize};
 use strum::VariantArray;
 
@@ -48,25 +48,7 @@ pub enum ColourMap {
     Inferno,
 }
 
-/// What the plots show.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, VariantArray,
-)]
-pub enum PlotTab {
-    /// Normalized entropies.
-    #[default]
-    Entropy,
-    /// The guidance scale.
-    Scale,
-    /// Confidence of each token.
-    Confidence,
-    /// Norms of the differences between branches.
-    Delta,
-    /// Σ(1-w) and Σ(1-ŵ).
-    Budget,
-}
-
-/// Settings of the centre that last over runs and sittings.
+/// Settings of the centre that last over runs and sessions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ViewSettings {
@@ -89,7 +71,7 @@ pub struct ViewSettings {
     /// Centre of the view in image fractions.
     pub centre: (f32, f32),
     /// The plot in view.
-    pub plot_tab: PlotTab,
+    pub plot_tab: Axis,
     /// Fit the entropy axis instead of 0..1.
     pub fit_entropy: bool,
     /// Steps per second of playback.
@@ -108,75 +90,23 @@ impl Default for ViewSettings {
             smooth: false,
             zoom: 1.0,
             centre: (0.5, 0.5),
-            plot_tab: PlotTab::default(),
+            plot_tab: Axis::default(),
             fit_entropy: false,
             play_speed: 60.0,
         }
     }
 }
 
-/// The step cursor. It counts tokens drawn: at `position` n the tokens 0..n are there, and "the
-/// cursor's step" is the newest of them, n - 1.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Cursor {
-    /// Tokens drawn, 0 to T.
-    pub position: usize,
-    /// Stays at the newest step while a run decodes; a move of the person ends it, End resumes it.
-    pub following: bool,
-    /// Moves on by itself.
-    pub playing: bool,
-}
-
-impl Cursor {
-    /// The newest step shown, if any.
-    pub fn step(&self) -> Option<usize> {
-        self.position.checked_sub(1)
+impl ViewSettings {
+    /// Lays another overlay over the images. A locked range belongs to its quantity and goes.
+    pub fn set_overlay(&mut self, overlay: Overlay) {
+        if self.overlay != overlay {
+            (self.overlay, self.locked_range) = (overlay, None);
+        }
     }
 
-    /// Moves to `position` tokens as a person does: following ends.
-    pub fn move_to(&mut self, position: usize, steps: usize) {
-        self.position = position.min(steps);
-        self.following = false;
-    }
-}
-
-/// The token in focus, by its step. Panels write `hover`; everybody reads `focus()`, which changes
-/// one frame later, so that no panel depends on the order of painting.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Focus {
-    hovered_before: Option<usize>,
-    hovered_now: Option<usize>,
-    /// Clicked; stays until Esc or another click.
-    pub pinned: Option<usize>,
-    lane_before: Option<usize>,
-    lane_now: Option<usize>,
-}
-
-impl Focus {
-    /// Says that the pointer is on the token of `step`, in `lane` if it is on one lane's image.
-    pub fn hover(&mut self, step: usize, lane: Option<usize>) {
-        self.hovered_now = Some(step);
-        self.lane_now = lane;
-    }
-
-    /// The token to mark everywhere: the hovered one, else the pinned one.
-    pub fn focus(&self) -> Option<usize> {
-        self.hovered_before.or(self.pinned)
-    }
-
-    /// The hovered token.
-    pub fn hovered(&self) -> Option<usize> {
-        self.hovered_before
-    }
-
-    /// The lane whose image the pointer is on.
-    pub fn lane(&self) -> Option<usize> {
-        self.lane_before
-    }
-
-    /// Begins a frame.
-    pub fn begin_frame(&mut self) {
-        self.hovered_before = self.hovered_now.take();
-        self.lane_before = self.lane_now.take();
+    /// Shows the whole images again.
+    pub fn fit_images(&mut self) {
+        (self.zoom, self.centre) = (1.0, (0.5, 0.5));
     }
 }

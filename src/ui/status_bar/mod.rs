@@ -1,3 +1,3 @@
 //! The status bar.
 
-pub mod status_bar;
+pub mod bar;

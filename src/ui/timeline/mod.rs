@@ -1,3 +1,4 @@
 //! The timeline.
 
-pub mod timeline;
+pub mod bar;
+pub mod panel;

@@ -1,3 +1,3 @@
 //! The top bar.
 
-pub mod top_bar;
+pub mod bar;

@@ -1,0 +1,69 @@
+//! What can be set for one lane.
+
+use crate::guidance::schedule::ScaleRule;
+use crate::guidance::{Guidance, Preset};
+use crate::models::card::ModelDefaults;
+use crate::prompts::condition::Condition;
+use crate::sampling::Sampling;
+use serde::{Deserialize, Serialize};
+
+/// Everything that shapes one lane: complete, editable, possibly wrong.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LaneSettings {
+    /// Prompt or class.
+    pub condition: Condition,
+    /// Weak branch, perturbation, combination, scale.
+    pub guidance: Guidance,
+    /// Temperature, filters, seed.
+    pub sampling: Sampling,
+    /// Penalty on codes drawn before, above 0; 1 is none. It acts on the conditional logits before
+    /// guidance, and on nothing that is measured.
+    pub repetition_penalty: f32,
+    /// Measure Δctx with one more row, in lanes whose weak branch is perturbed.
+    pub delta_context: bool,
+}
+
+impl Default for LaneSettings {
+    fn default() -> Self {
+        Self {
+            condition: Condition::Prompt {
+                text: "a panda left of a pizza on blue".into(),
+                negative: None,
+            },
+            guidance: Guidance::default(),
+            sampling: Sampling { temperature: 1.0, top_k: None, top_p: 1.0, seed: 3 },
+            repetition_penalty: 1.0,
+            // One more row: the plots are worth it, and decoding hardly notices.
+            delta_context: true,
+        }
+    }
+}
+
+/// Presets of the lanes that a run has unless others are chosen.
+pub const USUAL_LANES: [Preset; 2] = [Preset::Cfg, Preset::SoftCfg];
+
+impl LaneSettings {
+    /// The lanes that share these settings but for their presets, each with its name.
+    pub fn with_presets(&self, presets: &[Preset]) -> Vec<(String, Self)> {
+        let lane = |&preset: &Preset| {
+            let guidance = preset.applied_to(self.guidance);
+            (preset.key().to_owned(), Self { guidance, ..self.clone() })
+        };
+        presets.iter().map(lane).collect()
+    }
+
+    /// Takes over what the model's authors sample with: γ, k, penalty, temperature, filters, seed.
+    pub fn adopt(&mut self, defaults: &ModelDefaults) {
+        self.guidance.scale.guidance_scale = defaults.guidance_scale;
+        self.guidance.scale.cosine_power = defaults.cosine_power;
+        self.repetition_penalty = defaults.repetition_penalty;
+        self.sampling = defaults.sampling;
+    }
+
+    /// The rule of the chosen schedule; `None` if the authors' is chosen and the model has none.
+    pub fn scale_rule(&self, defaults: &ModelDefaults) -> Option<ScaleRule> {
+        let authors = defaults.authors_schedule.as_ref();
+        self.guidance.scale.rule(authors.map(|schedule| schedule.rule))
+    }
+}

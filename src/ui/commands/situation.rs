@@ -1,0 +1,32 @@
+//! What decides whether a command can be given, and what it acts on.
+
+use crate::ui::state::run_view::RunView;
+use crate::ui::state::shared::Shared;
+use crate::ui::theme::ThemeChoice;
+
+/// The window as commands see it.
+#[derive(Clone, Copy)]
+pub struct Situation<'a> {
+    /// Runs of the session, oldest first.
+    pub runs: &'a [RunView],
+    /// How they are looked at.
+    pub shared: &'a Shared,
+    /// The sheet of shortcuts is open.
+    pub sheet_open: bool,
+    /// Model files can be opened.
+    pub can_open_models: bool,
+    /// Dark or light.
+    pub theme: ThemeChoice,
+}
+
+impl<'a> Situation<'a> {
+    /// The run in view.
+    pub fn shown(&self) -> Option<&'a RunView> {
+        self.shared.run(self.runs)
+    }
+
+    /// Whether a run is being decoded.
+    pub fn is_running(&self) -> bool {
+        self.runs.iter().any(|run| !run.status.is_over())
+    }
+}

@@ -1,0 +1,306 @@
+//! The settings: what shapes every run stands fixed at the top, the rest scrolls below it.
+
+use crate::engine::settings::{Field, LaneSettings, RunSettings};
+use crate::guidance::Preset;
+use crate::guidance::schedule::Schedule;
+use crate::models::card::{Conditions, ModelCard, ModelDefaults};
+use crate::prompts::condition::Condition;
+use crate::ui::action::Action;
+use crate::ui::kit::controls;
+use crate::ui::kit::controls::{Hint, SliderRow};
+use crate::ui::kit::fonts;
+use crate::ui::settings::form::Form;
+use crate::ui::settings::schedule_plot::SchedulePlot;
+use crate::ui::settings::{class_field, machine, method, prompt_field, schedule_field};
+use crate::ui::state::model::ModelStatus;
+use crate::ui::theme::{CONTROL_HEIGHT, palette};
+use egui::{Button, Label, RichText, ScrollArea, Sense, Stroke, TextEdit, Ui, vec2};
+use egui_material_icons::icons::{
+    ICON_CASINO, ICON_LOCK, ICON_LOCK_OPEN, ICON_PLAY_ARROW, ICON_STOP,
+};
+use std::sync::Arc;
+use strum::VariantArray;
+
+const GENERATE: Hint = Hint::new(
+    "Decodes all lanes with the settings below, with the same noise in each. Ctrl+Enter.",
+    "One forward pass a step for all branches of all lanes.",
+);
+const STOP: Hint = Hint::new("Stops after the present step; what is drawn stays. Esc.", "");
+const LIVE: Hint =
+    Hint::new("Decodes again 150 ms after every change of the settings, stopping what runs.", "");
+const GUIDANCE_SCALE: Hint = Hint::new(
+    "How hard the condition pulls. 1 is no guidance; too much breaks the image.",
+    "γ, the guidance scale reached at the last step. Paper: γ_t = scale − 1, Eq. 6.",
+);
+const STEP_NORM: Hint = Hint::new(
+    "Keeps what SoftCFG takes away at one token's worth, however long the sequence.",
+    "Step normalization, Eq. 9: ŵ_i = 1 − (1 − w_i) / Σ_j (1 − w_j).",
+);
+const SEED: Hint = Hint::new(
+    "Key of the noise; every lane draws the same noise at the same step.",
+    "Gumbel noise from a counter-based generator keyed by seed and step.",
+);
+const LOCK: Hint =
+    Hint::new("Closed: Generate keeps the seed. Open: Generate takes a new one each time.", "");
+const DICE: Hint = Hint::new("Takes a new seed.", "");
+
+/// Shows the panel.
+pub fn show(ui: &mut Ui, form: &mut Form) {
+    let card = form.model.card().cloned();
+    let defaults = card.as_ref().map_or_else(plain_defaults, |card| card.defaults.clone());
+    ui.spacing_mut().item_spacing.y = if form.low { 4.0 } else { 8.0 };
+    condition(ui, form, card.as_deref());
+    generate(ui, form);
+    guidance(ui, form, &defaults, card.as_deref());
+    seed(ui, form);
+    ui.add_space(if form.low { 0.0 } else { 4.0 });
+    separator(ui);
+    ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+        // Room for the scroll bar, so that it covers nothing.
+        ui.set_max_width(ui.available_width() - 8.0);
+        lanes(ui, form);
+        ui.add_space(8.0);
+        method::sampling(ui, form, &defaults, card.as_deref());
+        ui.add_space(8.0);
+        method::method(ui, form, card.as_deref());
+        ui.add_space(8.0);
+        machine::show(ui, form);
+    });
+}
+
+fn plain_defaults() -> ModelDefaults {
+    let LaneSettings { guidance, repetition_penalty, sampling, .. } = LaneSettings::default();
+    ModelDefaults {
+        guidance_scale: guidance.scale.guidance_scale,
+        cosine_power: guidance.scale.cosine_power,
+        authors_schedule: None,
+        repetition_penalty,
+        sampling,
+        source: String::new(),
+    }
+}
+
+fn separator(ui: &mut Ui) {
+    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 1.0), Sense::hover());
+    let stroke = Stroke::new(1.0, palette(ui.ctx()).border);
+    ui.painter().hline(rect.x_range(), rect.center().y, stroke);
+}
+
+fn condition(ui: &mut Ui, form: &mut Form, card: Option<&ModelCard>) {
+    match card.map(|card| card.conditions.clone()) {
+        Some(Conditions::Prompts(book)) => prompt_field::show(ui, form, &book),
+        Some(Conditions::Classes(classes)) => class_field::show(ui, form, &classes),
+        None => {
+            // Before a model is there the prompt of the last session is shown as it will stand.
+            controls::group_title(ui, "Prompt", |_| {});
+            let mut text = match &form.settings.shared.condition {
+                Condition::Prompt { text, .. } => text.clone(),
+                Condition::Class(id) => format!("class {id}"),
+            };
+            let field = TextEdit::multiline(&mut text)
+                .desired_rows(2)
+                .desired_width(f32::INFINITY)
+                .margin(egui::Margin::symmetric(8, 6));
+            ui.add_enabled(false, field).accessible_name("Prompt");
+        }
+    }
+}
+
+fn generate(ui: &mut Ui, form: &mut Form) {
+    ui.horizontal(|ui| {
+        let live_width = 76.0;
+        let size = vec2(ui.available_width() - live_width - 8.0, 32.0);
+        let running = form.running.map(|run| (run.record.id, run.steps_done, run.steps()));
+        match running {
+            Some((id, done, steps)) => stop_button(ui, form, size, id, done as f32 / steps as f32),
+            None => generate_button(ui, form, size),
+        }
+        controls::switch(ui, form.live, "Live", LIVE);
+    });
+}
+
+fn generate_button(ui: &mut Ui, form: &mut Form, size: egui::Vec2) {
+    let colours = palette(ui.ctx());
+    let reason = match form.model {
+        ModelStatus::Loading => Some("The model is still being loaded."),
+        ModelStatus::Failed(_) => {
+            Some("There is no model. Choose one in the menu at the top left.")
+        }
+        ModelStatus::Ready(_) => form.field_errors.first().map(|error| error.message.as_str()),
+    };
+    let text = |text: RichText| text.color(colours.on_accent);
+    let button =
+        Button::new((text(ICON_PLAY_ARROW.rich_text().size(18.0)), text(fonts::group("Generate"))))
+            .fill(colours.accent)
+            .stroke(Stroke::NONE)
+            .min_size(size);
+    let response = ui.add_enabled(reason.is_none(), button).accessible_name("Generate");
+    let response = match reason {
+        Some(reason) => response.on_disabled_hover_text(reason),
+        None => GENERATE.on(response),
+    };
+    if response.clicked() {
+        form.actions.push(Action::Generate);
+    }
+}
+
+fn stop_button(ui: &mut Ui, form: &mut Form, size: egui::Vec2, id: u64, done: f32) {
+    let colours = palette(ui.ctx());
+    let stopping = form.stopping == Some(id);
+    let name = if stopping { "Stopping…" } else { "Stop" };
+    let button = Button::new((ICON_STOP.rich_text().size(18.0), fonts::group(name)))
+        .fill(colours.raised)
+        .min_size(size);
+    let response = STOP.on(ui.add_enabled(!stopping, button).accessible_name(name));
+    // How far the run is, as a line along the button's foot.
+    let mut line = response.rect.shrink2(vec2(5.0, 0.0));
+    line.set_top(line.bottom() - 3.0);
+    line.set_width(line.width() * done.clamp(0.0, 1.0));
+    ui.painter().rect_filled(line, 1.5, colours.accent);
+    if response.clicked() {
+        form.actions.push(Action::Cancel);
+    }
+}
+
+fn guidance(ui: &mut Ui, form: &mut Form, defaults: &ModelDefaults, card: Option<&ModelCard>) {
+    let one_line = form.low;
+    let row = SliderRow {
+        name: if one_line { "Guidance γ" } else { "Guidance scale γ" },
+        hint: GUIDANCE_SCALE,
+        range: 0.0..=10.0,
+        default: defaults.guidance_scale,
+        decimals: 1,
+        one_line,
+    };
+    row.show(ui, &mut form.settings.shared.guidance.scale.guidance_scale);
+    controls::field_message(ui, form.field_error(Field::GuidanceScale));
+    schedule_field::cosine_power(ui, form, defaults, one_line);
+    schedule_field::show(ui, form, defaults);
+    let settings = &form.settings.shared;
+    let scale = &settings.guidance.scale;
+    let authors = defaults.authors_schedule.as_ref();
+    let plot = SchedulePlot {
+        steps: card.map_or(256, |card| card.layout.len()),
+        rule: settings.scale_rule(defaults).unwrap_or_default(),
+        guidance_scale: scale.guidance_scale,
+        cosine_power: scale.cosine_power,
+        step: form.cursor_step,
+        height: if one_line { 44.0 } else { 64.0 },
+        term: schedule_field::term(authors.filter(|_| scale.schedule == Schedule::Authors)),
+    };
+    plot.show(ui);
+    let step_norm = &mut form.settings.shared.guidance.perturbation.step_norm;
+    controls::switch(ui, step_norm, "Step norm", STEP_NORM);
+}
+
+fn seed(ui: &mut Ui, form: &mut Form) {
+    let seed = &mut form.settings.shared.sampling.seed;
+    let typed = &mut form.panel.seed;
+    ui.horizontal(|ui| {
+        let label = SEED.on(ui.label("Seed"));
+        ui.spacing_mut().item_spacing.x = 4.0;
+        let width = ui.available_width() - 2.0 * (CONTROL_HEIGHT + 4.0);
+        let field = TextEdit::singleline(typed.text(*seed))
+            .font(fonts::number_font())
+            .desired_width(width)
+            .char_limit(24)
+            .margin(egui::Margin::symmetric(8, 5));
+        let response = SEED.on(ui.add(field).labelled_by(label.id));
+        if response.changed() {
+            *seed = typed.read().unwrap_or(*seed);
+        } else if response.lost_focus() {
+            typed.leave(*seed);
+        }
+        let icons = (ICON_LOCK, ICON_LOCK_OPEN);
+        controls::icon_toggle(ui, form.seed_locked, icons, "Lock seed", LOCK);
+        if controls::icon_button(ui, ICON_CASINO, "New seed", DICE).clicked() {
+            form.actions.push(Action::NewSeed);
+        }
+    });
+    controls::field_message(ui, form.panel.seed.error());
+}
+
+fn lanes(ui: &mut Ui, form: &mut Form) {
+    let guidance = form.settings.shared.guidance;
+    let chosen = &mut form.settings.lanes;
+    let usual = RunSettings::default().lanes;
+    let mut reset = false;
+    controls::group_title(ui, "Lanes", |ui| {
+        reset = controls::reset_button(ui, *chosen != usual, "the lanes");
+    });
+    if reset {
+        *chosen = usual;
+    }
+    let spacing = std::mem::replace(&mut ui.spacing_mut().item_spacing.y, 0.0);
+    for lane in Preset::VARIANTS {
+        // As the switches above make it: SoftCFG is without step norm where that is off.
+        let shown = Preset::of(&lane.applied_to(guidance));
+        let colour = palette(ui.ctx()).lane(shown);
+        let mut on = chosen.contains(lane);
+        let response = ui
+            .horizontal(|ui| {
+                let name = shown.info().label;
+                let response = lane_check(ui, &mut on).accessible_name(name);
+                ui.spacing_mut().item_spacing.x = 6.0;
+                let (dot, _) = ui.allocate_exact_size(vec2(10.0, 10.0), Sense::hover());
+                ui.painter().circle_filled(dot.center(), 4.5, colour);
+                let label = ui.add(Label::new(name).sense(Sense::click()));
+                if label.clicked() {
+                    on = !on;
+                }
+                response | label
+            })
+            .inner;
+        Hint::new(lane.info().does, lane.info().term).on(response);
+        if on != chosen.contains(lane) {
+            // The order of the enumeration, whatever the order of clicks.
+            let keep = |one: &&Preset| if *one == lane { on } else { chosen.contains(one) };
+            *chosen = Preset::VARIANTS.iter().filter(keep).copied().collect();
+        }
+    }
+    ui.spacing_mut().item_spacing.y = spacing;
+    controls::field_message(ui, form.field_error(Field::Lanes));
+}
+
+/// A check box that is filled while it is on, so that the lanes of a run are seen at a glance.
+fn lane_check(ui: &mut Ui, on: &mut bool) -> egui::Response {
+    let colours = palette(ui.ctx());
+    ui.scope(|ui| {
+        ui.spacing_mut().icon_spacing = 0.0;
+        ui.spacing_mut().interact_size.x = 16.0;
+        if *on {
+            let widgets = &mut ui.visuals_mut().widgets;
+            for state in [&mut widgets.inactive, &mut widgets.hovered, &mut widgets.active] {
+                state.bg_fill = colours.accent;
+                state.bg_stroke = Stroke::new(1.0, colours.accent);
+                state.fg_stroke = Stroke::new(1.5, colours.on_accent);
+            }
+        }
+        ui.checkbox(on, "")
+    })
+    .inner
+}
+
+/// Steps, columns and conditions of the model decide which settings have a meaning; a prompt becomes
+/// a class and a class a prompt when a model of the other kind is opened.
+pub fn fit_to_model(settings: &mut RunSettings, card: &Arc<ModelCard>) {
+    match (&settings.shared.condition, &card.conditions) {
+        (Condition::Prompt { .. }, Conditions::Classes(classes)) => {
+            let first = classes.first().map_or(0, |class| class.id);
+            settings.shared.condition = Condition::Class(first);
+        }
+        (Condition::Class(_), Conditions::Prompts(_)) => {
+            settings.shared.condition = LaneSettings::default().condition;
+        }
+        (Condition::Class(id), Conditions::Classes(classes))
+            if !classes.iter().any(|class| class.id == *id) =>
+        {
+            let first = classes.first().map_or(0, |class| class.id);
+            settings.shared.condition = Condition::Class(first);
+        }
+        _ => {}
+    }
+    if card.defaults.authors_schedule.is_none() {
+        settings.shared.guidance.scale.schedule = Schedule::Cosine;
+    }
+}

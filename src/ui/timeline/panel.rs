@@ -1,0 +1,118 @@
+//! The timeline: one bar for the step cursor of all lanes, with buttons beside it; keys and playback move
+//! the same cursor.
+
+use crate::engine::trace::RunId;
+use crate::ui::kit::controls::{Hint, icon_button, icon_toggle};
+use crate::ui::kit::lane::LaneName;
+use crate::ui::state::cursor::{Cursor, Move};
+use crate::ui::state::run_view::RunView;
+use crate::ui::state::shared::Shared;
+use crate::ui::theme;
+use crate::ui::timeline::bar::Bar;
+use egui::{Align, Context, Layout, TextStyle, Ui, vec2};
+use egui_material_icons::icons::{
+    ICON_CHEVRON_LEFT, ICON_CHEVRON_RIGHT, ICON_FIRST_PAGE, ICON_LAST_PAGE, ICON_PAUSE,
+    ICON_PLAY_ARROW,
+};
+
+/// Longest time between two frames that playback makes up for, in seconds.
+const LONGEST_FRAME: f32 = 0.1;
+
+const FIRST: Hint = Hint::new("To before the first token (Home).", "");
+const BACK: Hint = Hint::new("Back by one token (Left); by a row: Up.", "");
+const PLAY: Hint = Hint::new("Plays the drawing again (Space).", "");
+const FORWARD: Hint = Hint::new("On by one token (Right); by a row: Down.", "");
+const NEWEST: Hint = Hint::new("To the newest token, and follows it (End).", "");
+
+/// What playback keeps between frames.
+#[derive(Debug, Default)]
+pub struct TimelinePanel {
+    /// Fractions of a step that playback still owes.
+    owed: f32,
+    known_run: Option<RunId>,
+}
+
+/// What the timeline reads.
+pub struct TimelineInput<'a> {
+    /// The run in view.
+    pub run: Option<&'a RunView>,
+    /// Names of its lanes.
+    pub names: &'a [LaneName],
+}
+
+impl TimelinePanel {
+    /// Follows the newest step, or moves on by itself. Called once a frame, before the panels.
+    pub fn advance(&mut self, ctx: &Context, run: &RunView, shared: &mut Shared) {
+        let cursor = &mut shared.cursor;
+        if self.known_run.is_none() {
+            cursor.following = true;
+        }
+        self.known_run = Some(run.record.id);
+        let done = run.steps_done();
+        if cursor.following {
+            cursor.position = done;
+        }
+        if !cursor.playing {
+            self.owed = 0.0;
+            return;
+        }
+        let seconds = ctx.input(|input| input.stable_dt).min(LONGEST_FRAME);
+        self.owed += seconds * shared.view.play_speed.max(0.0);
+        let whole = self.owed.floor();
+        self.owed -= whole;
+        cursor.position = cursor.position.saturating_add(whole as usize).min(done);
+        if cursor.position >= done && run.status.is_over() {
+            cursor.playing = false;
+        } else {
+            ctx.request_repaint();
+        }
+    }
+}
+
+impl TimelineInput<'_> {
+    /// The timeline in one row.
+    pub fn show(&self, ui: &mut Ui, shared: &mut Shared) {
+        let palette = theme::palette(ui.ctx());
+        let Shared { cursor, focus, .. } = shared;
+        let (width, run) = (ui.available_width(), self.run);
+        ui.allocate_ui_with_layout(vec2(width, 32.0), Layout::left_to_right(Align::Center), |ui| {
+            ui.spacing_mut().item_spacing.x = 2.0;
+            ui.add_enabled_ui(run.is_some(), |ui| buttons(ui, run, cursor));
+            let (done, steps) = run.map_or((0, 0), |run| (run.steps_done(), run.steps()));
+            let digits = steps.to_string().len().max(3);
+            let counter = format!("{:>digits$} / {steps}", cursor.position.min(done));
+            let font = TextStyle::Monospace.resolve(ui.style());
+            let galley = ui.painter().layout_no_wrap(counter.clone(), font, palette.text);
+            ui.add_space(8.0);
+            let bar_width = (ui.available_width() - galley.size().x - 14.0).max(40.0);
+            let bar = Bar { run, names: self.names, palette };
+            bar.show(ui, cursor, focus, bar_width);
+            ui.add_space(8.0);
+            let tooltip = format!("Tokens drawn at the cursor, of {steps}. {done} are done.");
+            ui.add(egui::Label::new(egui::RichText::new(counter).monospace()).extend())
+                .on_hover_text(tooltip);
+        });
+    }
+}
+
+fn buttons(ui: &mut Ui, run: Option<&RunView>, cursor: &mut Cursor) {
+    let go = |ui: &mut Ui, cursor: &mut Cursor, icon, name: &str, hint: Hint, by: Move| {
+        if icon_button(ui, icon, name, hint).clicked()
+            && let Some(run) = run
+        {
+            cursor.go_in(by, run);
+        }
+    };
+    go(ui, cursor, ICON_FIRST_PAGE, "First step", FIRST, Move::Start);
+    go(ui, cursor, ICON_CHEVRON_LEFT, "Step back", BACK, Move::By(-1));
+    let mut playing = cursor.playing;
+    let name = if playing { "Pause" } else { "Play" };
+    let icons = (ICON_PAUSE, ICON_PLAY_ARROW);
+    if icon_toggle(ui, &mut playing, icons, name, PLAY).changed()
+        && let Some(run) = run
+    {
+        cursor.toggle_play(run);
+    }
+    go(ui, cursor, ICON_CHEVRON_RIGHT, "Step forward", FORWARD, Move::By(1));
+    go(ui, cursor, ICON_LAST_PAGE, "Newest step", NEWEST, Move::Newest);
+}
