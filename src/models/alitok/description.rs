@@ -9,7 +9,7 @@ use crate::models::alitok::decoder::AlitokDecoder;
 use crate::models::card::{AuthorsSchedule, Conditions, ModelDefaults};
 use crate::models::family::{
     CompanionNeed, Conditioning, DecoderDescription, DecoderFamily, DecoderGeometry, DecoderPart,
-    GridGuess, GridSource, LoadedDecoder, Role,
+    Download, GridGuess, GridSource, LoadedDecoder, Role,
 };
 use crate::tokenizers;
 
@@ -17,6 +17,7 @@ use crate::tokenizers;
 pub static FAMILY: DecoderFamily = DecoderFamily {
     signature: Signature { family: "AliTok", tensor: "blocks.0.mlp.w1.weight", typical: TYPICAL },
     tokenizers: &[&tokenizers::alitok::description::FAMILY],
+    downloads: &[Download { models: "AliTok", decoder: "alitok_*.bin", companions: "AliTok.pth" }],
     square_grid: false,
     describe,
     load,

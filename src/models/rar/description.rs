@@ -7,7 +7,7 @@ use crate::compute::error::ModelError;
 use crate::models::card::{AuthorsSchedule, Conditions, ModelDefaults};
 use crate::models::family::{
     CompanionNeed, Conditioning, DecoderDescription, DecoderFamily, DecoderGeometry, DecoderPart,
-    GridGuess, GridSource, LoadedDecoder, Role,
+    Download, GridGuess, GridSource, LoadedDecoder, Role,
 };
 use crate::models::rar::config::RarConfig;
 use crate::models::rar::decoder::RarDecoder;
@@ -17,6 +17,11 @@ use crate::tokenizers;
 pub static FAMILY: DecoderFamily = DecoderFamily {
     signature: Signature { family: "RAR", tensor: "target_aware_pos_embed", typical: TYPICAL },
     tokenizers: &[&tokenizers::maskgit_vqgan::description::FAMILY],
+    downloads: &[Download {
+        models: "RAR",
+        decoder: "rar_*.bin",
+        companions: "maskgit-vqgan-imagenet-f16-256.bin",
+    }],
     square_grid: false,
     describe,
     load,
