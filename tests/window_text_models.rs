@@ -210,7 +210,8 @@ fn a_hundred_thousand_characters_are_cut_to_what_the_field_holds() {
 
 #[test]
 fn a_grid_that_is_not_square_is_shown_in_every_view() {
-    use softcfg_studio::ui::state::view::{Comparison, Overlay, PlotTab};
+    use softcfg_studio::engine::quantities::quantity::Axis;
+    use softcfg_studio::ui::state::view::{Comparison, Overlay};
     for size in [vec2(1400.0, 900.0), vec2(1000.0, 650.0)] {
         let folder = tempfile::tempdir().expect("a folder");
         let mut window = window(lumina_request(folder.path(), (4, 8)), size);
@@ -233,7 +234,7 @@ fn a_grid_that_is_not_square_is_shown_in_every_view() {
             }
         }
         window.state_mut().state.shared.view.comparison = Comparison::SideBySide;
-        for tab in [PlotTab::Entropy, PlotTab::Confidence, PlotTab::Delta] {
+        for tab in [Axis::Entropy, Axis::Confidence, Axis::Delta] {
             window.state_mut().state.shared.view.plot_tab = tab;
             window.step();
         }
