@@ -74,3 +74,21 @@ impl ModelFolder {
         files.iter().find(|(file, _)| *file == name).map(|(_, bytes)| *bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_kinds_of_folders_give_the_same_answers() {
+        let disk = tempfile::tempdir().unwrap();
+        std::fs::write(disk.path().join("a.json"), "{}").unwrap();
+        let embedded = ModelFolder::Embedded(&[("a.json", b"{}")]);
+        for folder in [ModelFolder::Disk(disk.path().into()), embedded] {
+            assert_eq!(folder.read("a.json").unwrap().as_ref(), b"{}");
+            assert_eq!((folder.length("a.json"), folder.length("b.json")), (Some(2), None));
+            assert!(folder.contains("a.json") && folder.read_if_there("b.json").unwrap().is_none());
+            assert!(folder.read("b.json").unwrap_err().to_string().ends_with("b.json"));
+        }
+    }
+}

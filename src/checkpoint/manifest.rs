@@ -184,3 +184,31 @@ impl LayerSource for Listing {
         Ok((self.embedding(entries, width)?, ()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listing_writes_down_what_is_asked_of_it_in_order() {
+        let tensors = Listing::of(|source| {
+            let block = source.pp("blocks").pp(3);
+            block.pp("norm").rms_norm(8, 1e-6)?;
+            block.pp("mlp.w1").linear_with_bias(8, 16)?;
+            source.pp("embed").tied_embedding(40, 8, 10..40)?;
+            source.positions(5, 8, "pos_embed")
+        });
+        let expected = [
+            ("blocks.3.norm.weight", vec![8], TensorRole::Other),
+            ("blocks.3.mlp.w1.weight", vec![16, 8], TensorRole::Linear),
+            ("blocks.3.mlp.w1.bias", vec![16], TensorRole::Other),
+            ("embed.weight", vec![40, 8], TensorRole::Embedding),
+            ("pos_embed", vec![1, 5, 8], TensorRole::Embedding),
+        ];
+        let expected = expected.map(|(name, shape, role)| {
+            let name = name.to_owned();
+            ExpectedTensor { name, shape, role }
+        });
+        assert_eq!(tensors.unwrap(), expected);
+    }
+}

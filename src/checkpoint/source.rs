@@ -140,3 +140,18 @@ pub(crate) fn reserve<T>(path: &Path, count: u64) -> Result<Vec<T>, CheckpointEr
         path.display()
     )))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_embedded_file_is_read_within_its_bounds() {
+        let file = SourceFile::embedded("a.safetensors", b"abcdef");
+        assert_eq!(file.bytes(2, 3).unwrap(), b"cde");
+        for (offset, length) in [(4, 3), (u64::MAX, 1), (0, 7)] {
+            let message = file.bytes(offset, length).unwrap_err().to_string();
+            assert!(message.ends_with("a.safetensors"), "{message}");
+        }
+    }
+}

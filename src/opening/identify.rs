@@ -11,7 +11,7 @@ use crate::checkpoint::manifest::{ExpectedTensor, Manifest};
 use crate::checkpoint::shapes::{TensorShapes, pattern};
 use crate::checkpoint::{CheckpointError, Container, ElementType, file_name};
 use crate::compute::error::ModelError;
-use crate::models::families::{Family, FamilyDescription};
+use crate::models::families::{self, Family, FamilyDescription};
 use crate::models::family::{CompanionNeed, DecoderGeometry, GridGuess, Role};
 use crate::opening::amounts::{bytes_text, count_text};
 use crate::prompts::text_encoder::EncoderGeometry;
@@ -24,7 +24,7 @@ use strum::VariantArray;
 pub struct Identified {
     /// Family.
     pub family: Family,
-    /// Published name, for example "AliTok-L", or the family with its sizes.
+    /// Published name, for example "RAR-L", or the family with its sizes.
     pub name: String,
     /// Sizes.
     pub geometry: Geometry,
@@ -65,7 +65,7 @@ impl Identified {
         self.family.role()
     }
 
-    /// One line: "AliTok-L decoder, 318 M, f32, 1.27 GB".
+    /// One line: "RAR-L decoder, 462 M, f32, 1.85 GB".
     pub fn summary(&self) -> String {
         // Some names end with what they are.
         let name = self.name.strip_suffix(" tokenizer").unwrap_or(&self.name);
@@ -285,8 +285,8 @@ fn unknown(container: &Container, nearest: Option<(f64, Family, Vec<String>)>) -
     }
 }
 
-/// "AliTok, RAR, …".
+/// Names of the families that draw, in one line.
 fn decoder_families() -> String {
-    let decoders = Family::VARIANTS.iter().filter(|family| family.role() == Role::Decoder);
-    decoders.map(Family::to_string).collect::<Vec<_>>().join(", ")
+    let names: Vec<&str> = families::decoders().map(|family| family.signature.family).collect();
+    names.join(", ")
 }

@@ -146,7 +146,6 @@ impl WholeHead {
         let transformer = Transformer::load(options, whole, weights).unwrap();
         let info = DecoderInfo {
             codebook_size: codes.count,
-            logits_width: whole.count,
             parameters: transformer.parameters(),
             step_weight_bytes: transformer.step_weight_bytes(),
         };

@@ -11,7 +11,7 @@ use crate::compute::transformer::{CodeRange, TransformerLayers};
 use crate::models::card::{AuthorsSchedule, Conditions, ModelDefaults};
 use crate::models::family::{
     CompanionNeed, Conditioning, DecoderDescription, DecoderFamily, DecoderGeometry, DecoderPart,
-    GridGuess, GridSource, LoadedDecoder, Role, room_for_prompt,
+    Download, GridGuess, GridSource, LoadedDecoder, Role, room_for_prompt,
 };
 use crate::models::lumina::config::LuminaConfig;
 use crate::models::lumina::decoder::Lumina;
@@ -28,6 +28,11 @@ pub static FAMILY: DecoderFamily = DecoderFamily {
         typical: TYPICAL,
     },
     tokenizers: &[&tokenizers::movq::description::FAMILY],
+    downloads: &[Download {
+        models: "Lumina-mGPT 2.0",
+        decoder: "folder of the model",
+        companions: "movqgan_270M.ckpt",
+    }],
     square_grid: false,
     describe,
     load,

@@ -14,7 +14,7 @@ use crate::guidance::schedule::ScaleRule;
 use crate::models::card::{AuthorsSchedule, Conditions, ModelDefaults};
 use crate::models::family::{
     CompanionNeed, Conditioning, DecoderDescription, DecoderFamily, DecoderGeometry, DecoderPart,
-    GridGuess, GridSource, LoadedDecoder, Role, room_for_prompt,
+    Download, GridGuess, GridSource, LoadedDecoder, Role, room_for_prompt,
 };
 use crate::models::simple_ar::config::Qwen2Config;
 use crate::models::simple_ar::decoder::Qwen2;
@@ -31,6 +31,11 @@ pub static FAMILY: DecoderFamily = DecoderFamily {
         typical: TYPICAL,
     },
     tokenizers: &[&cosmos::description::FAMILY, &conv_fsq::description::FAMILY],
+    downloads: &[Download {
+        models: "SimpleAR",
+        decoder: "folder of the model",
+        companions: "decoder.jit of Cosmos DV 8×16×16",
+    }],
     square_grid: false,
     describe,
     load,
