@@ -45,6 +45,7 @@ impl StudioApp {
             }
             Action::DecodeStep => {
                 if let Some(id) = self.state.running().map(|run| run.record.id) {
+                    self.state.shared.cursor.following = true;
                     self.engine.step_once(id);
                 }
             }

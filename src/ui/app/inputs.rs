@@ -97,7 +97,8 @@ pub fn lanes(ui: &mut Ui, state: &mut State) {
 pub fn timeline(ui: &mut Ui, state: &mut State) {
     let run = state.shared.run(&state.runs);
     let names = LaneName::all(run, &state.settings, palette(ui.ctx()));
-    TimelineInput { run, names: &names }.show(ui, &mut state.shared);
+    let action = TimelineInput { run, names: &names }.show(ui, &mut state.shared);
+    state.actions.extend(action);
 }
 
 /// Moves the step cursor on while it follows or plays; once a frame, before the panels.

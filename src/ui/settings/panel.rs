@@ -1,6 +1,7 @@
 //! The settings: what shapes every run stands fixed at the top, the rest scrolls below it.
 
 use crate::engine::settings::{Field, LaneSettings, RunSettings};
+use crate::engine::trace::RunStatus;
 use crate::guidance::Preset;
 use crate::guidance::schedule::Schedule;
 use crate::models::card::{Conditions, ModelCard, ModelDefaults};
@@ -16,7 +17,7 @@ use crate::ui::state::model::ModelStatus;
 use crate::ui::theme::{CONTROL_HEIGHT, palette};
 use egui::{Button, Label, RichText, ScrollArea, Sense, Stroke, TextEdit, Ui, vec2};
 use egui_material_icons::icons::{
-    ICON_CASINO, ICON_LOCK, ICON_LOCK_OPEN, ICON_PLAY_ARROW, ICON_STOP,
+    ICON_CASINO, ICON_LOCK, ICON_LOCK_OPEN, ICON_PAUSE, ICON_PLAY_ARROW, ICON_RESUME, ICON_STOP,
 };
 use std::sync::Arc;
 use strum::VariantArray;
@@ -26,6 +27,10 @@ const GENERATE: Hint = Hint::new(
     "One forward pass a step for all branches of all lanes.",
 );
 const STOP: Hint = Hint::new("Stops after the present step; what is drawn stays. Esc.", "");
+const PAUSE: Hint = Hint::new(
+    "Halts after the present step, or goes on; meanwhile a step forward (Right) decodes one token. P.",
+    "",
+);
 const LIVE: Hint =
     Hint::new("Decodes again 150 ms after every change of the settings, stopping what runs.", "");
 const GUIDANCE_SCALE: Hint = Hint::new(
@@ -108,13 +113,15 @@ fn condition(ui: &mut Ui, form: &mut Form, card: Option<&ModelCard>) {
 
 fn generate(ui: &mut Ui, form: &mut Form) {
     ui.horizontal(|ui| {
-        let live_width = 76.0;
-        let size = vec2(ui.available_width() - live_width - 8.0, 32.0);
+        // Pause keeps its place while nothing runs, so that nothing moves when a run begins.
+        let (live_width, gap) = (76.0, ui.spacing().item_spacing.x);
+        let size = vec2(ui.available_width() - CONTROL_HEIGHT - live_width - 2.0 * gap, 32.0);
         let running = form.running.map(|run| (run.record.id, run.steps_done, run.steps()));
         match running {
             Some((id, done, steps)) => stop_button(ui, form, size, id, done as f32 / steps as f32),
             None => generate_button(ui, form, size),
         }
+        pause_button(ui, form);
         controls::switch(ui, form.live, "Live", LIVE);
     });
 }
@@ -159,6 +166,21 @@ fn stop_button(ui: &mut Ui, form: &mut Form, size: egui::Vec2, id: u64, done: f3
     ui.painter().rect_filled(line, 1.5, colours.accent);
     if response.clicked() {
         form.actions.push(Action::Cancel);
+    }
+}
+
+fn pause_button(ui: &mut Ui, form: &mut Form) {
+    let status = form.running.map(|run| &run.status);
+    let mut paused = status == Some(&RunStatus::Paused);
+    let name = if paused { "Resume run" } else { "Pause run" };
+    let icons = (ICON_RESUME, ICON_PAUSE);
+    let toggled = ui
+        .add_enabled_ui(status.is_some(), |ui| {
+            controls::icon_toggle(ui, &mut paused, icons, name, PAUSE)
+        })
+        .inner;
+    if toggled.changed() {
+        form.actions.push(Action::SetPaused(paused));
     }
 }
 
