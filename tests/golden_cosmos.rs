@@ -3,6 +3,7 @@
 mod golden_models;
 mod test_device;
 
+use golden_models::golden_folder::folders_with;
 use golden_models::*;
 use sha2::{Digest, Sha256};
 use softcfg_studio::checkpoint::{Container, LoadProgress};
@@ -20,7 +21,7 @@ fn quantizer(golden: &Golden) -> FiniteScalarQuantizer {
 
 #[test]
 fn codes_and_values_match_both_ways() {
-    for folder in cases("simplear", "fsq.safetensors") {
+    for folder in folders_with("simplear", "fsq.safetensors") {
         let golden = Golden::read(&folder.join("fsq.safetensors"));
         let fsq = quantizer(&golden);
         for (index, code) in golden.ids("indices").into_iter().enumerate() {
@@ -43,7 +44,7 @@ fn codes_and_values_match_both_ways() {
 
 #[test]
 fn the_encoder_side_matches() {
-    for folder in cases("simplear", "fsq.safetensors") {
+    for folder in folders_with("simplear", "fsq.safetensors") {
         let golden = Golden::read(&folder.join("fsq.safetensors"));
         let fsq = quantizer(&golden);
         let z = golden.floats("enc_z");
@@ -59,7 +60,7 @@ fn the_encoder_side_matches() {
 
 #[test]
 fn the_whole_table_has_the_golden_hash() {
-    for folder in cases("simplear", "fsq.json") {
+    for folder in folders_with("simplear", "fsq.json") {
         let json = json(&folder.join("fsq.json"));
         let levels: Vec<u32> =
             json["levels"].as_array().unwrap().iter().map(|l| l.as_u64().unwrap() as u32).collect();
@@ -76,7 +77,7 @@ fn the_whole_table_has_the_golden_hash() {
 
 #[test]
 fn the_decoder_matches_module_by_module() {
-    for folder in cases("simplear", "tiny_decoder.safetensors") {
+    for folder in folders_with("simplear", "tiny_decoder.safetensors") {
         let golden = Golden::read(&folder.join("tiny_decoder.golden.safetensors"));
         let file = Container::open(&folder.join("tiny_decoder.safetensors")).unwrap();
         let builder = file.into_var_builder(Arc::new(LoadProgress::default()));

@@ -1,9 +1,10 @@
-//! Lumina-mGPT 2.0 miniatures in the public layout (README-t2i.md): prefixes, logits of both branches
+//! Lumina-mGPT 2.0 miniatures in the public layout: prefixes, logits of both branches
 //! under every mode, with row ends left alone and taken literally, weights, caches, scales.
 
 mod golden_models;
 mod test_device;
 
+use golden_models::golden_folder::{Others, assert_kind, folders_with};
 use golden_models::*;
 use softcfg_studio::compute::layout::StepKind;
 use softcfg_studio::compute::precision::Precision;
@@ -85,7 +86,7 @@ impl Case {
 }
 
 fn all_cases() -> Vec<Case> {
-    cases("lumina", "case.json").iter().map(|folder| Case::read(folder)).collect()
+    folders_with("lumina", "case.json").iter().map(|folder| Case::read(folder)).collect()
 }
 
 #[test]
@@ -97,8 +98,11 @@ fn prefixes_and_layout_are_the_golden_ones() {
             Prefix::Tokens(ids) => ids.clone(),
             _ => panic!("not tokens"),
         };
-        assert_eq!(ids(&prefixes.conditional), case.golden.ids("prefix_cond"), "{}", case.name);
-        assert_eq!(ids(&prefixes.unconditional), case.golden.ids("prefix_uncond"), "{}", case.name);
+        let both =
+            [("prefix_cond", prefixes.conditional), ("prefix_uncond", prefixes.unconditional)];
+        for (name, prefix) in both.iter().filter(|(name, _)| case.golden.records(name)) {
+            assert_eq!(ids(prefix), case.golden.ids(name), "{}", case.name);
+        }
         let layout = decoder.layout();
         let grid = (size(&case.json, "latent_h"), size(&case.json, "latent_w"));
         assert_eq!((layout.rows(), layout.columns()), grid);
@@ -122,13 +126,15 @@ fn every_mode_matches() {
             .into_iter()
             .filter(|mode| case.golden.has(&format!("{}.logits_uncond", mode.name)))
             .collect();
-        assert!(modes.len() >= 3, "{}", case.name);
+        assert_kind(modes.len() >= 3, &format!("three modes of {}", case.name));
         let run =
             decode_forced(&decoder, &prefixes, &tokens, &forced, &modes, epsilon, |step, z| {
                 vec![if forced[step] { 1.0 } else { max_softmax(&z[offset..offset + count]) }]
             });
-        let p_max = run.confidences.iter().map(|c| c[0]);
-        assert_close("p_max", p_max, case.golden.values("p_max"), P_MAX);
+        if case.golden.records("p_max") {
+            let p_max = run.confidences.iter().map(|c| c[0]);
+            assert_close("p_max", p_max, case.golden.values("p_max"), P_MAX);
+        }
         compare(&case.name, &run, &modes, &case.golden, case.json["cfg_scale"].as_f64().unwrap());
     }
 }
@@ -163,7 +169,7 @@ fn rows_do_not_depend_on_each_other() {
 
 #[test]
 fn the_original_scales_match() {
-    for case in all_cases() {
+    for case in all_cases().iter().filter(|case| case.golden.records("scale_schedule.cfg")) {
         for (row, &start) in case.golden.values("scale_schedule.cfg").iter().enumerate() {
             let expected = case.golden.row("scale_schedule.value", row);
             let (rule, steps) = (case.size().scale_rule(), expected.len());
@@ -175,7 +181,7 @@ fn the_original_scales_match() {
 
 #[test]
 fn shards_and_index_are_checked() {
-    let case = &all_cases()[0];
+    let Some(case) = &all_cases().into_iter().next() else { return };
     let copy = tempfile::tempdir().unwrap();
     let mut shards = Vec::new();
     for entry in std::fs::read_dir(&case.folder).unwrap() {
@@ -222,7 +228,7 @@ fn shards_and_index_are_checked() {
 
 #[test]
 fn sizes_the_model_does_not_have_are_refused() {
-    let case = &all_cases()[0];
+    let Some(case) = &all_cases().into_iter().next() else { return };
     for (width, height) in [(64, 63), (0, 64), (64, 3200)] {
         let options = FolderOptions {
             codes: case.codes(),
@@ -233,4 +239,14 @@ fn sizes_the_model_does_not_have_are_refused() {
         };
         assert!(load_folder(&case.folder, &options).is_err(), "{width} × {height}");
     }
+}
+
+#[test]
+fn cases_of_others_may_record_less() {
+    Others::with(&["lumina/tiny"])
+        .keep(
+            "lumina/tiny/golden.safetensors",
+            &["image_tokens", "is_image_token", "logits_cond", "soft.logits_uncond"],
+        )
+        .check("cases_of_others_may_record_less");
 }

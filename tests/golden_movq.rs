@@ -3,6 +3,7 @@
 mod golden_models;
 mod test_device;
 
+use golden_models::golden_folder::folders_with;
 use golden_models::*;
 use softcfg_studio::checkpoint::{Container, LoadProgress};
 use softcfg_studio::compute::layout::TokenLayout;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 
 #[test]
 fn the_decoder_matches_module_by_module() {
-    for folder in cases("lumina", "decoder.safetensors") {
+    for folder in folders_with("lumina", "decoder.safetensors") {
         let golden = Golden::read(&folder.join("decoder.golden.safetensors"));
         let file = Container::open(&folder.join("decoder.safetensors")).unwrap();
         let builder = file.into_var_builder(Arc::new(LoadProgress::default()));

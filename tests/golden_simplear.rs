@@ -1,9 +1,10 @@
-//! SimpleAR miniatures in the public layout (README-t2i.md): prefixes, logits of both branches under
+//! SimpleAR miniatures in the public layout: prefixes, logits of both branches under
 //! every mode, guided logits, weights, caches.
 
 mod golden_models;
 mod test_device;
 
+use golden_models::golden_folder::{Others, folders_with};
 use golden_models::*;
 use softcfg_studio::compute::precision::Precision;
 use softcfg_studio::compute::rows::Prefix;
@@ -72,7 +73,7 @@ impl Case {
 }
 
 fn all_cases() -> Vec<Case> {
-    cases("simplear", "case.json").iter().map(|folder| Case::read(folder)).collect()
+    folders_with("simplear", "case.json").iter().map(|folder| Case::read(folder)).collect()
 }
 
 #[test]
@@ -84,8 +85,11 @@ fn prefixes_are_the_golden_ids() {
             Prefix::Tokens(ids) => ids.clone(),
             _ => panic!("not tokens"),
         };
-        assert_eq!(ids(&prefixes.conditional), case.golden.ids("prefix_cond"), "{}", case.name);
-        assert_eq!(ids(&prefixes.unconditional), case.golden.ids("prefix_uncond"), "{}", case.name);
+        let both =
+            [("prefix_cond", prefixes.conditional), ("prefix_uncond", prefixes.unconditional)];
+        for (name, prefix) in both.iter().filter(|(name, _)| case.golden.records(name)) {
+            assert_eq!(ids(prefix), case.golden.ids(name), "{}", case.name);
+        }
     }
 }
 
@@ -95,6 +99,9 @@ fn the_template_of_the_generator_gives_the_golden_conditional_ids() {
         let template = simple_ar_template();
         let text = case.json["cond_text"].as_str().unwrap();
         let Some(prompt) = text.strip_prefix(&template.before) else { continue };
+        if !case.golden.records("prefix_cond") {
+            continue;
+        }
         let prompt = prompt.strip_suffix(&template.after).unwrap();
         let ids = case.load(template, HeadRows::Codes).prompts().conditional(prompt).unwrap();
         assert_eq!(ids, case.golden.ids("prefix_cond"), "{}", case.name);
@@ -114,12 +121,16 @@ fn every_mode_matches() {
         let run = decode_forced(&decoder, &prefixes, &codes, &forced, &MODES, epsilon, |_, z| {
             vec![max_softmax(z), max_softmax(&z[offset..])]
         });
-        let p_max = |kind: usize| run.confidences.iter().map(move |c| c[kind]);
-        assert_close("p_max", p_max(0), case.golden.values("p_max"), P_MAX);
-        assert_close("p_max_visual", p_max(1), case.golden.values("p_max_visual"), P_MAX);
+        for (kind, name) in ["p_max", "p_max_visual"].into_iter().enumerate() {
+            if case.golden.records(name) {
+                let found = run.confidences.iter().map(|c| c[kind]);
+                assert_close(name, found, case.golden.values(name), P_MAX);
+            }
+        }
         let scale = case.json["cfg_scale"].as_f64().unwrap();
         compare(&case.name, &run, &MODES, &case.golden, scale);
-        for step in 0..codes.len() {
+        let steps = if case.golden.records("cfg.guided_logsoftmax") { codes.len() } else { 0 };
+        for step in 0..steps {
             let conditional = log_softmax(&run.conditional[step]);
             let unconditional = log_softmax(&run.unconditional[0][step]);
             let guided = unconditional.iter().zip(&conditional).map(|(u, c)| u + scale * (c - u));
@@ -162,7 +173,7 @@ fn rows_do_not_depend_on_each_other() {
 
 #[test]
 fn files_that_are_damaged_are_named() {
-    let case = &all_cases()[0];
+    let Some(case) = &all_cases().into_iter().next() else { return };
     let copy = tempfile::tempdir().unwrap();
     for file in ["config.json", "tokenizer.json", "model.safetensors"] {
         std::fs::copy(case.folder.join(file), copy.path().join(file)).unwrap();
@@ -198,4 +209,11 @@ fn files_that_are_damaged_are_named() {
     std::fs::write(&weights, bytes).unwrap();
     std::fs::write(copy.path().join("config.json"), "{}").unwrap();
     assert!(message(&options).contains("config.json"));
+}
+
+#[test]
+fn cases_of_others_may_record_less() {
+    Others::with(&["simplear/tiny_tied"])
+        .keep("simplear/tiny_tied/golden.safetensors", &["image_tokens", "logits_cond"])
+        .check("cases_of_others_may_record_less");
 }

@@ -7,7 +7,8 @@ mod golden_models_class;
 mod test_device;
 
 use candle_core::{Device, Tensor};
-use golden_models_class::{Expected, folders_below, json, var_builder};
+use golden_models_class::golden_folder::folders_below;
+use golden_models_class::{Expected, json, var_builder};
 use serde_json::Value;
 use softcfg_studio::tokenizers::alitok::{AlitokEncoder, AlitokTokenizer, AlitokTokenizerConfig};
 use softcfg_studio::tokenizers::codebook::Codebook;

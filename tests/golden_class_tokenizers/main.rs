@@ -9,7 +9,8 @@ mod test_device;
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{Module, VarBuilder};
-use golden_models_class::{Array, Expected, folders_with, json, var_builder};
+use golden_models_class::golden_folder::folders_with;
+use golden_models_class::{Array, Expected, json, var_builder};
 use image::RgbImage;
 use serde_json::Value;
 use softcfg_studio::checkpoint::shapes::TensorShapes;

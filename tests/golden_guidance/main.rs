@@ -1,6 +1,6 @@
 //! The guidance arithmetic and the filters against the recorded numbers of the original programs and
 //! of an independent float64 implementation of the paper. No model runs: recorded logits and
-//! confidences go in. Tolerances are those of the README files beside the data, or tighter where the
+//! confidences go in. Tolerances are those of float32 code, or tighter where the
 //! check is arithmetic on recorded inputs.
 
 #[path = "../golden_support/mod.rs"]
@@ -10,6 +10,7 @@ mod paper;
 mod released_code;
 mod text_to_image;
 
+use golden_support::golden_folder::Others;
 use softcfg_studio::guidance::combination::linear::combine;
 use softcfg_studio::guidance::weights::{WeightRule, perturbation_weights};
 
@@ -39,4 +40,13 @@ fn guided(conditional: &[f32], unconditional: &[f32], scale: f32) -> Vec<f32> {
     let mut guided = Vec::new();
     combine(conditional, unconditional, scale, &mut guided);
     guided
+}
+
+#[test]
+fn cases_of_others_may_record_less() {
+    Others::with(&["paper/alitok_v_condmax_nonorm", "rar/softcfg_half_stepnorm", "lumina/tiny"])
+        .keep("paper/alitok_v_condmax_nonorm/expected.safetensors", &["tokens", "z_cond"])
+        .keep("rar/softcfg_half_stepnorm/expected.safetensors", &["tokens", "cond_logits"])
+        .keep("lumina/tiny/golden.safetensors", &["is_image_token", "logits_cond"])
+        .check("cases_of_others_may_record_less");
 }

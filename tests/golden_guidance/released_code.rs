@@ -1,6 +1,7 @@
 //! Cases of the authors' released code: schedule, guided logits, confidences, and effective weights by
-//! the closed form of README-alitok-rar-paper.md.
+//! their closed form.
 
+use crate::golden_support::golden_folder::assert_kind;
 use crate::golden_support::{Case, Golden, cases};
 use crate::{GUIDED_TOLERANCE, PROBABILITY_TOLERANCE, SCALE_TOLERANCE};
 use crate::{guided, weight_row, weights_at};
@@ -44,28 +45,23 @@ fn perturbation_applied(case: &Case) -> bool {
 
 /// The recorded effective weights: whole, or the rows at `weight_steps`.
 fn effective_weights(case: &Case) -> Option<(Golden, Vec<usize>)> {
-    if case.has("eff_weight") {
-        let weights = case.tensor("eff_weight");
+    if let Some(weights) = case.optional("eff_weight") {
         let steps = (0..weights.rows()).collect();
-        Some((weights, steps))
-    } else if case.has("eff_weight_rows") {
-        Some((case.tensor("eff_weight_rows"), case.tensor("weight_steps").to_indices()))
-    } else {
-        None
+        return Some((weights, steps));
     }
+    Some((case.optional("eff_weight_rows")?, case.tensor("weight_steps")?.to_indices()))
 }
 
-fn check_released_weights(program: Program, case: &Case) {
+fn check_released_weights(program: Program, case: &Case) -> Option<()> {
     let applied = perturbation_applied(case);
-    let Some((recorded, rows)) = effective_weights(case) else {
-        assert!(!applied, "{}: perturbed, but no weights are recorded", case.name);
-        return;
-    };
+    let recorded = effective_weights(case);
+    assert_kind(!applied || recorded.is_some(), &format!("weights of {}", case.name));
+    let (recorded, rows) = recorded?;
     let rule = WeightRule::ReleasedCode {
         step_norm: case.flag("step_norm"),
         constants: released_constants(program, case),
     };
-    let confidences = case.tensor("confidence_used").to_f32();
+    let confidences = case.tensor("confidence_used")?.to_f32();
     let steps = case.count("num_steps");
     // One column for every token but the last, which is never fed.
     let prefix = recorded.width() + 1 - steps;
@@ -75,26 +71,33 @@ fn check_released_weights(program: Program, case: &Case) {
         let found = weight_row(prefix, &weights, recorded.width());
         recorded.assert_row_close(row, &found, RELEASED_WEIGHT_TOLERANCE);
     }
+    Some(())
 }
 
-fn check_released_logits(program: Program, case: &Case) {
-    let (conditional, unconditional) = (case.tensor("cond_logits"), case.tensor("uncond_logits"));
+fn check_released_logits(program: Program, case: &Case) -> Option<()> {
+    let (conditional, unconditional) = (case.tensor("cond_logits")?, case.tensor("uncond_logits")?);
     let (guided_logits, scales) = (case.tensor("guided_logits"), case.tensor("cfg_scale"));
     let (sampled, largest) = (case.tensor("sampled_prob"), case.tensor("max_prob_cond"));
-    let tokens = case.tensor("tokens").to_indices();
+    let used = case.optional("confidence_used").filter(|_| perturbation_applied(case));
+    let tokens = case.tensor("tokens")?.to_indices();
     let steps = case.count("num_steps");
     assert_eq!(conditional.rows(), steps, "{}: steps", case.name);
     for (step, &token) in tokens.iter().enumerate() {
+        let compare = |recorded: &Option<Golden>, found: f32, tolerance: f64| {
+            recorded.iter().for_each(|recorded| recorded.assert_at_close(step, found, tolerance));
+        };
         let scale = ScaleRule::ProgramCosine.scale_at(
             step,
             steps,
             case.number("guidance_scale") as f32,
             case.number("guidance_scale_pow") as f32,
         );
-        scales.assert_at_close(step, scale, SCALE_TOLERANCE);
+        compare(&scales, scale, SCALE_TOLERANCE);
         let (conditional, unconditional) = (conditional.row_f32(step), unconditional.row_f32(step));
         let found = guided(&conditional, &unconditional, scale);
-        guided_logits.assert_row_close(step, &found, GUIDED_TOLERANCE);
+        if let Some(guided_logits) = &guided_logits {
+            guided_logits.assert_row_close(step, &found, GUIDED_TOLERANCE);
+        }
         let inputs = ConfidenceInputs {
             conditional: &conditional,
             unconditional: &unconditional,
@@ -103,15 +106,16 @@ fn check_released_logits(program: Program, case: &Case) {
             temperature: case.number("temperature") as f32,
         };
         let probability = confidence(Confidence::SampledProbability, &inputs);
-        sampled.assert_at_close(step, probability, PROBABILITY_TOLERANCE);
+        compare(&sampled, probability, PROBABILITY_TOLERANCE);
         let max = confidence(Confidence::ConditionalMax, &inputs);
-        largest.assert_at_close(step, max, PROBABILITY_TOLERANCE);
+        compare(&largest, max, PROBABILITY_TOLERANCE);
         // The first confidence is overwritten with 0 by the programs.
-        if step > 0 && case.has("confidence_used") && perturbation_applied(case) {
-            let used = if program == Program::AliTok { probability } else { max };
-            case.tensor("confidence_used").assert_at_close(step, used, PROBABILITY_TOLERANCE);
+        if step > 0 {
+            let confidence = if program == Program::AliTok { probability } else { max };
+            compare(&used, confidence, PROBABILITY_TOLERANCE);
         }
     }
+    Some(())
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! What the golden tests of the class-conditional models share: reading cases, comparing numbers,
-//! replaying forced tokens, and the arithmetic of the READMEs in `tests/golden`, written here a second
+//! replaying forced tokens, and the arithmetic of guidance, written here a second
 //! time so that it does not depend on the program's.
 #![allow(dead_code)] // each test binary uses its own part
 
 pub mod arithmetic;
+#[path = "../golden_folder/mod.rs"]
+pub mod golden_folder;
 pub mod replay;
 pub mod softcfg;
 
@@ -21,37 +23,6 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// The folder of golden cases: `SOFTCFG_GOLDEN`, else `tests/golden`.
-pub fn root() -> PathBuf {
-    std::env::var_os("SOFTCFG_GOLDEN")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden"), PathBuf::from)
-}
-
-/// Folders at or below `root/name` that hold a file called `file`, sorted.
-///
-/// # Panics
-/// There are none: a known folder is missing or empty.
-pub fn folders_with(name: &str, file: &str) -> Vec<PathBuf> {
-    folders_below(&root().join(name), file)
-}
-
-/// [`folders_with`] for any folder.
-pub fn folders_below(top: &Path, file: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut open = vec![top.to_path_buf()];
-    while let Some(folder) = open.pop() {
-        if folder.join(file).is_file() {
-            found.push(folder.clone());
-        }
-        let entries = fs::read_dir(&folder)
-            .unwrap_or_else(|error| panic!("no golden folder {}: {error}", folder.display()));
-        open.extend(entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()));
-    }
-    found.sort();
-    assert!(!found.is_empty(), "{} holds no case", top.display());
-    found
-}
 
 /// A JSON file.
 pub fn json<T: DeserializeOwned>(path: &Path) -> T {
@@ -167,25 +138,65 @@ impl Expected {
         self.arrays.get(name)
     }
 
-    /// A comparison against the tensor `name`.
-    pub fn comparison(&self, name: &str, tolerance: f64) -> Comparison {
-        Comparison::new(format!("{}: {name}", self.case), tolerance)
+    /// A comparison with the tensor `name`, with none where the case does not record it.
+    ///
+    /// # Panics
+    /// The case is one of the project's own and does not record it.
+    pub fn comparison(&self, name: &str, tolerance: f64) -> Comparison<'_> {
+        if golden_folder::is_own() {
+            return self.required(name, tolerance);
+        }
+        self.optional(name, tolerance)
+    }
+
+    /// A comparison with the tensor `name`.
+    ///
+    /// # Panics
+    /// The case does not record it.
+    pub fn required(&self, name: &str, tolerance: f64) -> Comparison<'_> {
+        self.get(name);
+        self.optional(name, tolerance)
+    }
+
+    /// A comparison with the tensor `name`, which some of the project's own cases do not record either.
+    pub fn optional(&self, name: &str, tolerance: f64) -> Comparison<'_> {
+        Comparison {
+            name: format!("{}: {name}", self.case),
+            recorded: self.find(name),
+            tolerance,
+            worst: 0.0,
+            place: String::new(),
+            compared: 0,
+        }
     }
 }
 
 /// Collects the largest difference and fails at the end, so that a message tells how far it is off.
-pub struct Comparison {
+pub struct Comparison<'e> {
     name: String,
+    recorded: Option<&'e Array>,
     tolerance: f64,
     worst: f64,
     place: String,
     compared: usize,
 }
 
-impl Comparison {
-    /// Differences up to `tolerance` pass.
-    pub fn new(name: String, tolerance: f64) -> Self {
-        Self { name, tolerance, worst: 0.0, place: String::new(), compared: 0 }
+impl Comparison<'_> {
+    /// Compares what is recorded at `index` of the first axes.
+    pub fn at<T: Copy + Into<f64>>(&mut self, index: &[usize], actual: &[T]) {
+        if let Some(recorded) = self.recorded {
+            self.row(&format!("{index:?}"), actual, recorded.at(index));
+        }
+    }
+
+    /// Whether the case records the tensor.
+    pub fn is_recorded(&self) -> bool {
+        self.recorded.is_some()
+    }
+
+    /// Length of what is recorded at an index of the first axes; 0 where nothing is.
+    pub fn width(&self, axes: usize) -> usize {
+        self.recorded.map_or(0, |recorded| recorded.shape[axes..].iter().product())
     }
 
     /// Compares two rows; `place` says where they stand.
@@ -201,7 +212,14 @@ impl Comparison {
         self.compared += actual.len();
     }
 
-    /// Compares a whole tensor.
+    /// Compares the whole tensor.
+    pub fn whole(self, actual: &Tensor) {
+        if let Some(recorded) = self.recorded {
+            self.tensor(actual, recorded);
+        }
+    }
+
+    /// Compares a tensor with a part of what is recorded.
     pub fn tensor(mut self, actual: &Tensor, expected: &Array) {
         assert_eq!(actual.dims(), expected.shape.as_slice(), "{}: shape", self.name);
         let actual: Vec<f32> = actual.flatten_all().unwrap().to_vec1().unwrap();
@@ -209,16 +227,13 @@ impl Comparison {
         self.finish();
     }
 
-    /// Fails if a difference was too large, or if nothing was compared.
+    /// Fails if a difference was too large, or if nothing was compared with a recorded tensor.
     pub fn finish(self) {
-        assert!(self.compared > 0, "{}: nothing was compared", self.name);
+        let Self { name, recorded, tolerance, worst, place, compared } = self;
+        assert!(compared > 0 || recorded.is_none(), "{name}: nothing was compared");
         assert!(
-            self.worst <= self.tolerance,
-            "{}: off by {:.3e} (tolerance {:.1e}) at {}",
-            self.name,
-            self.worst,
-            self.tolerance,
-            self.place
+            worst <= tolerance,
+            "{name}: off by {worst:.3e} (tolerance {tolerance:.1e}) at {place}"
         );
     }
 }

@@ -1,8 +1,9 @@
 //! The recorded runs of the released programs and of the paper's algorithm for AliTok and RAR.
 
 use super::arithmetic::*;
+use super::golden_folder::{assert_kind, folders_with};
 use super::replay::{Branch, Replay, class_prefixes};
-use super::{Expected, folders_with, json, root};
+use super::{Array, Comparison, Expected, json};
 use serde::Deserialize;
 use serde_json::Value;
 use softcfg_studio::guidance::Perturb;
@@ -70,30 +71,26 @@ pub fn check_released(
     let (cond, uncond) = class_prefixes(decoder, case.class_id);
     let mut replay = Replay::new(decoder, vec![cond, uncond], &tokens);
     let prefix = replay.caches[0].prefix_len();
-    let mut recorded: Vec<f64> = Vec::new();
-    let mut cond_logits = expected.comparison("cond_logits", 3e-4);
-    let mut uncond_logits = expected.comparison("uncond_logits", 5e-4);
+    let mut history: Vec<f64> = Vec::new();
+    let mut cond_logits = expected.required("cond_logits", 3e-4);
+    let mut uncond_logits = expected.required("uncond_logits", 5e-4);
     let mut guided_logits = expected.comparison("guided_logits", 5e-3);
     let mut scales = expected.comparison("cfg_scale", 1e-5);
     let mut sampled = expected.comparison("sampled_prob", 2e-5);
     let mut maxima = expected.comparison("max_prob_cond", 2e-5);
-    let mut used = expected.comparison("confidence_used", 2e-5);
-    let mut effective = expected.comparison("eff_weight", 5e-5);
-    let rows = weight_rows(expected, "eff_weight", "eff_weight_rows");
+    let mut used = expected.optional("confidence_used", 2e-5);
+    let (mut effective, weight_steps) = effective_weights(expected);
     for step in 0..steps {
-        let place = format!("step {step}");
         let strength = if program == Program::Rar { 1.0 } else { case.softcfg_strength };
         let weights = if case.perturbed() {
-            released_weights(&recorded, case.step_norm, strength)
+            released_weights(&history, case.step_norm, strength)
         } else {
             vec![1.0; step]
         };
-        if let Some(row) = rows.iter().find(|(at, _)| *at == step) {
-            let mut columns = vec![1.0; row.1.len()];
-            for (index, weight) in weights.iter().enumerate() {
-                columns[prefix + index] = *weight;
-            }
-            effective.row(&place, &columns, row.1);
+        if let Some(row) = weight_steps.iter().position(|&at| at == step) {
+            let mut columns = vec![1.0; effective.width(1)];
+            columns[prefix..prefix + weights.len()].copy_from_slice(&weights);
+            effective.at(&[row], &columns);
         }
         let weights: Vec<f32> = weights.iter().map(|&weight| weight as f32).collect();
         let perturbed = case.perturbed().then_some((weights.as_slice(), Perturb::Value));
@@ -106,41 +103,42 @@ pub fn check_released(
         } else {
             cosine_scale(case.guidance_scale, case.guidance_scale_pow, step, steps)
         };
-        cond_logits.row(&place, cond, expected.get("cond_logits").at(&[step]));
-        uncond_logits.row(&place, uncond, expected.get("uncond_logits").at(&[step]));
-        let both = guided(cond, uncond, scale);
-        guided_logits.row(&place, &both, expected.get("guided_logits").at(&[step]));
-        scales.row(&place, &[scale], expected.get("cfg_scale").at(&[step]));
+        cond_logits.at(&[step], cond);
+        uncond_logits.at(&[step], uncond);
+        guided_logits.at(&[step], &guided(cond, uncond, scale));
+        scales.at(&[step], &[scale]);
         let probabilities = softmax(cond, case.temperature);
         let probability = probabilities[tokens[step] as usize];
         let maximum = probabilities.iter().copied().fold(0.0, f64::max);
-        sampled.row(&place, &[probability], expected.get("sampled_prob").at(&[step]));
-        maxima.row(&place, &[maximum], expected.get("max_prob_cond").at(&[step]));
+        sampled.at(&[step], &[probability]);
+        maxima.at(&[step], &[maximum]);
         let confidence = if program == Program::Alitok { probability } else { maximum };
-        if let Some(array) = expected.find("confidence_used").filter(|_| case.perturbed()) {
+        if case.perturbed() {
             let forced = if step == 0 { 0.0 } else { confidence };
-            used.row(&place, &[forced], array.at(&[step]));
+            used.at(&[step], &[forced]);
         }
-        recorded.push(confidence);
+        history.push(confidence);
         after_step(step, &weights, &replay);
     }
     for comparison in [cond_logits, uncond_logits, guided_logits, scales, sampled, maxima] {
         comparison.finish();
     }
     if case.perturbed() {
+        assert_kind(used.is_recorded() && effective.is_recorded(), "weights that were used");
         used.finish();
         effective.finish();
     }
 }
 
-/// Rows of a matrix that some cases record whole and others at `weight_steps`.
-fn weight_rows<'a>(expected: &'a Expected, whole: &str, sparse: &str) -> Vec<(usize, &'a [f64])> {
-    if let Some(matrix) = expected.find(whole) {
-        return (0..matrix.shape[0]).map(|row| (row, matrix.at(&[row]))).collect();
-    }
-    let Some(matrix) = expected.find(sparse) else { return Vec::new() };
-    let steps = expected.get("weight_steps").indices();
-    steps.into_iter().enumerate().map(|(row, step)| (step, matrix.at(&[row]))).collect()
+/// The weights of a run, which some cases record at every step and others at `weight_steps`, with the
+/// steps of the rows.
+fn effective_weights(expected: &Expected) -> (Comparison<'_>, Vec<usize>) {
+    let compare = |name: &str| expected.optional(name, 5e-5);
+    let Some(whole) = expected.find("eff_weight") else {
+        let steps = expected.find("weight_steps").map(Array::indices).unwrap_or_default();
+        return (compare("eff_weight_rows"), steps);
+    };
+    (compare("eff_weight"), (0..whole.shape[0]).collect())
 }
 
 /// `case.json` of a run of the paper's algorithm.
@@ -167,13 +165,18 @@ pub fn paper_cases(model_type: &str) -> Vec<(PathBuf, PaperCase, Expected)> {
             (config["model_type"] == model_type).then(|| (model, case, Expected::read(&folder)))
         })
         .collect();
-    assert!(!cases.is_empty(), "{} holds no case of {model_type}", root().join("paper").display());
+    assert_kind(!cases.is_empty(), &format!("the paper's algorithm with {model_type}"));
     cases
 }
 
-/// Checks both cache rules that the program has; `three_branch_ownkv` is not one of them.
+/// Checks both cache rules that the program has, as far as they are recorded; `three_branch_ownkv` is
+/// not one of them.
 pub fn check_paper(decoder: &dyn Decoder, case: &PaperCase, expected: &Expected) {
-    for variant in ["two_pass", "three_branch"] {
+    let recorded = |variant: &&str| expected.find(&format!("{variant}.z_pert")).is_some();
+    let variants: Vec<&str> = ["two_pass", "three_branch"].into_iter().filter(recorded).collect();
+    assert!(!variants.is_empty(), "a case of the paper without perturbed logits");
+    assert_kind(variants.len() == 2, "both cache rules");
+    for variant in variants {
         check_paper_variant(decoder, case, expected, variant);
     }
 }
@@ -194,40 +197,42 @@ fn check_paper_variant(
     let about_guided = case.confidence == "guided_max";
     let weight_tolerance = if about_guided { 1e-4 } else { 5e-5 };
     let compare = |tensor: &str, tolerance| expected.comparison(tensor, tolerance);
-    let mut z_cond = compare("z_cond", 3e-4);
+    let mut z_cond = expected.required("z_cond", 3e-4);
     let mut z_uncond = compare("z_uncond", 3e-4);
-    let mut z_pert = compare(&name("z_pert"), 3e-4);
-    let mut z_softcfg = compare(&name("z_softcfg"), 5e-3);
+    let mut z_pert = expected.required(&name("z_pert"), 3e-4);
+    let mut z_softcfg = expected.optional(&name("z_softcfg"), 5e-3);
     let mut scales = compare("gamma_t", 1e-9);
     let mut confidences = compare(&name("confidence"), weight_tolerance);
-    let mut weight_rows = compare("w_hat_rows", weight_tolerance);
-    let mut entropies = compare("entropies", 5e-5);
+    let own_weights = name("w_hat_rows");
+    let has_own_weights = expected.find(&own_weights).is_some();
+    let weight_name = if has_own_weights { own_weights.as_str() } else { "w_hat_rows" };
+    let mut weight_rows = compare(weight_name, weight_tolerance);
+    let mut entropies = ["entropy_cond".into(), "entropy_uncond".into(), name("entropy_pert")]
+        .map(|name: String| compare(&name, 5e-5));
     let mut guided_entropies = compare(&name("entropy_guided"), 1e-4);
-    let mut norms = compare("norms", 2e-3);
+    let mut norms =
+        ["norm_delta".into(), name("norm_dctx")].map(|name: String| compare(&name, 2e-3));
 
     let tokens = expected.get("tokens").ids();
+    let steps_of = |tensor: &str| expected.find(tensor).map(Array::indices).unwrap_or_default();
     let logit_steps = expected.get("logit_steps").indices();
-    let weight_steps = expected.get("w_steps").indices();
-    let recorded_weights =
-        expected.find(&name("w_hat_rows")).unwrap_or_else(|| expected.get("w_hat_rows"));
-    let softcfg = expected.find(&name("z_softcfg"));
-    let softcfg_steps = softcfg.map(|array| match expected.find("sub_steps") {
-        Some(sub_steps) if array.shape[0] != logit_steps.len() => sub_steps.indices(),
-        _ => logit_steps.clone(),
-    });
+    let weight_steps = steps_of("w_steps");
+    let softcfg_steps = match expected.find(&name("z_softcfg")) {
+        Some(array) if array.shape[0] != logit_steps.len() => steps_of("sub_steps"),
+        Some(_) => logit_steps.clone(),
+        None => Vec::new(),
+    };
 
     let (cond, uncond) = class_prefixes(decoder, case.class_id);
     // Conditional, the cache the perturbed branch reads, and for two passes a clean one to compare.
     let mut replay = Replay::new(decoder, vec![cond, uncond.clone(), uncond], &tokens);
     let mut history: Vec<f64> = Vec::new();
     for step in 0..tokens.len() {
-        let place = format!("step {step}");
         let weights = paper_weights(&history, case.step_norm, case.eps);
         if let Some(row) = weight_steps.iter().position(|&at| at == step) {
-            let recorded = recorded_weights.at(&[row]);
             let mut columns = weights.clone();
-            columns.resize(recorded.len(), 1.0);
-            weight_rows.row(&place, &columns, recorded);
+            columns.resize(weight_rows.width(1), 1.0);
+            weight_rows.at(&[row], &columns);
         }
         let weights: Vec<f32> = weights.iter().map(|&weight| weight as f32).collect();
         let weights = Some((weights.as_slice(), on));
@@ -241,14 +246,12 @@ fn check_paper_variant(
         let scale = cosine_scale(case.gamma, case.k, step, tokens.len());
         let both = guided(cond, pert, scale);
         if let Some(row) = logit_steps.iter().position(|&at| at == step) {
-            z_cond.row(&place, cond, expected.get("z_cond").at(&[row]));
-            z_uncond.row(&place, uncond, expected.get("z_uncond").at(&[row]));
-            z_pert.row(&place, pert, expected.get(&name("z_pert")).at(&[row]));
+            z_cond.at(&[row], cond);
+            z_uncond.at(&[row], uncond);
+            z_pert.at(&[row], pert);
         }
-        if let (Some(array), Some(steps)) = (softcfg, &softcfg_steps)
-            && let Some(row) = steps.iter().position(|&at| at == step)
-        {
-            z_softcfg.row(&place, &both, array.at(&[row]));
+        if let Some(row) = softcfg_steps.iter().position(|&at| at == step) {
+            z_softcfg.at(&[row], &both);
         }
         let confidence = match case.confidence.as_str() {
             "cond_max" => max_probability(cond),
@@ -259,26 +262,21 @@ fn check_paper_variant(
             other => panic!("unknown confidence {other}"),
         };
         history.push(confidence);
-        let recorded = |tensor: &str| expected.get(tensor).at(&[step]);
-        scales.row(&place, &[scale - 1.0], recorded("gamma_t"));
-        confidences.row(&place, &[confidence], recorded(&name("confidence")));
-        entropies.row(&place, &[normalized_entropy(cond)], recorded("entropy_cond"));
-        entropies.row(&place, &[normalized_entropy(uncond)], recorded("entropy_uncond"));
-        entropies.row(&place, &[normalized_entropy(pert)], recorded(&name("entropy_pert")));
-        let entropy = normalized_entropy(&both);
-        guided_entropies.row(&place, &[entropy], recorded(&name("entropy_guided")));
-        norms.row(&place, &[distance(cond, uncond)], recorded("norm_delta"));
-        norms.row(&place, &[distance(uncond, pert)], recorded(&name("norm_dctx")));
+        scales.at(&[step], &[scale - 1.0]);
+        confidences.at(&[step], &[confidence]);
+        for (comparison, logits) in entropies.iter_mut().zip([cond, uncond, pert]) {
+            comparison.at(&[step], &[normalized_entropy(logits)]);
+        }
+        guided_entropies.at(&[step], &[normalized_entropy(&both)]);
+        for (comparison, (first, second)) in norms.iter_mut().zip([(cond, uncond), (uncond, pert)])
+        {
+            comparison.at(&[step], &[distance(first, second)]);
+        }
     }
-    for comparison in [z_cond, z_uncond, z_pert, scales, confidences, weight_rows] {
+    for comparison in [z_cond, z_uncond, z_pert, z_softcfg, scales, confidences, weight_rows] {
         comparison.finish();
     }
-    for comparison in [entropies, guided_entropies, norms] {
-        comparison.finish();
-    }
-    if softcfg.is_some() {
-        z_softcfg.finish();
-    }
+    entropies.into_iter().chain(norms).chain([guided_entropies]).for_each(Comparison::finish);
 }
 
 /// The model folder of a released case.
@@ -288,22 +286,19 @@ pub fn model_folder(folder: &Path, case: &ReleasedCase) -> PathBuf {
 
 /// Compares the caches after step 20. The recorded unconditional values are scaled in place; ours are raw.
 pub fn check_caches(expected: &Expected, replay: &Replay<'_>, weights: &[f32]) {
-    let recorded = expected.get("dbg_k_cache_step20");
-    let (layers, heads) = (recorded.shape[0], recorded.shape[2]);
-    let mut keys = expected.comparison("dbg_k_cache_step20", 3e-4);
-    let mut values = expected.comparison("dbg_v_cache_step20", 3e-4);
+    let mut keys = expected.optional("dbg_k_cache_step20", 3e-4);
+    let mut values = expected.optional("dbg_v_cache_step20", 3e-4);
     for branch in 0..2 {
         let cache = &replay.caches[branch];
-        for (layer, head) in (0..layers).flat_map(|l| (0..heads).map(move |h| (l, h))) {
-            let place = format!("layer {layer} branch {branch} head {head}");
-            keys.row(&place, &cache.keys(layer, head), recorded.at(&[layer, branch, head]));
+        let heads = (0..cache.layers()).flat_map(|l| (0..cache.kv_heads()).map(move |h| (l, h)));
+        for (layer, head) in heads {
+            keys.at(&[layer, branch, head], &cache.keys(layer, head));
             let mut scaled = cache.values(layer, head).to_vec();
             if branch == 1 {
                 let images = scaled.chunks_mut(cache.head_dim()).skip(cache.prefix_len());
                 images.zip(weights).for_each(|(value, w)| value.iter_mut().for_each(|v| *v *= w));
             }
-            let recorded = expected.get("dbg_v_cache_step20").at(&[layer, branch, head]);
-            values.row(&place, &scaled, recorded);
+            values.at(&[layer, branch, head], &scaled);
         }
     }
     keys.finish();

@@ -1,37 +1,24 @@
-//! Shared by the golden tests: finds the cases under `SOFTCFG_GOLDEN` (default `tests/golden`), reads
-//! their parameters and tensors, and compares numbers with a message that names case, tensor, index
-//! and the worst difference. The README files of the reference folder say what the tensors mean.
+//! Shared by the golden tests: reads the parameters and tensors of cases, and compares numbers with a
+//! message that names case, tensor, index and the worst difference.
 
 // Every test binary uses another part of this module.
 #![allow(dead_code)]
 
+#[path = "../golden_folder/mod.rs"]
+pub mod golden_folder;
+
+use golden_folder::{folders_with, is_own};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// The folder with the golden data.
-pub fn root() -> PathBuf {
-    std::env::var_os("SOFTCFG_GOLDEN").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join("golden"),
-        PathBuf::from,
-    )
-}
-
-/// All cases of a family: the sub-folders of `<root>/<family>` with the file `parameters` (JSON).
+/// All cases of a family: the folders at or below `<root>/<family>` with the file `parameters` (JSON).
 /// Each must hold the file `expected` (safetensors) too.
 ///
 /// # Panics
-/// When the folder is missing or has no case, so that a test cannot pass on nothing.
+/// When the project's own folder has no case, so that a test cannot pass on nothing.
 pub fn cases(family: &str, parameters: &str, expected: &str) -> Vec<Case> {
-    let folder = root().join(family);
-    let entries = std::fs::read_dir(&folder)
-        .unwrap_or_else(|error| panic!("cannot list golden folder {}: {error}", folder.display()));
-    let mut folders: Vec<PathBuf> = entries
-        .map(|entry| entry.expect("golden folder entry").path())
-        .filter(|path| path.join(parameters).is_file())
-        .collect();
-    folders.sort();
-    assert!(!folders.is_empty(), "no case with {parameters} in golden folder {}", folder.display());
+    let folders = folders_with(family, parameters);
     folders.iter().map(|folder| Case::open(folder, parameters, expected)).collect()
 }
 
@@ -108,21 +95,29 @@ impl Case {
         self.archive().names().into_iter().map(ToString::to_string).collect()
     }
 
-    /// Whether a tensor is recorded.
-    pub fn has(&self, name: &str) -> bool {
-        self.archive().names().contains(&name)
+    /// A recorded tensor, which cases of others need not have.
+    ///
+    /// # Panics
+    /// The case is one of the project's own and has none of this name.
+    pub fn tensor(&self, name: &str) -> Option<Golden> {
+        let found = self.optional(name);
+        assert!(found.is_some() || !is_own(), "{}: no tensor {name}", self.name);
+        found
     }
 
-    /// A recorded tensor, which the case must have.
-    pub fn tensor(&self, name: &str) -> Golden {
+    /// A recorded tensor, which every case must have.
+    pub fn required(&self, name: &str) -> Golden {
+        self.optional(name).unwrap_or_else(|| panic!("{}: no tensor {name}", self.name))
+    }
+
+    /// A recorded tensor, which some of the project's own cases do not have either.
+    pub fn optional(&self, name: &str) -> Option<Golden> {
         let archive = self.archive();
-        let view = archive
-            .tensor(name)
-            .unwrap_or_else(|error| panic!("{}: no tensor {name}: {error}", self.name));
+        let view = archive.tensor(name).ok()?;
         let label = format!("{}: {name}", self.name);
         let values = decode(view.dtype(), view.data())
             .unwrap_or_else(|| panic!("{label}: cannot read type {:?}", view.dtype()));
-        Golden { label, shape: view.shape().to_vec(), values }
+        Some(Golden { label, shape: view.shape().to_vec(), values })
     }
 
     fn archive(&self) -> SafeTensors<'_> {

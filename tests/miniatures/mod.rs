@@ -3,9 +3,10 @@
 //! beside it.
 #![allow(dead_code)] // each test binary uses its own part
 
-use crate::golden_models::{Golden, cases, json as json_value, size};
+use crate::golden_models::{Golden, json as json_value, size};
+use crate::golden_models_class::golden_folder::folders_with;
 use crate::golden_models_class::softcfg::{model_folder, released_cases};
-use crate::golden_models_class::{Expected, folders_with, json, var_builder};
+use crate::golden_models_class::{Expected, json, var_builder};
 use crate::test_device::device;
 use softcfg_studio::compute::kv_cache::KvCache;
 use softcfg_studio::compute::precision::{ActivationNumber, Precision};
@@ -150,7 +151,7 @@ fn llamagen(precision: Precision) -> Vec<Miniature> {
 }
 
 fn simple_ar(precision: Precision) -> Miniature {
-    let folder = cases("simplear", "case.json").swap_remove(0);
+    let folder = folders_with("simplear", "case.json").swap_remove(0);
     let case = json_value(&folder.join("case.json"));
     let options = qwen2::FolderOptions {
         codebook_size: size(&case, "codebook_size"),
@@ -175,7 +176,7 @@ fn simple_ar(precision: Precision) -> Miniature {
 }
 
 fn lumina(precision: Precision) -> Miniature {
-    let folder = cases("lumina", "case.json").swap_remove(0);
+    let folder = folders_with("lumina", "case.json").swap_remove(0);
     let case = json_value(&folder.join("case.json"));
     let offset = size(&case, "image_token_offset");
     let options = lumina::FolderOptions {
