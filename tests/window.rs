@@ -253,9 +253,14 @@ fn numbers_that_make_no_sense_are_named_under_their_field() {
     for _ in 0..3 {
         window.step();
     }
-    let fields: Vec<_> = window.state().state.field_errors.iter().map(|e| e.field).collect();
-    use softcfg_studio::engine::settings::Field;
-    assert!(fields.contains(&Field::GuidanceScale) && fields.contains(&Field::TopP), "{fields:?}");
+    let fields: Vec<_> = window.state().state.problems.iter().map(|e| e.key).collect();
+    use softcfg_studio::engine::settings::SettingKey;
+    assert!(
+        [SettingKey::GuidanceScale, SettingKey::TopP]
+            .iter()
+            .all(|key| fields.contains(&Some(*key))),
+        "{fields:?}"
+    );
     assert!(window.query_all_by_label_contains("0 or more").next().is_some());
 }
 

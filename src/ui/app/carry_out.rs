@@ -120,7 +120,7 @@ impl StudioApp {
         let spec = match self.state.settings.validate(&card) {
             Ok(spec) => spec,
             Err(errors) => {
-                self.state.field_errors = errors;
+                self.state.problems = errors;
                 return;
             }
         };
