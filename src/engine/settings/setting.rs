@@ -169,7 +169,7 @@ impl Setting {
     /// Reads a text, as a command line, a list of an axis, or a field has it.
     ///
     /// # Errors
-    /// A text that is no value of this setting; says which are.
+    /// A text that is no value of this setting; the message lists what is.
     pub fn parse(&self, text: &str) -> Result<Value, ValueError> {
         let trimmed = text.trim();
         let unreadable = || self.unreadable(text);

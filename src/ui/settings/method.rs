@@ -53,7 +53,7 @@ pub fn method(ui: &mut Ui, form: &mut Form, usual: &LaneSettings, card: Option<&
         let now = key.setting().get(&form.settings.shared);
         now.is_some() && now != key.setting().get(usual)
     });
-    // Folded away, it still says that something in it is not as usual.
+    // Folded away, it still shows that something in it is not as usual.
     let title = if changed { "Method (changed)" } else { "Method" };
     CollapsingHeader::new(fonts::group(title)).id_salt("method").show_unindented(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 4.0;

@@ -49,7 +49,7 @@ pub fn show(ui: &mut Ui, form: &mut Form, usual: &LaneSettings, authors: Option<
     }
 }
 
-/// What the plot says of a schedule, besides its numbers.
+/// A schedule in words, for the tooltip of its plot.
 pub fn term(schedule: Option<&AuthorsSchedule>) -> String {
     match schedule {
         None => "scale = 1 + (γ − 1)·½(1 − cos(π·(step/T)ᵏ)); the paper's γ_t of Eq. 6 is scale − 1. The dashed line is scale 1: no guidance.".into(),
