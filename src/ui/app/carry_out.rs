@@ -66,7 +66,7 @@ impl StudioApp {
             Action::SavePlotData { run } => {
                 if let Some(view) = self.run(run) {
                     let tab = self.state.shared.view.plot_tab;
-                    let name = format!("{}.csv", data::label(tab).to_lowercase());
+                    let name = format!("{}.csv", tab.label().to_lowercase());
                     let text = data::csv(tab, view);
                     self.save(ctx, Job::Text { name, text });
                 }
