@@ -12,6 +12,7 @@ use golden_models_class::softcfg::{
     Program, check_caches, check_paper, check_released, model_folder, paper_cases, released_cases,
 };
 use golden_models_class::{json, weights};
+use softcfg_studio::checkpoint::folder_config::FolderConfig;
 use softcfg_studio::models::alitok::config::AlitokConfig;
 use softcfg_studio::models::alitok::decoder::AlitokDecoder;
 use softcfg_studio::models::decoder::Decoder;
@@ -30,7 +31,8 @@ fn sizes_are_the_same_from_shapes_and_from_the_configuration() {
     for (folder, case, _) in released_cases("alitok") {
         let folder = model_folder(&folder, &case);
         let config: AlitokConfig = json(&folder.join("config.json"));
-        let mut inferred = AlitokConfig::from_shapes(&weights(&folder).1).unwrap();
+        let mut inferred =
+            AlitokConfig::from_shapes(&weights(&folder).1, &FolderConfig::default()).unwrap();
         // No tensor tells these.
         inferred.grid = config.grid;
         inferred.num_prefix_tokens = config.num_prefix_tokens;
@@ -74,9 +76,10 @@ fn paper_runs_are_reproduced_under_both_cache_rules() {
 #[test]
 fn rows_are_independent_and_limits_hold() {
     for (folder, case, expected) in released_cases("alitok") {
-        let decoder = decoder(&model_folder(&folder, &case));
+        let folder = model_folder(&folder, &case);
+        let decoder = decoder(&folder);
         let prefixes = class_prefixes(&decoder, case.class_id);
-        let most = decoder.config().layout().len();
+        let most = json::<AlitokConfig>(&folder.join("config.json")).layout().len();
         check_rows(&decoder, prefixes, &expected.get("tokens").ids(), most);
     }
 }

@@ -4,19 +4,22 @@
 mod cache_contents;
 mod golden_folder;
 mod golden_models;
+mod open_folder;
 mod test_device;
 
 use golden_models::*;
+use open_folder::{Qwen2Folder, built_in_encoder, built_in_tokenizer};
 use softcfg_studio::compute::layout::TokenLayout;
-use softcfg_studio::compute::weights::HeadRows;
+use softcfg_studio::compute::precision::Precision;
 use softcfg_studio::models::decoder::Decoder;
-use softcfg_studio::opening::builtin;
 use softcfg_studio::prompts::condition::Condition;
 use softcfg_studio::tokenizers::ImageTokenizer;
-use softcfg_studio::tokenizers::feature_map::FeatureMap;
+use softcfg_studio::tokenizers::conv_fsq::ConvFsq;
 use softcfg_studio::tokenizers::grid::continue_downwards;
+use softcfg_studio::tokenizers::layers::feature_map::FeatureMap;
+use softcfg_studio::tokenizers::quantizer::Quantizer;
 use std::path::PathBuf;
-use test_device::{device, exact};
+use test_device::exact;
 
 /// Tolerances of the model's README for float32 code.
 const BUILTIN_LOGITS: f64 = 1e-3;
@@ -61,6 +64,12 @@ impl Files {
     }
 }
 
+/// Pixels of codes in raster order.
+fn decode(tokenizer: &ConvFsq, codes: &[u32], rows: usize, columns: usize) -> FeatureMap {
+    let vectors = tokenizer.quantizer().grid(codes, rows, columns).unwrap();
+    tokenizer.decode_vectors(&vectors, &mut |_, _| ()).unwrap()
+}
+
 fn condition(prompt: &str) -> Condition {
     Condition::Prompt { text: prompt.into(), negative: None }
 }
@@ -69,11 +78,10 @@ fn condition(prompt: &str) -> Condition {
 fn every_mode_matches() {
     let files = Files::read();
     let golden = &files.golden;
-    let decoder =
-        builtin::load_decoder(&device(), HeadRows::All, exact(builtin::PRECISION)).unwrap();
+    let decoder = Qwen2Folder::built_in().load_whole(exact(Precision::Bf16));
     let offset = size(&files.json, "codes_offset");
-    assert_eq!(decoder.codes().offset, offset);
-    assert_eq!(decoder.codes().count, size(&files.json, "codebook_size"));
+    assert_eq!(decoder.codes.offset, offset);
+    assert_eq!(decoder.codes.count, size(&files.json, "codebook_size"));
     let steps: Vec<usize> = files.json["logit_steps"]
         .as_array()
         .unwrap()
@@ -82,7 +90,7 @@ fn every_mode_matches() {
         .collect();
     for (index, prompt) in files.prompts().into_iter().enumerate() {
         let name = |name: &str| format!("{index}.{name}");
-        let book = decoder.prompts();
+        let book = &decoder.prompts;
         assert_eq!(book.conditional(prompt).unwrap(), golden.ids(&name("prefix_cond")));
         assert_eq!(book.unconditional(None).unwrap(), golden.ids(&name("prefix_uncond")));
         let prefixes = decoder.prefixes(&condition(prompt)).unwrap();
@@ -119,8 +127,7 @@ fn every_mode_matches() {
 #[test]
 fn rows_do_not_depend_on_each_other() {
     let files = Files::read();
-    let decoder =
-        builtin::load_decoder(&device(), HeadRows::Codes, exact(builtin::PRECISION)).unwrap();
+    let decoder = Qwen2Folder::built_in().load(exact(Precision::Bf16)).unwrap();
     let prefixes = decoder.prefixes(&condition(files.prompts()[0])).unwrap();
     assert_rows_are_independent(&decoder, &prefixes, &files.codes(0)[..3]);
 }
@@ -128,12 +135,12 @@ fn rows_do_not_depend_on_each_other() {
 #[test]
 fn pixels_match() {
     let files = Files::read();
-    let tokenizer = builtin::load_image_tokenizer().unwrap();
+    let tokenizer = built_in_tokenizer();
     let (rows, columns) = files.grid();
     let layout = TokenLayout::raster(rows, columns);
     for index in 0..files.prompts().len() {
         let codes = files.codes(index);
-        let pixels = tokenizer.decode_codes(&codes, rows, columns).unwrap();
+        let pixels = decode(&tokenizer, &codes, rows, columns);
         let expected = files.golden.values(&format!("{index}.pixels"));
         assert_close("pixels", pixels.to_planes(), expected, PIXELS);
         let tokens: Vec<Option<u32>> = codes.into_iter().map(Some).collect();
@@ -146,15 +153,15 @@ fn pixels_match() {
 #[test]
 fn the_encoder_matches() {
     let files = Files::read();
-    let (encoder, tokenizer) =
-        (builtin::load_image_encoder().unwrap(), builtin::load_image_tokenizer().unwrap());
+    let (encoder, tokenizer) = (built_in_encoder(), built_in_tokenizer());
     for index in 0..files.prompts().len() {
         let name = format!("{index}.pixels");
         let shape = files.golden.shape(&name).to_vec();
         let pixels: Vec<f32> =
             files.golden.floats(&name).iter().map(|x| x.clamp(-1.0, 1.0)).collect();
         let pixels = FeatureMap::from_planes(shape[0], shape[1], shape[2], &pixels).unwrap();
-        let (z, codes) = encoder.encode(&pixels).unwrap();
+        let z = encoder.forward(&pixels, &mut |_, _| ()).unwrap();
+        let codes = tokenizer.quantizer().quantize_grid(&z).unwrap();
         let expected = files.golden.values(&format!("{index}.encoder_z"));
         assert_close("encoder_z", z.to_planes(), expected, PIXELS);
         let expected = files.golden.ids(&format!("{index}.encoder_codes"));
@@ -172,7 +179,7 @@ fn the_encoder_matches() {
 
 #[test]
 fn a_swatch_is_the_middle_of_a_field_of_its_code() {
-    let tokenizer = builtin::load_image_tokenizer().unwrap();
+    let tokenizer = built_in_tokenizer();
     let info = tokenizer.info().clone();
     let code = info.codebook_size as u32 - 1;
     let swatch = tokenizer.swatches(&[0, code]).unwrap().pop().unwrap();
@@ -191,7 +198,7 @@ fn a_swatch_is_the_middle_of_a_field_of_its_code() {
 #[ignore = "a measurement"]
 fn measure_stand_ins_and_time() {
     let files = Files::read();
-    let tokenizer = builtin::load_image_tokenizer().unwrap();
+    let tokenizer = built_in_tokenizer();
     let (rows, columns) = files.grid();
     let side = tokenizer.info().pixels_per_token;
     let neutral = tokenizer.quantizer().neutral_code();
@@ -199,7 +206,7 @@ fn measure_stand_ins_and_time() {
     let mut count = 0.0;
     for index in 0..files.prompts().len() {
         let codes = files.codes(index);
-        let whole = tokenizer.decode_codes(&codes, rows, columns).unwrap();
+        let whole = decode(&tokenizer, &codes, rows, columns);
         for drawn in 1..rows {
             let keep = drawn * columns;
             let partial: Vec<Option<u32>> =
@@ -212,7 +219,7 @@ fn measure_stand_ins_and_time() {
             ];
             count += 1.0;
             for (fill, (sum, last_row)) in fills.iter().zip(&mut worst) {
-                let pixels = tokenizer.decode_codes(fill, rows, columns).unwrap();
+                let pixels = decode(&tokenizer, fill, rows, columns);
                 let finished = drawn * side * columns * side * 3;
                 let mean = |range: std::ops::Range<usize>| {
                     let length = range.len() as f64;
@@ -242,8 +249,8 @@ fn measure_stand_ins_and_time() {
                     codes.iter().enumerate().map(|(i, &c)| (i < keep).then_some(c)).collect();
                 let fill = continue_downwards(&partial, columns, neutral);
                 let strip = &fill[..(drawn + below) * columns];
-                let strip = tokenizer.decode_codes(strip, drawn + below, columns).unwrap();
-                let full = tokenizer.decode_codes(&fill, rows, columns).unwrap();
+                let strip = decode(&tokenizer, strip, drawn + below, columns);
+                let full = decode(&tokenizer, &fill, rows, columns);
                 let last =
                     (drawn - 1) * side * columns * side * 3..drawn * side * columns * side * 3;
                 let pairs = strip.data[last.clone()].iter().zip(&full.data[last]);
@@ -257,7 +264,7 @@ fn measure_stand_ins_and_time() {
     let codes = files.codes(0);
     let start = std::time::Instant::now();
     for _ in 0..20 {
-        tokenizer.decode_codes(&codes, rows, columns).unwrap();
+        decode(&tokenizer, &codes, rows, columns);
     }
     println!("one grid: {:?}", start.elapsed() / 20);
     let start = std::time::Instant::now();

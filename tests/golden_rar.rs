@@ -12,6 +12,7 @@ use golden_models_class::softcfg::{
     Program, check_caches, check_paper, check_released, model_folder, paper_cases, released_cases,
 };
 use golden_models_class::{Comparison, json, weights};
+use softcfg_studio::checkpoint::folder_config::FolderConfig;
 use softcfg_studio::models::decoder::Decoder;
 use softcfg_studio::models::rar::config::RarConfig;
 use softcfg_studio::models::rar::decoder::RarDecoder;
@@ -29,7 +30,10 @@ fn sizes_are_the_same_from_shapes_and_from_the_configuration() {
     for (folder, case, _) in released_cases("rar") {
         let folder = model_folder(&folder, &case);
         let config: RarConfig = json(&folder.join("config.json"));
-        assert_eq!(RarConfig::from_shapes(&weights(&folder).1).unwrap(), config);
+        assert_eq!(
+            RarConfig::from_shapes(&weights(&folder).1, &FolderConfig::default()).unwrap(),
+            config
+        );
         assert_eq!(config.layout().len(), config.image_seq_len);
     }
 }
@@ -78,9 +82,10 @@ fn paper_runs_are_reproduced_under_both_cache_rules() {
 #[test]
 fn rows_are_independent_and_limits_hold() {
     for (folder, case, expected) in released_cases("rar") {
-        let decoder = decoder(&model_folder(&folder, &case));
+        let folder = model_folder(&folder, &case);
+        let decoder = decoder(&folder);
         let prefixes = class_prefixes(&decoder, case.class_id);
-        let most = decoder.config().layout().len();
+        let most = json::<RarConfig>(&folder.join("config.json")).layout().len();
         check_rows(&decoder, prefixes, &expected.get("tokens").ids(), most);
     }
 }

@@ -12,7 +12,7 @@ use softcfg_studio::engine::trace::RunStatus;
 use softcfg_studio::engine::{Engine, EngineOptions};
 use softcfg_studio::guidance::schedule::Schedule;
 use softcfg_studio::opening::offer;
-use softcfg_studio::opening::open::{OpenRequest, Surroundings};
+use softcfg_studio::opening::request::{OpenRequest, SystemResources};
 use softcfg_studio::prompts::check::MAX_PROMPT_CHARACTERS;
 use softcfg_studio::prompts::condition::Condition;
 use softcfg_studio::ui::action::Action;
@@ -41,7 +41,7 @@ fn window(request: OpenRequest, size: egui::Vec2) -> Window {
         });
     wait(&mut window, "the built-in model", |app| app.state.model_is_ready());
     let before = name(window.state());
-    let opened = offer::survey(&request, &Surroundings::default()).expect("a model");
+    let opened = offer::survey(&request, &SystemResources::default()).expect("a model");
     assert!(opened.missing.is_empty(), "{:?}", opened.missing);
     window.state_mut().state.actions.push(Action::LoadModel(request));
     wait(&mut window, "the model", |app| name(app) != before);
@@ -176,7 +176,7 @@ fn a_prompt_is_counted_in_tokens_and_what_is_cut_is_shown() {
     assert!(says(&window, "16 of 12 tokens"));
     assert!(says(&window, "The last 4 tokens do not fit and are cut off"));
     assert!(says(&window, "cat a red dog"));
-    assert!(window.state().state.field_errors.is_empty(), "it can be drawn");
+    assert!(window.state().state.problems.is_empty(), "it can be drawn");
     type_prompt(&mut window, "a \u{7} cat");
     assert!(says(&window, "U+0007"));
     assert!(window.get_by_label("Generate").accesskit_node().is_disabled());
@@ -210,7 +210,8 @@ fn a_hundred_thousand_characters_are_cut_to_what_the_field_holds() {
 
 #[test]
 fn a_grid_that_is_not_square_is_shown_in_every_view() {
-    use softcfg_studio::ui::state::view::{Comparison, Overlay, PlotTab};
+    use softcfg_studio::engine::quantities::quantity::Axis;
+    use softcfg_studio::ui::state::view::{Comparison, Overlay};
     for size in [vec2(1400.0, 900.0), vec2(1000.0, 650.0)] {
         let folder = tempfile::tempdir().expect("a folder");
         let mut window = window(lumina_request(folder.path(), (4, 8)), size);
@@ -233,7 +234,7 @@ fn a_grid_that_is_not_square_is_shown_in_every_view() {
             }
         }
         window.state_mut().state.shared.view.comparison = Comparison::SideBySide;
-        for tab in [PlotTab::Entropy, PlotTab::Confidence, PlotTab::Delta] {
+        for tab in [Axis::Entropy, Axis::Confidence, Axis::Delta] {
             window.state_mut().state.shared.view.plot_tab = tab;
             window.step();
         }

@@ -58,33 +58,11 @@ impl Manifest {
         self.add(format!("{place}.weight"), &[outputs, inputs], TensorRole::Linear);
     }
 
-    /// A linear weight with bias.
-    pub(crate) fn linear_with_bias(&mut self, place: &str, outputs: usize, inputs: usize) {
-        self.linear(place, outputs, inputs);
-        self.add(format!("{place}.bias"), &[outputs], TensorRole::Other);
-    }
-
     /// A norm with `weight` and, if asked for, `bias`.
     pub(crate) fn norm(&mut self, place: &str, width: usize, bias: bool) {
         self.add(format!("{place}.weight"), &[width], TensorRole::Other);
         if bias {
             self.add(format!("{place}.bias"), &[width], TensorRole::Other);
-        }
-    }
-
-    /// A convolution `[outputs, inputs, kernel…]` with or without bias.
-    pub(crate) fn conv(
-        &mut self,
-        place: &str,
-        outputs: usize,
-        inputs: usize,
-        kernel: &[usize],
-        bias: bool,
-    ) {
-        let shape: Vec<usize> = [outputs, inputs].iter().chain(kernel).copied().collect();
-        self.add(format!("{place}.weight"), &shape, TensorRole::Other);
-        if bias {
-            self.add(format!("{place}.bias"), &[outputs], TensorRole::Other);
         }
     }
 
@@ -204,5 +182,33 @@ impl LayerSource for Listing {
         _: Range<usize>,
     ) -> Result<((), ()), ModelError> {
         Ok((self.embedding(entries, width)?, ()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listing_writes_down_what_is_asked_of_it_in_order() {
+        let tensors = Listing::of(|source| {
+            let block = source.pp("blocks").pp(3);
+            block.pp("norm").rms_norm(8, 1e-6)?;
+            block.pp("mlp.w1").linear_with_bias(8, 16)?;
+            source.pp("embed").tied_embedding(40, 8, 10..40)?;
+            source.positions(5, 8, "pos_embed")
+        });
+        let expected = [
+            ("blocks.3.norm.weight", vec![8], TensorRole::Other),
+            ("blocks.3.mlp.w1.weight", vec![16, 8], TensorRole::Linear),
+            ("blocks.3.mlp.w1.bias", vec![16], TensorRole::Other),
+            ("embed.weight", vec![40, 8], TensorRole::Embedding),
+            ("pos_embed", vec![1, 5, 8], TensorRole::Embedding),
+        ];
+        let expected = expected.map(|(name, shape, role)| {
+            let name = name.to_owned();
+            ExpectedTensor { name, shape, role }
+        });
+        assert_eq!(tensors.unwrap(), expected);
     }
 }

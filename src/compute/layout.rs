@@ -1,4 +1,4 @@
-//! Which image token goes where: the raster cells, AliTok's prefix tokens, Lumina's row ends.
+//! Which image token goes where: the raster cells, prefix tokens of the whole image, forced row ends.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 pub enum StepKind {
     /// A sampled code shown at this cell of the grid.
     Cell { row: usize, column: usize },
-    /// A sampled code that belongs to the whole image, shown beside the grid (AliTok).
+    /// A sampled code that belongs to the whole image, shown beside the grid.
     Prefix { index: usize },
-    /// A token forced by position at the end of a row (Lumina); never sampled.
+    /// A token forced by position at the end of a row; never sampled.
     RowEnd { row: usize, token: u32 },
 }
 

@@ -1,6 +1,7 @@
 //! The trace as CSV (one line per lane and step) and as JSON (the same records, by lane).
 
 use crate::compute::layout::{StepKind, TokenLayout};
+use crate::engine::quantities::table;
 use crate::engine::trace::{RunRecord, StepRecord, TopTokens};
 use crate::export::run_json::RunDescription;
 use crate::export::{ExportError, Staged};
@@ -8,9 +9,10 @@ use serde::Serialize;
 use std::io::{self, Write};
 use std::path::Path;
 
-const HEADER: &str = "lane,step,kind,row,column,token,forced,confidence,sampled_probability,\
-entropy_conditional,entropy_unconditional,entropy_guided,scale,guiding_delta,delta,delta_context,\
-delta_cosine,budget,budget_normalized,top_conditional,top_unconditional,top_guided";
+/// Columns before the quantities: which step of which lane it is, and what was drawn.
+const STEP_COLUMNS: &str = "lane,step,kind,row,column,token,forced";
+/// Columns after them.
+const TOP_COLUMNS: &str = "top_conditional,top_unconditional,top_guided";
 
 /// Writes the trace beside `target`, as JSON if its name ends so, else as CSV.
 ///
@@ -32,7 +34,8 @@ pub fn stage(target: &Path, record: &RunRecord) -> Result<Staged, ExportError> {
 /// # Errors
 /// The writer fails.
 pub fn write_csv(writer: &mut impl Write, record: &RunRecord) -> io::Result<()> {
-    writeln!(writer, "{HEADER}")?;
+    let quantities: Vec<&str> = table::recorded().map(|quantity| quantity.key).collect();
+    writeln!(writer, "{STEP_COLUMNS},{},{TOP_COLUMNS}", quantities.join(","))?;
     for (index, lane) in record.lanes().iter().enumerate() {
         for step in record.lane(index) {
             write_line(writer, &lane.name, &step, &record.layout)?;
@@ -53,29 +56,16 @@ fn write_line(
         Some(StepKind::RowEnd { row, .. }) => ("row-end", row.to_string(), String::new()),
         None => ("", String::new(), String::new()),
     };
-    let optional = |value: Option<f32>| value.map_or_else(String::new, |value| value.to_string());
-    writeln!(
-        writer,
-        "{lane},{},{kind},{row},{column},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
-        record.step,
-        record.token,
-        record.forced,
-        record.confidence,
-        record.sampled_probability,
-        record.entropy_conditional,
-        optional(record.entropy_unconditional),
-        record.entropy_guided,
-        record.scale,
-        optional(record.guiding_delta),
-        optional(record.delta),
-        optional(record.delta_context),
-        optional(record.delta_cosine),
-        record.budget,
-        record.budget_normalized,
-        pairs(&record.top_conditional),
-        pairs(&record.top_unconditional),
-        pairs(&record.top_guided),
-    )
+    let StepRecord { step, token, forced, .. } = record;
+    write!(writer, "{lane},{step},{kind},{row},{column},{token},{forced}")?;
+    for quantity in table::recorded() {
+        match quantity.value(record) {
+            Some(value) => write!(writer, ",{value}")?,
+            None => write!(writer, ",")?,
+        }
+    }
+    let tops = [&record.top_conditional, &record.top_unconditional, &record.top_guided];
+    writeln!(writer, ",{}", tops.map(pairs).join(","))
 }
 
 fn pairs(top: &TopTokens) -> String {

@@ -1,12 +1,33 @@
 //! What every decoder offers to the engine: prefixes for the two branches, one preallocated cache
 //! per row, and one forward pass for all rows of all lanes.
 
-pub use crate::compute::decoder_info::DecoderInfo;
-
 use crate::compute::error::ModelError;
 use crate::compute::kv_cache::KvCache;
 use crate::compute::rows::{Logits, MAX_ROWS, Prefix, Row, RowInput};
+use crate::compute::transformer::Transformer;
 use crate::prompts::condition::{Condition, Prefixes};
+
+/// Sizes a decoder tells the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecoderInfo {
+    /// Number of codes that can be sampled: logits of a row.
+    pub codebook_size: usize,
+    /// Weights, in numbers.
+    pub parameters: u64,
+    /// Bytes of weights that one step reads, whatever the number of rows.
+    pub step_weight_bytes: u64,
+}
+
+impl DecoderInfo {
+    /// Of a transformer whose head has the rows of the codes alone.
+    pub(super) fn of(transformer: &Transformer) -> Self {
+        Self {
+            codebook_size: transformer.codes().count,
+            parameters: transformer.parameters(),
+            step_weight_bytes: transformer.step_weight_bytes(),
+        }
+    }
+}
 
 /// A visual autoregressive decoder with immutable weights. Everything that changes during a run is
 /// in the caches, so one decoder serves several runs.

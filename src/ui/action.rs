@@ -1,10 +1,11 @@
 //! What panels and commands ask for. Actions are collected during a frame and carried out in one place
 //! after it.
 
+use crate::engine::quantities::quantity::Axis;
 use crate::engine::trace::RunId;
-use crate::opening::open::OpenRequest;
+use crate::opening::request::OpenRequest;
 use crate::ui::state::cursor::Move;
-use crate::ui::state::view::{Comparison, Overlay, PlotTab};
+use crate::ui::state::view::{Comparison, Overlay};
 use crate::ui::theme::ThemeChoice;
 use std::path::PathBuf;
 
@@ -58,7 +59,7 @@ pub enum Action {
     /// Compare lanes in another way.
     SetComparison(Comparison),
     /// Show another plot.
-    SetPlotTab(PlotTab),
+    SetPlotTab(Axis),
     /// Show the whole images again.
     FitImages,
     /// Switch between dark and light.

@@ -13,6 +13,8 @@ mod golden_models;
 mod golden_models_class;
 #[path = "../miniatures/mod.rs"]
 mod miniatures;
+#[path = "../open_folder/mod.rs"]
+mod open_folder;
 #[path = "../test_device/mod.rs"]
 mod test_device;
 

@@ -9,13 +9,14 @@ use egui::{Key, Pos2, Rect, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use softcfg_studio::compute::layout::TokenLayout;
+use softcfg_studio::engine::quantities::quantity::Axis;
 use softcfg_studio::guidance::Preset;
 use softcfg_studio::ui::action::Action;
 use softcfg_studio::ui::app::inputs;
 use softcfg_studio::ui::app::state::State;
 use softcfg_studio::ui::commands::keyboard::Keyboard;
 use softcfg_studio::ui::lanes::geometry::{LaneGeometry, content_size};
-use softcfg_studio::ui::state::view::{Comparison, Overlay, PlotTab};
+use softcfg_studio::ui::state::view::{Comparison, Overlay};
 use softcfg_studio::ui::timeline::bar;
 use ui_fixture::{DIVERGENCE, state};
 
@@ -340,7 +341,7 @@ fn odd_data_does_no_harm() {
         let mut harness = window(state, (900.0, 700.0));
         for overlay in [Overlay::Weight, Overlay::Entropy, Overlay::Delta] {
             harness.state_mut().shared.view.overlay = overlay;
-            for tab in [PlotTab::Entropy, PlotTab::Scale, PlotTab::Delta, PlotTab::Budget] {
+            for tab in [Axis::Entropy, Axis::Scale, Axis::Delta, Axis::Budget] {
                 harness.state_mut().shared.view.plot_tab = tab;
                 harness.run();
             }

@@ -23,7 +23,7 @@ fn plots_share_focus_and_cursor_with_the_images() {
     harness.get_by_label("Scale plot").click();
     harness.run();
     harness.get_by_label("Plot of Scale");
-    assert_eq!(harness.state().shared.view.plot_tab, PlotTab::Scale);
+    assert_eq!(harness.state().shared.view.plot_tab, Axis::Scale);
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn the_legend_hides_lanes_and_curves() {
     }
     assert!(harness.state().panels.plots.hidden.lane(0));
     assert!(!harness.state().panels.plots.hidden.lane(1));
-    assert!(harness.state().panels.plots.hidden.series(PlotTab::Entropy, 1));
+    assert!(harness.state().panels.plots.hidden.series(Axis::Entropy, 1));
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn the_data_of_a_plot_is_complete_csv() {
     use softcfg_studio::ui::plots::data::csv;
     let layout = TokenLayout::with_prefix(1, 2, 2);
     let run = ui_fixture::run(1, &[Preset::None, Preset::Cfg], layout, 3);
-    let csv = csv(PlotTab::Entropy, &run);
+    let csv = csv(Axis::Entropy, &run);
     let lines: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
     assert_eq!(
         lines[0],

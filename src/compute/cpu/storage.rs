@@ -4,7 +4,7 @@
 //! Weights lie one after the other in large maps (arenas) that the system backs with huge pages. A
 //! step reads all of them in the order they were packed in, so that nearly every page is a huge one
 //! and nearly every prefetch beyond the end of a matrix fetches the next. With a map for every
-//! matrix a third of AliTok-B's bf16 weights lay on small pages, and a step took 10 % longer.
+//! matrix a third of a decoder's bf16 weights lay on small pages, and a step took 10 % longer.
 //!
 //! Why this needs `unsafe`: matrices are written one by one while others of the same map are read,
 //! which the borrow checker can not see to be disjoint. Why it is sound:

@@ -1,3 +1,8 @@
-mod decoder;
+//! The built-in image tokenizer.
 
-pub use decoder::*;
+mod config;
+pub mod description;
+mod networks;
+
+pub use config::{ConvFsqConfig, DecoderSizes};
+pub use networks::{ConvFsq, load_decoder, load_encoder};

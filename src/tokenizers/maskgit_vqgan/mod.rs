@@ -1,3 +1,8 @@
-mod decoder;
+//! MaskGIT-VQGAN, the image tokenizer of RAR.
 
-pub use decoder::*;
+mod config;
+pub mod description;
+mod networks;
+
+pub use config::MaskgitVqganConfig;
+pub use networks::{MaskgitVqgan, load_decoder, load_encoder};

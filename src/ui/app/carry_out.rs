@@ -45,6 +45,7 @@ impl StudioApp {
             }
             Action::DecodeStep => {
                 if let Some(id) = self.state.running().map(|run| run.record.id) {
+                    self.state.shared.cursor.following = true;
                     self.engine.step_once(id);
                 }
             }
@@ -65,7 +66,7 @@ impl StudioApp {
             Action::SavePlotData { run } => {
                 if let Some(view) = self.run(run) {
                     let tab = self.state.shared.view.plot_tab;
-                    let name = format!("{}.csv", data::label(tab).to_lowercase());
+                    let name = format!("{}.csv", tab.label().to_lowercase());
                     let text = data::csv(tab, view);
                     self.save(ctx, Job::Text { name, text });
                 }
@@ -119,7 +120,7 @@ impl StudioApp {
         let spec = match self.state.settings.validate(&card) {
             Ok(spec) => spec,
             Err(errors) => {
-                self.state.field_errors = errors;
+                self.state.problems = errors;
                 return;
             }
         };

@@ -1,10 +1,13 @@
 //! The numbers of one token, one line a quantity and one column a lane.
 
+use crate::engine::quantities::quantity::{Axis, Quantity, Read};
+use crate::engine::quantities::table::QUANTITIES;
 use crate::engine::quantities::weights::weights_at;
 use crate::engine::trace::StepRecord;
 use crate::ui::inspector::swatches::Swatches;
 use crate::ui::kit::controls::secondary;
 use crate::ui::kit::lane::{LaneName, lane_dot};
+use crate::ui::kit::quantity_text::explain;
 use crate::ui::kit::token_text::number;
 use crate::ui::state::run_view::RunView;
 use crate::ui::theme::Palette;
@@ -62,85 +65,61 @@ impl Token<'_> {
             ));
             return;
         }
-        type Value = fn(&StepRecord) -> Option<f32>;
-        let line = |ui: &mut Ui, label: &str, tooltip: &str, decimals: usize, value: Value| {
-            self.line(ui, label, tooltip, |lane| {
-                number(self.record(lane).and_then(value), decimals)
+        let mut axis = Axis::Confidence;
+        for quantity in QUANTITIES {
+            let texts: Vec<Option<String>> =
+                (0..self.names.len()).map(|lane| self.text(quantity, lane)).collect();
+            // What no lane measures has no line.
+            if texts.iter().all(Option::is_none) {
+                continue;
+            }
+            if quantity.axis != axis {
+                ui.add_space(6.0);
+                axis = quantity.axis;
+            }
+            self.cells(ui, quantity.name, &explain(quantity), |ui, lane| {
+                let text = texts.get(lane).cloned().flatten().unwrap_or_else(|| "–".into());
+                self.value(ui, quantity, lane, text);
             });
+        }
+    }
+
+    /// A quantity as it is printed, `None` where it was not measured.
+    fn text(&self, quantity: &Quantity, lane: usize) -> Option<String> {
+        let value = match quantity.read {
+            Read::Recorded(read) | Read::Derived(read) => read(self.record(lane)?)?,
+            Read::PastToken { step_norm } => self.weight(lane, step_norm)?,
         };
-        line(
-            ui,
-            "confidence",
-            "How sure the model was of this token. Eq. 3: largest conditional probability, unless the method says otherwise.",
-            3,
-            |r| Some(r.confidence),
-        );
-        line(
-            ui,
-            "sampled p",
-            "Probability of the token in the distribution it was drawn from: guided, after temperature and filters.",
-            3,
-            |r| Some(r.sampled_probability),
-        );
-        self.weights(ui);
-        ui.add_space(6.0);
-        line(
-            ui,
-            "entropy c",
-            "How undecided the conditional branch was, 0 to 1. Normalized entropy of z_c (Eq. 11).",
-            3,
-            |r| Some(r.entropy_conditional),
-        );
-        line(
-            ui,
-            "entropy u, ũ",
-            "The same of the branch that guides: z_u, in SoftCFG lanes the perturbed z_ũ (Eq. 12).",
-            3,
-            |r| r.entropy_unconditional,
-        );
-        line(ui, "entropy guided", "The same of the guided logits (Eq. 13).", 3, |r| {
-            Some(r.entropy_guided)
-        });
-        ui.add_space(6.0);
-        line(
-            ui,
-            "scale_s",
-            "How strongly the branches are set apart at this step: z_u + scale_s (z_c - z_u).",
-            3,
-            |r| Some(r.scale),
-        );
-        line(ui, "γ_t", "The paper's γ_t of Eq. 6, which is scale_s minus 1.", 3, |r| {
-            Some(r.scale - 1.0)
-        });
-        line(
-            ui,
-            "‖Δ‖",
-            "How far conditional and clean unconditional branch are apart. L2 norm of z_c - z_u.",
-            2,
-            |r| r.delta,
-        );
-        line(
-            ui,
-            "‖z_c - z_g‖",
-            "How far the conditional is from the branch that guides (z_ũ in SoftCFG lanes).",
-            2,
-            |r| r.guiding_delta,
-        );
-        if self.run.record.lanes().iter().any(|lane| lane.settings.delta_context) {
-            line(
-                ui,
-                "‖Δctx‖",
-                "What the perturbation changes: L2 norm of z_u - z_ũ (Eq. 7).",
-                2,
-                |r| r.delta_context,
-            );
-            line(
-                ui,
-                "cos(Δ, Δctx)",
-                "Above 0 the perturbation strengthens the guidance, below 0 it weakens it (Eq. 7).",
-                3,
-                |r| r.delta_cosine,
-            );
+        Some(number(Some(value), quantity.decimals))
+    }
+
+    /// The token's weight at the cursor's step; what it would be in lanes that do not weigh.
+    fn weight(&self, lane: usize, step_norm: bool) -> Option<f32> {
+        let spec = self.run.record.lanes().get(lane)?;
+        let records = &self.run.lanes.get(lane)?.records;
+        // A token that is not weighed yet shows its first weight.
+        let step = self.weights_step.max(self.step + 1);
+        let weights = weights_at(spec, records, step, Some(step_norm));
+        weights.get(self.step).copied()
+    }
+
+    /// One number; grey where the lane does not use it.
+    fn value(&self, ui: &mut Ui, quantity: &Quantity, lane: usize, text: String) {
+        let text = RichText::new(text).monospace();
+        let unused = match quantity.read {
+            Read::PastToken { step_norm } => {
+                let guidance = self.names.get(lane).map(|name| &name.guidance);
+                guidance.is_none_or(|guidance| {
+                    !guidance.is_perturbed() || guidance.perturbation.step_norm != step_norm
+                })
+            }
+            _ => false,
+        };
+        if unused {
+            ui.label(text.color(self.palette.secondary))
+                .on_hover_text("What it would be; this lane does not use it.");
+        } else {
+            ui.label(text);
         }
     }
 
@@ -180,54 +159,6 @@ impl Token<'_> {
             {
                 swatches.show(ui, code, 16.0, self.palette);
             }
-        });
-    }
-
-    /// w and ŵ at the cursor's step; what they would be in lanes that do not weigh.
-    fn weights(&self, ui: &mut Ui) {
-        let lines = [
-            (
-                "w",
-                false,
-                "Factor on this token's value in the unconditional branch at the cursor's step without step norm; of the newest token, at the next step. Eq. 3: 1 - confidence.",
-            ),
-            (
-                "ŵ",
-                true,
-                "The same with step norm, so that all tokens together lose one token's worth. Eq. 9.",
-            ),
-        ];
-        for (label, step_norm, tooltip) in lines {
-            let values: Vec<Option<f32>> = (0..self.names.len())
-                .map(|lane| {
-                    let spec = self.run.record.lanes().get(lane)?;
-                    let records = &self.run.lanes.get(lane)?.records;
-                    // A token that is not weighed yet shows its first weight.
-                    let step = self.weights_step.max(self.step + 1);
-                    let weights = weights_at(spec, records, step, Some(step_norm));
-                    weights.get(self.step).copied()
-                })
-                .collect();
-            self.cells(ui, label, tooltip, |ui, lane| {
-                let text = number(values.get(lane).copied().flatten(), 3);
-                let text = RichText::new(text).monospace();
-                let name = self.names.get(lane);
-                let applied = name.is_some_and(|name| {
-                    let guidance = &name.guidance;
-                    guidance.is_perturbed() && guidance.perturbation.step_norm == step_norm
-                });
-                let label = if applied { text } else { text.color(self.palette.secondary) };
-                let response = ui.label(label);
-                if !applied {
-                    response.on_hover_text("What it would be; this lane does not use it.");
-                }
-            });
-        }
-    }
-
-    fn line(&self, ui: &mut Ui, label: &str, tooltip: &str, text: impl Fn(usize) -> String) {
-        self.cells(ui, label, tooltip, |ui, lane| {
-            ui.monospace(text(lane));
         });
     }
 

@@ -5,6 +5,7 @@ pub mod controls;
 pub mod fonts;
 pub mod lane;
 pub mod marks;
+pub mod quantity_text;
 pub mod range;
 pub mod texture;
 pub mod token_text;

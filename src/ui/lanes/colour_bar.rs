@@ -11,6 +11,7 @@ use egui::{
 };
 use egui_material_icons::icons::{ICON_LOCK, ICON_LOCK_OPEN};
 
+const DIFFERENCE: Hint = Hint::new("Mean absolute difference of red, green and blue.", "");
 const LOCK: Hint = Hint::new(
     "Keeps the range of the colours, so that runs can be compared; otherwise it fits the run.",
     "",
@@ -21,13 +22,14 @@ pub fn show(ui: &mut Ui, view: &mut ViewSettings, range: Option<(f32, f32)>) {
     let palette = theme::palette(ui.ctx());
     ui.spacing_mut().item_spacing = vec2(2.0, 4.0);
     let (title, unit) = match range {
-        Some(_) => overlay::title_and_unit(view.overlay),
+        Some(_) => {
+            let unit = overlay::quantity(view.overlay).map_or("", |quantity| quantity.unit);
+            (overlay::label(view.overlay), unit)
+        }
         None => ("difference", "of 255"),
     };
-    ui.label(egui::RichText::new(title).small()).on_hover_text(match range {
-        Some(_) => overlay::explanation(view.overlay),
-        None => "Mean absolute difference of red, green and blue.",
-    });
+    let hint = if range.is_some() { overlay::hint(view.overlay) } else { DIFFERENCE };
+    hint.on(ui.label(egui::RichText::new(title).small()));
     let decimals = range.map_or(0, |range| overlay::decimals(view.overlay, range));
     let (low, high) = range.unwrap_or((0.0, 255.0));
     let reserved = if range.is_some() { 52.0 } else { 20.0 };

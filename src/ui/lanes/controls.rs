@@ -62,8 +62,7 @@ fn overlay_choice(ui: &mut Ui, view: &mut ViewSettings) {
     for &value in Overlay::VARIANTS {
         let text = overlay::label(value);
         let name = format!("Overlay {text}");
-        let hint = Hint::new(overlay::explanation(value), "");
-        segment(ui, &mut chosen, value, text, &name, hint);
+        segment(ui, &mut chosen, value, text, &name, overlay::hint(value));
     }
     view.set_overlay(chosen);
 }

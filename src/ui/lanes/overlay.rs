@@ -2,8 +2,11 @@
 //! the weights at the cursor's step are recomputed from the confidences (Eq. 3, Eq. 9).
 
 use crate::compute::layout::{StepKind, TokenLayout};
+use crate::engine::quantities::quantity::Quantity;
+use crate::engine::quantities::table;
 use crate::engine::quantities::weights::weights_at;
 use crate::engine::trace::{RunId, StepRecord};
+use crate::ui::kit::controls::Hint;
 use crate::ui::kit::range::{fitted_range, position};
 use crate::ui::state::run_view::RunView;
 use crate::ui::state::view::{ColourMap, Overlay};
@@ -21,63 +24,59 @@ pub fn label(overlay: Overlay) -> &'static str {
     }
 }
 
-/// Title and unit beside the colour bar.
-pub fn title_and_unit(overlay: Overlay) -> (&'static str, &'static str) {
+/// The quantity an overlay shows.
+pub fn quantity(overlay: Overlay) -> Option<&'static Quantity> {
     match overlay {
-        Overlay::Off => ("", ""),
-        Overlay::Confidence => ("confidence", "probability"),
-        Overlay::Entropy => ("entropy", "of log V"),
-        Overlay::Weight => ("weight", "factor on V"),
-        Overlay::Delta => ("‖Δ‖", "logits"),
+        Overlay::Off => None,
+        Overlay::Confidence => Some(&table::CONFIDENCE),
+        Overlay::Entropy => Some(&table::ENTROPY_GUIDED),
+        Overlay::Weight => Some(&table::WEIGHT_NORMALIZED),
+        Overlay::Delta => Some(&table::DELTA),
     }
 }
 
 /// What the overlay shows: one sentence, then the paper's term.
-pub fn explanation(overlay: Overlay) -> &'static str {
-    match overlay {
-        Overlay::Off => "The images as they are.",
-        Overlay::Confidence => {
-            "How sure the model was of each token when it drew it. Eq. 3: the largest conditional probability, unless the method options say otherwise."
-        }
-        Overlay::Entropy => {
-            "How undecided the guided distribution was when each token was drawn, 0 to 1. Eq. 11-13: normalized entropy."
-        }
-        Overlay::Weight => {
-            "How much each token drawn so far still says in the unconditional branch at the cursor's step. ŵ_i of Eq. 9, or w_i of Eq. 3 without step norm."
-        }
-        Overlay::Delta => {
-            "How far the branches were apart when each token was drawn. L2 norm of z_c - z_u; of z_c - z_ũ where no clean unconditional branch runs."
-        }
+pub fn hint(overlay: Overlay) -> Hint {
+    match (overlay, quantity(overlay)) {
+        // Each lane's own: with step norm or without.
+        (Overlay::Weight, _) => Hint::new(
+            "How much each token drawn so far still says in the unconditional branch at the cursor's step.",
+            "ŵ_i of Eq. 9, or w_i of Eq. 3 without step norm.",
+        ),
+        (Overlay::Delta, _) => Hint::new(
+            table::DELTA.does,
+            "L2 norm of z_c - z_u; of z_c - z_ũ where no clean unconditional branch runs.",
+        ),
+        (_, Some(quantity)) => Hint::new(quantity.does, quantity.equation),
+        (_, None) => Hint::new("The images as they are.", ""),
     }
 }
 
-/// Decimals that suit the overlay's values.
+/// Decimals that suit a range of values.
 pub fn decimals(overlay: Overlay, range: (f32, f32)) -> usize {
+    let usual = quantity(overlay).map_or(3, |quantity| quantity.decimals);
     let span = range.1 - range.0;
-    match overlay {
-        Overlay::Delta if span >= 10.0 => 1,
-        Overlay::Delta => 2,
-        _ if span < 0.001 => 5,
-        _ if span < 0.1 => 4,
-        _ => 3,
+    if span >= 10.0 {
+        usual.min(1)
+    } else if span < 0.001 {
+        usual.max(5)
+    } else if span < 0.1 {
+        usual.max(4)
+    } else {
+        usual
     }
-}
-
-/// ‖Δ‖ where a clean unconditional branch runs, else ‖z_c - z_ũ‖.
-pub fn delta(record: &StepRecord) -> Option<f32> {
-    record.delta.or(record.guiding_delta)
 }
 
 /// One lane's values, one a step; NaN where there is none.
 fn lane_values(run: &RunView, lane: usize, overlay: Overlay, shown: usize) -> Vec<f32> {
     let records = run.lanes.get(lane).map_or(&[][..], |lane| lane.records.as_slice());
+    let quantity = quantity(overlay);
     let value = |record: &StepRecord| {
         let value = match overlay {
             Overlay::Off | Overlay::Weight => None,
             _ if record.forced => None,
-            Overlay::Confidence => Some(record.confidence),
-            Overlay::Entropy => Some(record.entropy_guided),
-            Overlay::Delta => delta(record),
+            Overlay::Delta => table::branch_distance(record),
+            _ => quantity.and_then(|quantity| quantity.value(record)),
         };
         value.unwrap_or(f32::NAN)
     };

@@ -1,10 +1,10 @@
 //! The curves of the plot in view, reduced to what its width can show and kept until something changes.
 
+use crate::engine::quantities::quantity::{Axis, Plotted, Quantity};
+use crate::engine::quantities::table;
 use crate::engine::trace::{RunId, StepRecord};
 use crate::ui::plots::data;
-use crate::ui::plots::data::SeriesStyle;
 use crate::ui::state::run_view::RunView;
-use crate::ui::state::view::PlotTab;
 use egui_plot::PlotPoint;
 use std::ops::Range;
 
@@ -14,7 +14,7 @@ const DASH_BUCKET: f32 = 4.0;
 /// The cached curves.
 #[derive(Default)]
 pub struct Curves {
-    /// Those of the tab in view, each lane's of one series together.
+    /// Those of the tab in view, each lane's of one quantity together.
     pub list: Vec<Curve>,
     /// The filled area of the entropy tab.
     pub gap: Gap,
@@ -29,19 +29,21 @@ pub struct Curves {
 #[derive(Debug, Clone, PartialEq)]
 struct CurvesKey {
     run: RunId,
-    tab: PlotTab,
+    tab: Axis,
     records: Vec<usize>,
     visible: Range<usize>,
     buckets: usize,
     gap_lane: usize,
 }
 
-/// One series of one lane.
+/// One quantity of one lane.
 pub struct Curve {
     /// Index of the lane.
     pub lane: usize,
-    /// Index of the series in its tab.
+    /// Index among the curves of its plot.
     pub series: usize,
+    /// What it shows.
+    pub quantity: &'static Quantity,
     /// Its points.
     pub points: Vec<PlotPoint>,
 }
@@ -66,7 +68,7 @@ impl Curves {
     }
 
     /// Makes the curves again if the run, the tab, the zoom or the width changed.
-    pub fn update(&mut self, run: &RunView, tab: PlotTab, gap_lane: usize) {
+    pub fn update(&mut self, run: &RunView, tab: Axis, gap_lane: usize) {
         let steps = run.steps();
         let (from, to) = self.visible.unwrap_or((0.0, steps as f64));
         let start = (from.floor() - 1.0).max(0.0) as usize;
@@ -83,18 +85,18 @@ impl Curves {
             return;
         }
         self.list.clear();
-        for (index, series) in data::series(tab).iter().enumerate() {
+        for (index, quantity) in table::curves(tab).into_iter().enumerate() {
             for (lane, view) in run.lanes.iter().enumerate() {
-                let dashed = series.style == SeriesStyle::Dashed;
+                let dashed = quantity.plotted == Plotted::Third;
                 let bucket = if dashed { DASH_BUCKET } else { 1.0 };
                 let buckets = (key.buckets as f32 / bucket) as usize;
-                let visible = key.visible.clone();
-                let points = data::curve(&view.records, series.value, visible, buckets, dashed);
-                self.list.push(Curve { lane, series: index, points });
+                let (value, visible) = (|record: &_| quantity.value(record), key.visible.clone());
+                let points = data::curve(&view.records, value, visible, buckets, dashed);
+                self.list.push(Curve { lane, series: index, quantity, points });
             }
         }
         self.gap = match (tab, run.lanes.get(gap_lane)) {
-            (PlotTab::Entropy, Some(lane)) => Gap::new(&lane.records, &key),
+            (Axis::Entropy, Some(lane)) => Gap::new(&lane.records, &key),
             _ => Gap::default(),
         };
         self.key = Some(key);

@@ -1,164 +1,14 @@
-//! What the plots show, without a window: the series of each tab, the curves reduced to what a
-//! plot of some width can show, the row bands, the range of y, and the CSV of a tab.
+//! What the plots show, without a window: the curves reduced to what a plot of some width can show, the row
+//! bands, the range of y, and the CSV of a plot.
 
 use crate::compute::layout::{StepKind, TokenLayout};
+use crate::engine::quantities::quantity::{Axis, Quantity};
+use crate::engine::quantities::table::{curves, numbers};
 use crate::engine::trace::StepRecord;
 use crate::ui::kit::range::fitted_range;
 use crate::ui::state::run_view::RunView;
-use crate::ui::state::view::PlotTab;
 use egui_plot::PlotPoint;
 use std::ops::Range;
-
-/// How a series is drawn; dash patterns tell series apart without colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SeriesStyle {
-    /// 2 px.
-    Thick,
-    /// 1 px.
-    Thin,
-    /// Dashed, 1 px.
-    Dashed,
-}
-
-/// One quantity of a tab.
-pub struct Series {
-    /// Word in the legend and the table.
-    pub name: &'static str,
-    /// The paper's term, for the tooltip.
-    pub explanation: &'static str,
-    /// Column of the CSV.
-    pub column: &'static str,
-    /// How it is drawn.
-    pub style: SeriesStyle,
-    /// Its value at a step.
-    pub value: fn(&StepRecord) -> Option<f32>,
-}
-
-/// Word on a tab.
-pub fn label(tab: PlotTab) -> &'static str {
-    match tab {
-        PlotTab::Entropy => "Entropy",
-        PlotTab::Scale => "Scale",
-        PlotTab::Confidence => "Confidence",
-        PlotTab::Delta => "‖Δ‖",
-        PlotTab::Budget => "Budget",
-    }
-}
-
-/// What a tab shows, in one sentence, then the paper's term.
-pub fn explanation(tab: PlotTab) -> &'static str {
-    match tab {
-        PlotTab::Entropy => {
-            "How undecided each branch is, 0 to 1. The gap between conditional and unconditional closes as guidance diminishes. Eq. 11-13."
-        }
-        PlotTab::Scale => {
-            "How strongly the branches are set apart at each step. scale_s = 1 + γ_t, γ_t = (γ - 1)·½(1 - cos(π (s/T)^k)) of Eq. 6."
-        }
-        PlotTab::Confidence => {
-            "How sure the model was of each token when it drew it. Eq. 3: largest conditional probability."
-        }
-        PlotTab::Delta => {
-            "How far the branches are apart. L2 norms of Δ = z_c - z_u and Δctx = z_u - z_ũ (Eq. 7)."
-        }
-        PlotTab::Budget => {
-            "How much of the drawn tokens is taken from the unconditional branch in total. Σ(1 - w_i) grows without step norm; Σ(1 - ŵ_i) stays at one token (Eq. 9)."
-        }
-    }
-}
-
-/// What stands along the y axis.
-pub fn y_label(tab: PlotTab) -> &'static str {
-    match tab {
-        PlotTab::Entropy => "normalized entropy",
-        PlotTab::Scale => "scale_s",
-        PlotTab::Confidence => "probability",
-        PlotTab::Delta => "L2 norm of logits",
-        PlotTab::Budget => "tokens",
-    }
-}
-
-/// The series of a tab, the most important last so that it is painted on top.
-pub fn series(tab: PlotTab) -> &'static [Series] {
-    use SeriesStyle::{Dashed, Thick, Thin};
-    match tab {
-        PlotTab::Entropy => &[
-            Series {
-                name: "unconditional",
-                explanation: "Entropy of the branch that guides: z_u, in SoftCFG lanes the perturbed z_ũ.",
-                column: "entropy_unconditional",
-                style: Dashed,
-                value: |record| record.entropy_unconditional,
-            },
-            Series {
-                name: "conditional",
-                explanation: "Entropy of z_c.",
-                column: "entropy_conditional",
-                style: Thin,
-                value: |record| Some(record.entropy_conditional),
-            },
-            Series {
-                name: "guided",
-                explanation: "Entropy of the guided logits, from which the token is drawn.",
-                column: "entropy_guided",
-                style: Thick,
-                value: |record| Some(record.entropy_guided),
-            },
-        ],
-        PlotTab::Scale => &[Series {
-            name: "scale",
-            explanation: "scale_s; the paper's γ_t is this minus 1.",
-            column: "scale",
-            style: Thick,
-            value: |record| Some(record.scale),
-        }],
-        PlotTab::Confidence => &[Series {
-            name: "confidence",
-            explanation: "Confidence of the token drawn at this step.",
-            column: "confidence",
-            style: Thick,
-            value: |record| Some(record.confidence),
-        }],
-        PlotTab::Delta => &[
-            Series {
-                name: "‖Δctx‖",
-                explanation: "‖z_u - z_ũ‖: what the perturbation changes. Needs the context option of the method.",
-                column: "delta_context_norm",
-                style: Dashed,
-                value: |record| record.delta_context,
-            },
-            Series {
-                name: "‖z_c - z_ũ‖",
-                explanation: "Distance of the conditional from the branch that guides.",
-                column: "guiding_delta_norm",
-                style: Thin,
-                value: |record| record.guiding_delta,
-            },
-            Series {
-                name: "‖Δ‖",
-                explanation: "‖z_c - z_u‖, where a clean unconditional branch runs.",
-                column: "delta_norm",
-                style: Thick,
-                value: |record| record.delta,
-            },
-        ],
-        PlotTab::Budget => &[
-            Series {
-                name: "Σ(1 - w)",
-                explanation: "Without step normalization: grows with every confident token.",
-                column: "budget",
-                style: Dashed,
-                value: |record| Some(record.budget),
-            },
-            Series {
-                name: "Σ(1 - ŵ)",
-                explanation: "With step normalization: one token's worth at every step (Eq. 9).",
-                column: "budget_normalized",
-                style: Thick,
-                value: |record| Some(record.budget_normalized),
-            },
-        ],
-    }
-}
 
 /// The steps of every second row of the image, as ranges of x.
 pub fn row_bands(layout: &TokenLayout) -> Vec<Range<usize>> {
@@ -172,7 +22,7 @@ pub fn row_bands(layout: &TokenLayout) -> Vec<Range<usize>> {
 /// instead, for dashed curves, whose dashes would not survive.
 pub fn curve(
     records: &[StepRecord],
-    value: fn(&StepRecord) -> Option<f32>,
+    value: impl Fn(&StepRecord) -> Option<f32>,
     visible: Range<usize>,
     buckets: usize,
     average: bool,
@@ -213,47 +63,45 @@ pub fn curve(
     points
 }
 
-/// Range of y that shows all of a tab. Entropy and confidence are 0 to 1 unless fitted; the others
-/// start at 0, the scale at its smallest value.
-pub fn y_range(tab: PlotTab, run: &RunView, fit: bool) -> (f64, f64) {
-    if matches!(tab, PlotTab::Confidence) || (tab == PlotTab::Entropy && !fit) {
-        return (0.0, 1.0);
+/// Range of y that shows all curves of an axis. What has a least or greatest value begins or ends there,
+/// unless the axis is fitted to the curves.
+pub fn y_range(axis: Axis, run: &RunView, fit: bool) -> (f64, f64) {
+    let curves = curves(axis);
+    let bounds = curves.last().map_or((None, None), |curve| curve.range);
+    let (least, greatest) = if fit { (None, None) } else { bounds };
+    if let (Some(least), Some(greatest)) = (least, greatest) {
+        return (f64::from(least), f64::from(greatest));
     }
-    let values = run.lanes.iter().flat_map(|lane| &lane.records).flat_map(|record| {
-        series(tab).iter().filter_map(|series| (series.value)(record)).filter(|v| v.is_finite())
-    });
-    let (low, high) = values.fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), value| {
+    let records = run.lanes.iter().flat_map(|lane| &lane.records);
+    let values = records.flat_map(|record| curves.iter().filter_map(|curve| curve.value(record)));
+    let finite = values.filter(|value| value.is_finite());
+    let (low, high) = finite.fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), value| {
         (low.min(value), high.max(value))
     });
     if low > high {
         return (0.0, 1.0);
     }
-    let low = if tab == PlotTab::Entropy || tab == PlotTab::Scale { low } else { low.min(0.0) };
+    let low = least.map_or(low, |least| low.min(least));
     let (low, high) = fitted_range([low, high].iter());
     (f64::from(low), f64::from(high))
 }
 
-/// The y values of one lane at one step, in the order of [`series`].
-pub fn values_at(tab: PlotTab, run: &RunView, lane: usize, step: usize) -> Vec<Option<f32>> {
-    let record = run.lanes.get(lane).and_then(|lane| lane.records.get(step));
-    series(tab).iter().map(|series| (series.value)(record?)).collect()
+/// The quantities of a plot's CSV and of the table under the pointer.
+pub fn listed(axis: Axis) -> impl Iterator<Item = &'static Quantity> {
+    curves(axis).into_iter().chain(numbers(axis))
 }
 
-/// The data of a tab as CSV: step, row and column, then each lane's series. A cell is empty where
+/// The data of a plot as CSV: step, row and column, then each lane's quantities. A cell is empty where
 /// there is no value; numbers have all their digits and a point whatever the locale.
-pub fn csv(tab: PlotTab, run: &RunView) -> String {
+pub fn csv(axis: Axis, run: &RunView) -> String {
     let lanes = run.record.lanes();
     let mut csv = String::from("step,row,column");
     for lane in lanes.iter().map(|lane| &lane.name) {
-        for series in series(tab) {
-            csv.push_str(&format!(",{lane} {}", series.column));
-            if tab == PlotTab::Scale {
-                csv.push_str(&format!(",{lane} gamma_t"));
-            }
+        for quantity in listed(axis) {
+            csv.push_str(&format!(",{lane} {}", quantity.key));
         }
     }
     csv.push('\n');
-    let number = |value: Option<f32>| value.map_or(String::new(), |value| value.to_string());
     for step in 0..run.lanes.iter().map(|lane| lane.records.len()).max().unwrap_or(0) {
         csv.push_str(&step.to_string());
         match run.record.layout.steps().get(step) {
@@ -261,12 +109,11 @@ pub fn csv(tab: PlotTab, run: &RunView) -> String {
             Some(StepKind::RowEnd { row, .. }) => csv.push_str(&format!(",{row},")),
             _ => csv.push_str(",,"),
         }
-        for lane in 0..lanes.len() {
-            for value in values_at(tab, run, lane, step) {
-                csv.push_str(&format!(",{}", number(value)));
-                if tab == PlotTab::Scale {
-                    csv.push_str(&format!(",{}", number(value.map(|scale| scale - 1.0))));
-                }
+        for lane in &run.lanes {
+            for quantity in listed(axis) {
+                let value = lane.records.get(step).and_then(|record| quantity.value(record));
+                csv.push(',');
+                csv.extend(value.map(|value| value.to_string()));
             }
         }
         csv.push('\n');
@@ -338,19 +185,5 @@ mod tests {
         assert!(points.iter().all(|point| point.y.is_finite()));
         let mean = curve(&records, |r| Some(r.entropy_guided), 0..4096, 300, true);
         assert!(mean.len() <= 300 && mean.iter().all(|point| (0.4..0.6).contains(&point.y)));
-    }
-
-    #[test]
-    fn series_of_a_tab_have_different_patterns_and_columns() {
-        use strum::VariantArray;
-        for &tab in PlotTab::VARIANTS {
-            let all = series(tab);
-            for (index, one) in all.iter().enumerate() {
-                for other in &all[..index] {
-                    assert_ne!(one.style, other.style, "{tab:?}");
-                    assert_ne!(one.column, other.column, "{tab:?}");
-                }
-            }
-        }
     }
 }

@@ -1,11 +1,11 @@
 //! All curves at the step under the pointer, in one small table.
 
+use crate::engine::quantities::quantity::Axis;
+use crate::engine::quantities::table;
 use crate::ui::kit::controls::secondary;
 use crate::ui::kit::lane::{LaneName, lane_dot};
 use crate::ui::kit::token_text;
-use crate::ui::plots::data;
 use crate::ui::state::run_view::RunView;
-use crate::ui::state::view::PlotTab;
 use crate::ui::theme;
 use egui::{Grid, PopupAnchor, Response, RichText, Tooltip, Ui, vec2};
 
@@ -15,7 +15,7 @@ pub fn show(
     response: &Response,
     run: &RunView,
     names: &[LaneName],
-    tab: PlotTab,
+    tab: Axis,
     step: usize,
 ) {
     let (layer, anchor) = (response.layer_id, PopupAnchor::Pointer);
@@ -26,13 +26,14 @@ pub fn show(
             ui.label(secondary("not drawn yet", theme::palette(ui.ctx())));
             return;
         }
+        // The curve to look at first.
+        let mut listed = table::curves(tab);
+        listed.reverse();
+        listed.extend(table::numbers(tab));
         Grid::new("values at the step").spacing(vec2(12.0, 2.0)).show(ui, |ui| {
             ui.label("");
-            for series in data::series(tab).iter().rev() {
-                ui.label(RichText::new(series.name).small());
-            }
-            if tab == PlotTab::Scale {
-                ui.label(RichText::new("γ_t").small());
+            for quantity in &listed {
+                ui.label(RichText::new(quantity.short).small());
             }
             ui.end_row();
             for (lane, name) in names.iter().enumerate() {
@@ -40,13 +41,10 @@ pub fn show(
                     lane_dot(ui, name.colour);
                     ui.label(RichText::new(name.label).small());
                 });
-                let values = data::values_at(tab, run, lane, step);
-                for value in values.iter().rev() {
-                    ui.monospace(token_text::number(*value, 3));
-                }
-                if tab == PlotTab::Scale {
-                    let scale = values.first().copied().flatten();
-                    ui.monospace(token_text::number(scale.map(|scale| scale - 1.0), 3));
+                let record = run.lanes.get(lane).and_then(|lane| lane.records.get(step));
+                for quantity in &listed {
+                    let value = record.and_then(|record| quantity.value(record));
+                    ui.monospace(token_text::number(value, 3));
                 }
                 ui.end_row();
             }

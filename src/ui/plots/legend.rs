@@ -1,9 +1,9 @@
 //! The legend, which hides lanes and curves.
 
+use crate::engine::quantities::quantity::{Axis, Plotted};
+use crate::engine::quantities::table::curves;
 use crate::ui::kit::lane::LaneName;
-use crate::ui::plots::data;
-use crate::ui::plots::data::SeriesStyle;
-use crate::ui::state::view::PlotTab;
+use crate::ui::kit::quantity_text::explain;
 use crate::ui::theme;
 use crate::ui::theme::Palette;
 use egui::{
@@ -18,7 +18,7 @@ const ENTRY: f32 = 26.0;
 #[derive(Debug, Default)]
 pub struct Hidden {
     lanes: HashSet<usize>,
-    series: HashSet<(PlotTab, usize)>,
+    series: HashSet<(Axis, usize)>,
 }
 
 impl Hidden {
@@ -28,7 +28,7 @@ impl Hidden {
     }
 
     /// Whether a series of a tab is hidden.
-    pub fn series(&self, tab: PlotTab, series: usize) -> bool {
+    pub fn series(&self, tab: Axis, series: usize) -> bool {
         self.series.contains(&(tab, series))
     }
 }
@@ -40,10 +40,10 @@ fn toggle<T: std::hash::Hash + Eq>(set: &mut HashSet<T>, entry: T) {
 }
 
 /// Width of the whole legend in one row, in points.
-pub fn width(ui: &Ui, names: &[LaneName], tab: PlotTab) -> f32 {
+pub fn width(ui: &Ui, names: &[LaneName], tab: Axis) -> f32 {
     let font = TextStyle::Small.resolve(ui.style());
     let lanes = names.iter().map(|name| name.label);
-    let texts = lanes.chain(data::series(tab).iter().map(|series| series.name));
+    let texts = lanes.chain(curves(tab).into_iter().map(|curve| curve.short));
     texts
         .map(|text| {
             let colour = ui.visuals().text_color();
@@ -53,7 +53,7 @@ pub fn width(ui: &Ui, names: &[LaneName], tab: PlotTab) -> f32 {
 }
 
 /// A dot and a name for each lane, a line and a name for each series; a click hides or shows it.
-pub fn show(ui: &mut Ui, names: &[LaneName], tab: PlotTab, hidden: &mut Hidden) {
+pub fn show(ui: &mut Ui, names: &[LaneName], tab: Axis, hidden: &mut Hidden) {
     let palette = theme::palette(ui.ctx());
     ui.spacing_mut().item_spacing.x = 2.0;
     for (lane, name) in names.iter().enumerate() {
@@ -66,18 +66,16 @@ pub fn show(ui: &mut Ui, names: &[LaneName], tab: PlotTab, hidden: &mut Hidden) 
             toggle(&mut hidden.lanes, lane);
         }
     }
-    let series = data::series(tab);
-    if series.len() < 2 {
+    let curves = curves(tab);
+    if curves.len() < 2 {
         return;
     }
     ui.add_space(8.0);
-    for (index, series) in series.iter().enumerate().rev() {
+    for (index, curve) in curves.into_iter().enumerate().rev() {
         let shown = !hidden.series(tab, index);
-        let what = format!("{} curve", series.name);
-        let sample = Sample::Line(series.style);
-        if legend_entry(ui, sample, series.name, &what, shown, series.explanation, palette)
-            .clicked()
-        {
+        let what = format!("{} curve", curve.short);
+        let sample = Sample::Line(curve.plotted);
+        if legend_entry(ui, sample, curve.short, &what, shown, &explain(curve), palette).clicked() {
             toggle(&mut hidden.series, (tab, index));
         }
     }
@@ -85,7 +83,7 @@ pub fn show(ui: &mut Ui, names: &[LaneName], tab: PlotTab, hidden: &mut Hidden) 
 
 enum Sample {
     Dot(Color32),
-    Line(SeriesStyle),
+    Line(Plotted),
 }
 
 fn legend_entry(
@@ -131,11 +129,12 @@ fn legend_entry(
     response.on_hover_text(format!("{tooltip} Click to hide or show."))
 }
 
-fn paint_sample(ui: &Ui, style: SeriesStyle, ends: [egui::Pos2; 2], colour: Color32) {
+fn paint_sample(ui: &Ui, style: Plotted, ends: [egui::Pos2; 2], colour: Color32) {
     let line = |width: f32| vec![Shape::line_segment(ends, Stroke::new(width, colour))];
     ui.painter().extend(match style {
-        SeriesStyle::Thick => line(2.0),
-        SeriesStyle::Thin => line(1.0),
-        SeriesStyle::Dashed => Shape::dashed_line(&ends, Stroke::new(1.2, colour), 4.0, 2.0),
+        Plotted::Main => line(2.0),
+        Plotted::Second => line(1.0),
+        Plotted::Third => Shape::dashed_line(&ends, Stroke::new(1.2, colour), 4.0, 2.0),
+        Plotted::Number | Plotted::No => Vec::new(),
     });
 }

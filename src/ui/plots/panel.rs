@@ -1,16 +1,15 @@
 //! The plots: one wide, tabs for the others, all over the same steps as timeline and images. Curves
 //! are reduced to what the plot's width can show and kept until something changes.
 
+use crate::engine::quantities::quantity::{Axis, Plotted};
 use crate::ui::action::Action;
 use crate::ui::kit::lane::LaneName;
 use crate::ui::plots::curves::{Curve, Curves, Gap};
 use crate::ui::plots::data;
-use crate::ui::plots::data::SeriesStyle;
 use crate::ui::plots::legend::Hidden;
 use crate::ui::plots::{hover_table, toolbar};
 use crate::ui::state::run_view::RunView;
 use crate::ui::state::shared::Shared;
-use crate::ui::state::view::PlotTab;
 use crate::ui::theme;
 use crate::ui::theme::Palette;
 use egui::{Color32, Id, Rangef, Role, Stroke, Ui, Vec2b, WidgetInfo, vec2};
@@ -65,7 +64,7 @@ impl PlotsPanel {
             run,
             names,
             tab,
-            fit: shared.view.fit_entropy,
+            fit: shared.view.fit_entropy && tab == Axis::Entropy,
             cursor_step: run.and_then(|run| shared.cursor.steps_shown(run).checked_sub(1)),
             focus: shared.focus.focus(),
             gap_lane,
@@ -95,7 +94,7 @@ struct Pointed {
 struct Scene<'a> {
     run: Option<&'a RunView>,
     names: &'a [LaneName],
-    tab: PlotTab,
+    tab: Axis,
     fit: bool,
     cursor_step: Option<usize>,
     focus: Option<usize>,
@@ -118,9 +117,8 @@ impl<'a> Scene<'a> {
         // The title of the axis needs more height than a low plot has.
         let named = |title: &'static str| if tick_height >= TITLE_FROM { title } else { "" };
         let y_format = |mark: GridMark, _: &std::ops::RangeInclusive<f64>| tick(mark);
-        let mut y_axes =
-            vec![AxisHints::new_y().label(named(data::y_label(self.tab))).formatter(y_format)];
-        if self.tab == PlotTab::Scale {
+        let mut y_axes = vec![AxisHints::new_y().label(named(self.tab.unit())).formatter(y_format)];
+        if self.tab == Axis::Scale {
             let paper =
                 AxisHints::new_y().placement(HPlacement::Right).label(named("γ_t of Eq. 6"));
             y_axes.push(
@@ -171,7 +169,7 @@ impl<'a> Scene<'a> {
         plots.curves.width = transform.frame().width();
         let bounds = transform.bounds().range_x();
         plots.curves.visible = Some((*bounds.start(), *bounds.end()));
-        let name = format!("Plot of {}", data::label(self.tab));
+        let name = format!("Plot of {}", self.tab.label());
         response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &name));
         let run = self.run?;
         let pointer = response.hover_pos()?;
@@ -197,7 +195,7 @@ impl<'a> Scene<'a> {
                 plot_ui.span(span.border_color(Color32::TRANSPARENT));
             }
         }
-        let gap_seen = self.tab == PlotTab::Entropy
+        let gap_seen = self.tab == Axis::Entropy
             && !hidden.lane(self.gap_lane)
             && !hidden.series(self.tab, 0)
             && !hidden.series(self.tab, 1);
@@ -209,15 +207,11 @@ impl<'a> Scene<'a> {
             plot_ui.add(area.fill_color(name.colour.gamma_multiply(0.16)).allow_hover(false));
         }
         for curve in curves {
-            let (Some(name), Some(series)) =
-                (self.names.get(curve.lane), data::series(self.tab).get(curve.series))
-            else {
-                continue;
-            };
+            let Some(name) = self.names.get(curve.lane) else { continue };
             if hidden.lane(curve.lane) || hidden.series(self.tab, curve.series) {
                 continue;
             }
-            plot_ui.line(self.line(curve, name, series));
+            plot_ui.line(self.line(curve, name));
         }
         let whole = |step: usize| step as f64;
         if let Some(step) = self.focus.filter(|&step| step < steps) {
@@ -236,18 +230,16 @@ impl<'a> Scene<'a> {
         }
     }
 
-    fn line<'p>(&self, curve: &'p Curve, name: &LaneName, series: &data::Series) -> Line<'p> {
+    fn line<'p>(&self, curve: &'p Curve, name: &LaneName) -> Line<'p> {
         // Lanes of one run share the schedule: the first is wider, so that the others show on it.
         let behind = self.names.len().saturating_sub(curve.lane + 1) as f32;
-        let (width, style) = match series.style {
-            SeriesStyle::Thick if self.tab == PlotTab::Scale => {
-                (2.0 + 2.5 * behind, LineStyle::Solid)
-            }
-            SeriesStyle::Thick => (2.0, LineStyle::Solid),
-            SeriesStyle::Thin => (1.0, LineStyle::Solid),
-            SeriesStyle::Dashed => (1.2, LineStyle::Dashed { length: 6.0 }),
+        let (width, style) = match curve.quantity.plotted {
+            Plotted::Main if self.tab == Axis::Scale => (2.0 + 2.5 * behind, LineStyle::Solid),
+            Plotted::Main => (2.0, LineStyle::Solid),
+            Plotted::Second | Plotted::Number | Plotted::No => (1.0, LineStyle::Solid),
+            Plotted::Third => (1.2, LineStyle::Dashed { length: 6.0 }),
         };
-        let title = format!("{} {}", name.label, series.name);
+        let title = format!("{} {}", name.label, curve.quantity.short);
         Line::new(title, PlotPoints::Borrowed(&curve.points))
             .color(name.colour)
             .width(width)

@@ -1,5 +1,6 @@
 //! The row above the plot: tabs, legend, saving and copying.
 
+use crate::engine::quantities::quantity::Axis;
 use crate::ui::action::Action;
 use crate::ui::kit::controls::{Hint, icon_button, icon_toggle, segment};
 use crate::ui::kit::lane::LaneName;
@@ -7,7 +8,7 @@ use crate::ui::plots::data;
 use crate::ui::plots::legend;
 use crate::ui::plots::legend::Hidden;
 use crate::ui::state::run_view::RunView;
-use crate::ui::state::view::{PlotTab, ViewSettings};
+use crate::ui::state::view::ViewSettings;
 use egui::{Align, Layout, Ui, vec2};
 use egui_material_icons::icons::{
     ICON_CONTENT_COPY, ICON_CSV, ICON_FIT_PAGE_HEIGHT, ICON_PHOTO_CAMERA,
@@ -43,8 +44,8 @@ pub fn show(
     let one_row = width >= TABS_AND_BUTTONS + legend::width(ui, toolbar.names, view.plot_tab);
     ui.spacing_mut().item_spacing.x = 4.0;
     ui.allocate_ui_with_layout(row, Layout::left_to_right(Align::Center), |ui| {
-        for &tab in PlotTab::VARIANTS {
-            let (text, hint) = (data::label(tab), Hint::new(data::explanation(tab), ""));
+        for &tab in Axis::VARIANTS {
+            let (text, hint) = (tab.label(), Hint::new(tab.does(), tab.equation()));
             let name = format!("{text} plot");
             segment(ui, &mut view.plot_tab, tab, text, &name, hint);
         }
@@ -84,7 +85,7 @@ fn buttons(ui: &mut Ui, toolbar: &Toolbar, view: &mut ViewSettings, actions: &mu
             actions.push(Action::Copy(data::csv(view.plot_tab, run)));
         }
     });
-    if view.plot_tab == PlotTab::Entropy {
+    if view.plot_tab == Axis::Entropy {
         let icons = (ICON_FIT_PAGE_HEIGHT, ICON_FIT_PAGE_HEIGHT);
         icon_toggle(ui, &mut view.fit_entropy, icons, "Fit entropy axis", FIT);
     }

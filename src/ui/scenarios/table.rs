@@ -1,10 +1,11 @@
 //! Scenarios: settings for which the built-in model shows what the paper's figures show, each with
 //! two lines that say what to look at. Plain data; applying one is a change of the settings.
 
+use crate::engine::quantities::quantity::Axis;
 use crate::engine::settings::{LaneSettings, RunSettings};
 use crate::guidance::Preset;
 use crate::prompts::condition::Condition;
-use crate::ui::state::view::{Overlay, PlotTab, ViewSettings};
+use crate::ui::state::view::{Overlay, ViewSettings};
 
 /// One scenario.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,7 +23,7 @@ pub struct Scenario {
     lanes: &'static [Preset],
     delta_context: bool,
     overlay: Overlay,
-    plot_tab: PlotTab,
+    plot_tab: Axis,
 }
 
 /// All of them, in the order of the menu.
@@ -46,7 +47,7 @@ static SCENARIOS: [Scenario; 4] = [
         lanes: &[Preset::Cfg, Preset::SoftCfg],
         delta_context: true,
         overlay: Overlay::Delta,
-        plot_tab: PlotTab::Delta,
+        plot_tab: Axis::Delta,
     },
     Scenario {
         name: "Over-guidance",
@@ -62,13 +63,13 @@ static SCENARIOS: [Scenario; 4] = [
         lanes: &[Preset::None, Preset::Cfg, Preset::SoftCfg],
         delta_context: true,
         overlay: Overlay::Off,
-        plot_tab: PlotTab::Entropy,
+        plot_tab: Axis::Entropy,
     },
     Scenario {
         name: "Explosion without step norm",
         figure: "Fig. 7",
         look_at: [
-            "Thin ‖z_c − z_ũ‖ curves: without step norm the branches end about six times as far apart.",
+            "Thin ‖z_c − z_g‖ curves: without step norm the branches end about six times as far apart.",
             "The budget plot says why: Σ(1−w) grows with every token; with step norm it stays at one token's worth.",
         ],
         prompt: "a bus and a house on yellow",
@@ -78,7 +79,7 @@ static SCENARIOS: [Scenario; 4] = [
         lanes: &[Preset::SoftCfg, Preset::SoftCfgNoStepNorm],
         delta_context: true,
         overlay: Overlay::Off,
-        plot_tab: PlotTab::Delta,
+        plot_tab: Axis::Delta,
     },
     Scenario {
         name: "Attribute binding",
@@ -94,7 +95,7 @@ static SCENARIOS: [Scenario; 4] = [
         lanes: &[Preset::Cfg, Preset::SoftCfg],
         delta_context: true,
         overlay: Overlay::Weight,
-        plot_tab: PlotTab::Entropy,
+        plot_tab: Axis::Entropy,
     },
 ];
 

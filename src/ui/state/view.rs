@@ -1,5 +1,6 @@
 //! How runs are looked at: overlay, comparison, zoom, the plot in view. Kept from session to session.
 
+use crate::engine::quantities::quantity::Axis;
 use serde::{Deserialize, Serialize};
 use strum::VariantArray;
 
@@ -47,24 +48,6 @@ pub enum ColourMap {
     Inferno,
 }
 
-/// What the plots show.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, VariantArray,
-)]
-pub enum PlotTab {
-    /// Normalized entropies.
-    #[default]
-    Entropy,
-    /// The guidance scale.
-    Scale,
-    /// Confidence of each token.
-    Confidence,
-    /// Norms of the differences between branches.
-    Delta,
-    /// Σ(1-w) and Σ(1-ŵ).
-    Budget,
-}
-
 /// Settings of the centre that last over runs and sessions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -88,7 +71,7 @@ pub struct ViewSettings {
     /// Centre of the view in image fractions.
     pub centre: (f32, f32),
     /// The plot in view.
-    pub plot_tab: PlotTab,
+    pub plot_tab: Axis,
     /// Fit the entropy axis instead of 0..1.
     pub fit_entropy: bool,
     /// Steps per second of playback.
@@ -107,7 +90,7 @@ impl Default for ViewSettings {
             smooth: false,
             zoom: 1.0,
             centre: (0.5, 0.5),
-            plot_tab: PlotTab::default(),
+            plot_tab: Axis::default(),
             fit_entropy: false,
             play_speed: 60.0,
         }
