@@ -1,4 +1,4 @@
-//! What a family of image tokenizers says of itself, once: how its files are recognised, what their
+//! Types of which the description of a family of image tokenizers is made: how its files are recognised, what their
 //! sizes are, which tensors they hold, and how they are loaded.
 
 use crate::checkpoint::folder::ModelFolder;
