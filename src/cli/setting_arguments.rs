@@ -47,7 +47,7 @@ fn name(setting: &Setting) -> Option<&'static str> {
 }
 
 fn argument(setting: &Setting, name: &'static str) -> Arg {
-    let argument = Arg::new(name).long(name).help(help(setting));
+    let argument = Arg::new(name).long(name).help(setting.does).long_help(long_help(setting));
     if matches!(setting.argument, Argument::Flag(..)) {
         return argument.action(ArgAction::SetTrue);
     }
@@ -62,7 +62,7 @@ fn argument(setting: &Setting, name: &'static str) -> Arg {
     argument.value_name(value_name).allow_negative_numbers(true)
 }
 
-fn help(setting: &Setting) -> String {
+fn long_help(setting: &Setting) -> String {
     let mut help = setting.does.to_owned();
     if let Argument::Flag(_, false) = setting.argument {
         help = format!("Switches {} off. What it does: {help}", setting.noun);
@@ -75,7 +75,7 @@ fn help(setting: &Setting) -> String {
         help += &format!(" Takes {allowed}.");
     }
     if setting.default == DefaultFrom::Authors {
-        help += " Default: what the model's authors sample with.";
+        help += " Default: the authors' for the model.";
     }
     help
 }

@@ -23,8 +23,11 @@ use miniatures::{Shift, all};
 use softcfg_studio::compute::kv_cache::KvCache;
 use softcfg_studio::compute::precision::Precision;
 use softcfg_studio::engine::decode;
-use softcfg_studio::engine::settings::RunSettings;
+use softcfg_studio::engine::decoding::Decoding;
+use softcfg_studio::engine::settings::{LaneSettings, RunSettings, RunSpec};
 use softcfg_studio::engine::trace::{RunRecord, RunStatus};
+use softcfg_studio::guidance::{CacheRule, Preset};
+use softcfg_studio::models::card::Model;
 use softcfg_studio::opening::builtin;
 
 #[test]
@@ -79,4 +82,30 @@ fn a_whole_run_draws_the_same_image_on_the_path_of_devices() {
             "lane {lane}: entropies differ by {off} before step {seen}"
         );
     }
+}
+
+#[test]
+fn going_back_and_forks_change_no_bit_on_the_path_of_devices() {
+    with_cpu_as_device(|| {
+        let model = builtin::load().unwrap();
+        let lanes = [CacheRule::TwoPass, CacheRule::Exact].map(|cache_rule| {
+            let mut lane = LaneSettings::default();
+            lane.guidance = Preset::SoftCfg.applied_to(lane.guidance);
+            lane.guidance.perturbation.cache_rule = cache_rule;
+            (cache_rule.to_string(), lane)
+        });
+        let spec = RunSpec::of_lanes(lanes.to_vec(), &model.card).unwrap();
+        let mut decoding = Decoding::start(&model, &spec).unwrap();
+        let steps = |decoding: &mut Decoding<&Model>, until: usize| -> Vec<_> {
+            let missing = decoding.position()..until;
+            missing.map(|_| decoding.step().unwrap().unwrap()).collect()
+        };
+        let first = steps(&mut decoding, 12);
+        let mut fork = decoding.fork(7).unwrap();
+        for target in [11, 5, 0] {
+            decoding.rewind(target);
+            assert!(steps(&mut decoding, 12) == first[target..], "from {target}");
+        }
+        assert!(steps(&mut fork, 12) == first[7..], "the fork");
+    });
 }

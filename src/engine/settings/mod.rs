@@ -12,6 +12,8 @@ mod run;
 mod setting;
 mod spec;
 mod table;
+#[cfg(test)]
+mod tests;
 mod validate;
 mod value;
 mod version_0_1;
