@@ -7,6 +7,7 @@ mod failure;
 mod generate;
 mod inspect;
 mod model;
+mod setting_arguments;
 
 pub use arguments::{Arguments, Command};
 pub use failure::RunFailed;

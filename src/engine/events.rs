@@ -13,7 +13,7 @@ pub enum Event {
     ModelReady(Arc<ModelCard>),
     /// A model could not be loaded; the one before, if any, stays.
     ModelFailed { message: String },
-    /// What was found at paths that somebody wants to open.
+    /// What was found at paths that are to be opened.
     ModelFound(Arc<ModelOffer>),
     /// How far a model is loaded, 0 to 1 by bytes.
     LoadProgress { name: String, fraction: f32 },
@@ -21,7 +21,7 @@ pub enum Event {
     LoadCancelled,
     /// A run has halted, as it was asked to; it goes on, makes single steps, or ends when asked.
     RunPaused(RunId),
-    /// A run is over; [`crate::engine::trace::RunRecord::status`] says how.
+    /// A run is over; [`crate::engine::trace::RunRecord::status`] has the reason.
     RunEnded(RunId),
     /// Pixels of a partial or whole grid.
     Preview(Preview),

@@ -8,14 +8,21 @@ pub mod golden_folder;
 use crate::test_device::assert_same;
 use golden_folder::assert_kind;
 use safetensors::tensor::{Dtype, SafeTensors};
+use softcfg_studio::checkpoint::Container;
+use softcfg_studio::checkpoint::shapes::TensorShapes;
 use softcfg_studio::compute::kv_cache::KvCache;
 use softcfg_studio::compute::rows::{Perturbation, Prefix, Row, RowInput};
 use softcfg_studio::guidance::Perturb;
 use softcfg_studio::models::decoder::{Decoder, prefill};
 use softcfg_studio::prompts::condition::Prefixes;
-use softcfg_studio::tokenizers::feature_map::FeatureMap;
+use softcfg_studio::tokenizers::layers::feature_map::FeatureMap;
 use std::collections::HashMap;
 use std::path::Path;
+
+/// Shapes of all tensors of a file.
+pub fn shapes(file: &Container) -> TensorShapes {
+    file.entries().iter().map(|entry| (entry.name.clone(), entry.shape.clone())).collect()
+}
 
 /// A JSON file.
 pub fn json(path: &Path) -> serde_json::Value {
@@ -381,6 +388,9 @@ pub fn assert_features(
 ) {
     let mut seen = Vec::new();
     let pixels = decode(&mut |name, map| {
+        // Layers are named after their places in the checkpoint.
+        let name = name.strip_prefix("decoder.").unwrap_or(name);
+        let name = name.strip_suffix(".conv").unwrap_or(name);
         let name = format!("feat.{name}");
         if golden.has(&name) {
             assert_close_relative(&name, &map.to_planes(), golden.values(&name), 1e-4);

@@ -22,7 +22,8 @@ use softcfg_studio::models::simple_ar::decoder::Qwen2;
 use softcfg_studio::prompts::book::PromptBook;
 use softcfg_studio::prompts::condition::{Condition, Prefixes};
 use softcfg_studio::prompts::template::PromptTemplate;
-use softcfg_studio::tokenizers::conv_fsq::{ConvFsq, ConvFsqConfig, ConvFsqEncoder};
+use softcfg_studio::tokenizers::conv_fsq::{self, ConvFsq, ConvFsqConfig};
+use softcfg_studio::tokenizers::layers::network::Network;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -185,10 +186,10 @@ fn built_in_tokenizer_weights() -> Weights<'static> {
 
 /// The image tokenizer of the built-in model.
 pub fn built_in_tokenizer() -> ConvFsq {
-    ConvFsq::load(&built_in_tokenizer_config(), &built_in_tokenizer_weights()).unwrap()
+    conv_fsq::load_decoder(&built_in_tokenizer_config(), &built_in_tokenizer_weights()).unwrap()
 }
 
 /// Its encoder.
-pub fn built_in_encoder() -> ConvFsqEncoder {
-    ConvFsqEncoder::load(&built_in_tokenizer_config(), &built_in_tokenizer_weights()).unwrap()
+pub fn built_in_encoder() -> Network {
+    conv_fsq::load_encoder(&built_in_tokenizer_config(), &built_in_tokenizer_weights()).unwrap()
 }

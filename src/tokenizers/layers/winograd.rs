@@ -5,7 +5,7 @@
 use crate::compute::cpu::isa::Isa;
 use crate::compute::cpu::packed::PackedMatrix;
 use crate::compute::error::ModelError;
-use crate::tokenizers::feature_map::FeatureMap;
+use crate::tokenizers::layers::feature_map::FeatureMap;
 use candle_core::Tensor;
 use std::cell::RefCell;
 use std::ops::Range;

@@ -1,7 +1,7 @@
 //! The prompt: typing with completion from the model's words, a random one, subjects to insert.
 
 use crate::compute::error::ModelError;
-use crate::engine::settings::{Field, LaneSettings};
+use crate::engine::settings::{LaneSettings, SettingKey};
 use crate::prompts::book::PromptBook;
 use crate::prompts::check::{MAX_PROMPT_CHARACTERS, PromptCheck};
 use crate::prompts::condition::Condition;
@@ -9,6 +9,7 @@ use crate::prompts::grammar::Grammar;
 use crate::ui::kit::controls;
 use crate::ui::kit::controls::Hint;
 use crate::ui::settings::form::Form;
+use crate::ui::settings::rows;
 use crate::ui::state::dice;
 use crate::ui::theme::palette;
 use egui::text::{LayoutJob, TextFormat};
@@ -68,7 +69,7 @@ pub fn show(ui: &mut Ui, form: &mut Form, book: &Arc<PromptBook>) {
     length(ui, book.check(text));
     // A word that is being typed is not wrong yet.
     if !suggesting {
-        controls::field_message(ui, form.field_error(Field::Prompt));
+        rows::problem(ui, form, SettingKey::Prompt);
     }
 }
 

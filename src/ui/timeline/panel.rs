@@ -2,6 +2,7 @@
 //! the same cursor.
 
 use crate::engine::trace::RunId;
+use crate::ui::action::Action;
 use crate::ui::kit::controls::{Hint, icon_button, icon_toggle};
 use crate::ui::kit::lane::LaneName;
 use crate::ui::state::cursor::{Cursor, Move};
@@ -21,7 +22,10 @@ const LONGEST_FRAME: f32 = 0.1;
 const FIRST: Hint = Hint::new("To before the first token (Home).", "");
 const BACK: Hint = Hint::new("Back by one token (Left); by a row: Up.", "");
 const PLAY: Hint = Hint::new("Plays the drawing again (Space).", "");
-const FORWARD: Hint = Hint::new("On by one token (Right); by a row: Down.", "");
+const FORWARD: Hint = Hint::new(
+    "On by one token (Right), which a paused run decodes at its newest; by a row: Down.",
+    "",
+);
 const NEWEST: Hint = Hint::new("To the newest token, and follows it (End).", "");
 
 /// What playback keeps between frames.
@@ -61,7 +65,7 @@ impl TimelinePanel {
         let whole = self.owed.floor();
         self.owed -= whole;
         cursor.position = cursor.position.saturating_add(whole as usize).min(done);
-        if cursor.position >= done && run.status.is_over() {
+        if cursor.position >= done && !run.status.is_decoding() {
             cursor.playing = false;
         } else {
             ctx.request_repaint();
@@ -70,14 +74,15 @@ impl TimelinePanel {
 }
 
 impl TimelineInput<'_> {
-    /// The timeline in one row.
-    pub fn show(&self, ui: &mut Ui, shared: &mut Shared) {
+    /// The timeline in one row; returns what it asks for.
+    pub fn show(&self, ui: &mut Ui, shared: &mut Shared) -> Option<Action> {
+        let mut action = None;
         let palette = theme::palette(ui.ctx());
         let Shared { cursor, focus, .. } = shared;
         let (width, run) = (ui.available_width(), self.run);
         ui.allocate_ui_with_layout(vec2(width, 32.0), Layout::left_to_right(Align::Center), |ui| {
             ui.spacing_mut().item_spacing.x = 2.0;
-            ui.add_enabled_ui(run.is_some(), |ui| buttons(ui, run, cursor));
+            ui.add_enabled_ui(run.is_some(), |ui| action = buttons(ui, run, cursor));
             let (done, steps) = run.map_or((0, 0), |run| (run.steps_done(), run.steps()));
             let digits = steps.to_string().len().max(3);
             let counter = format!("{:>digits$} / {steps}", cursor.position.min(done));
@@ -92,10 +97,11 @@ impl TimelineInput<'_> {
             ui.add(egui::Label::new(egui::RichText::new(counter).monospace()).extend())
                 .on_hover_text(tooltip);
         });
+        action
     }
 }
 
-fn buttons(ui: &mut Ui, run: Option<&RunView>, cursor: &mut Cursor) {
+fn buttons(ui: &mut Ui, run: Option<&RunView>, cursor: &mut Cursor) -> Option<Action> {
     let go = |ui: &mut Ui, cursor: &mut Cursor, icon, name: &str, hint: Hint, by: Move| {
         if icon_button(ui, icon, name, hint).clicked()
             && let Some(run) = run
@@ -113,6 +119,11 @@ fn buttons(ui: &mut Ui, run: Option<&RunView>, cursor: &mut Cursor) {
     {
         cursor.toggle_play(run);
     }
-    go(ui, cursor, ICON_CHEVRON_RIGHT, "Step forward", FORWARD, Move::By(1));
+    let waits = run.is_some_and(|run| run.waits_at(cursor.position));
+    let forward = icon_button(ui, ICON_CHEVRON_RIGHT, "Step forward", FORWARD).clicked();
+    if let Some(run) = run.filter(|_| forward && !waits) {
+        cursor.go_in(Move::By(1), run);
+    }
     go(ui, cursor, ICON_LAST_PAGE, "Newest step", NEWEST, Move::Newest);
+    (forward && waits).then_some(Action::DecodeStep)
 }
