@@ -27,3 +27,11 @@ pub mod export;
 
 pub mod cli;
 pub mod ui;
+
+// What a graphics card would run is tested with the models of the integration tests, which name this
+// crate from outside.
+#[cfg(test)]
+#[path = "../tests/device_path/mod.rs"]
+mod device_path;
+#[cfg(test)]
+extern crate self as softcfg_studio;

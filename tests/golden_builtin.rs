@@ -1,6 +1,8 @@
 //! The built-in model against the numbers beside its files: logits under every mode, confidences,
 //! entropies, weights, pixels, encoder.
 
+mod cache_contents;
+mod golden_folder;
 mod golden_models;
 mod open_folder;
 mod test_device;

@@ -1,9 +1,11 @@
 //! The Cosmos image tokenizer of SimpleAR: its quantizer and its decoder (README-t2i.md, simplear/cosmos).
 
+mod cache_contents;
+mod golden_folder;
 mod golden_models;
 mod test_device;
 
-use golden_models::golden_folder::folders_with;
+use golden_folder::folders_with;
 use golden_models::*;
 use sha2::{Digest, Sha256};
 use softcfg_studio::checkpoint::{Container, LoadProgress};

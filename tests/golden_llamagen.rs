@@ -1,12 +1,14 @@
 //! LlamaGen's decoder, class- and text-conditional, against runs of the authors' program and of an
 //! independent SoftCFG in f64, on miniatures with random weights.
 
+mod cache_contents;
+mod golden_folder;
 mod golden_models_class;
 mod test_device;
 
 use candle_core::{DType, Device, Tensor};
+use golden_folder::{Others, assert_kind, folders_with};
 use golden_models_class::arithmetic::*;
-use golden_models_class::golden_folder::{Others, assert_kind, folders_with};
 use golden_models_class::replay::{Branch, Observed, Replay, check_rows, class_prefixes};
 use golden_models_class::{Comparison, Expected, json, weights};
 use serde_json::Value;
@@ -212,7 +214,9 @@ fn hidden_states_and_rotated_keys_are_those_of_the_program() {
         let cache = &replay.caches[0];
         let mut keys = case.expected.comparison("debug.k0_rot", 1e-5);
         for head in 0..cache.kv_heads() {
-            for (position, key) in cache.keys(0, head).chunks(cache.head_dim()).enumerate() {
+            for (position, key) in
+                cache_contents::keys(cache, 0, head).chunks(cache.head_dim()).enumerate()
+            {
                 keys.at(&[position, head], key);
             }
         }

@@ -1,11 +1,13 @@
 //! Lumina-mGPT 2.0 miniatures in the public layout: prefixes, logits of both branches
 //! under every mode, with row ends left alone and taken literally, weights, caches, scales.
 
+mod cache_contents;
+mod golden_folder;
 mod golden_models;
 mod open_folder;
 mod test_device;
 
-use golden_models::golden_folder::{Others, assert_kind, folders_with};
+use golden_folder::{Others, assert_kind, folders_with};
 use golden_models::*;
 use open_folder::{LuminaFolder, WholeHead};
 use softcfg_studio::compute::layout::StepKind;

@@ -1,9 +1,11 @@
 //! The MoVQGAN decoder of Lumina-mGPT 2.0 (README-t2i.md, lumina/movq).
 
+mod cache_contents;
+mod golden_folder;
 mod golden_models;
 mod test_device;
 
-use golden_models::golden_folder::folders_with;
+use golden_folder::folders_with;
 use golden_models::*;
 use softcfg_studio::checkpoint::{Container, LoadProgress};
 use softcfg_studio::compute::layout::TokenLayout;

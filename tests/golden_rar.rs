@@ -1,10 +1,12 @@
 //! RAR's decoder against runs of the authors' programs and of the paper's algorithm, on miniatures with
 //! random weights.
 
+mod cache_contents;
+mod golden_folder;
 mod golden_models_class;
 mod test_device;
 
-use golden_models_class::golden_folder::Others;
+use golden_folder::Others;
 use golden_models_class::replay::{Observed, Replay, check_rows, class_prefixes};
 use golden_models_class::softcfg::{
     Program, check_caches, check_paper, check_released, model_folder, paper_cases, released_cases,

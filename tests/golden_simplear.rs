@@ -1,11 +1,13 @@
 //! SimpleAR miniatures in the public layout: prefixes, logits of both branches under
 //! every mode, guided logits, weights, caches.
 
+mod cache_contents;
+mod golden_folder;
 mod golden_models;
 mod open_folder;
 mod test_device;
 
-use golden_models::golden_folder::{Others, folders_with};
+use golden_folder::{Others, folders_with};
 use golden_models::*;
 use open_folder::{Qwen2Folder, WholeHead};
 use softcfg_studio::compute::precision::Precision;

@@ -3,10 +3,12 @@
 //! finished patches of a partial picture and the same patches of the whole picture. Weights are
 //! random, so this ranks the mechanisms, not their looks on trained weights.
 
+mod cache_contents;
+mod golden_folder;
 mod golden_models_class;
 mod test_device;
 
-use golden_models_class::golden_folder::folders_below;
+use golden_folder::folders_below;
 use golden_models_class::{Expected, json, var_builder};
 use serde_json::Value;
 use softcfg_studio::checkpoint::shapes::TensorShapes;

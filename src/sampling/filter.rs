@@ -2,7 +2,7 @@
 //! after guidance): divide by the temperature, keep the k largest logits and what ties with the last
 //! of them, then keep the smallest head of the sorted distribution whose probability exceeds p.
 
-use super::Sampling;
+use crate::sampling::settings::Sampling;
 use std::cmp::Ordering;
 
 /// Smallest temperature that is divided by, as in the LlamaGen program.

@@ -1,6 +1,10 @@
 //! The image tokenizers of AliTok, RAR and LlamaGen against the authors' programs, on miniatures with
 //! random weights (README-alitok-rar-paper.md and README-llamagen.md in tests/golden).
 
+#[path = "../cache_contents/mod.rs"]
+mod cache_contents;
+#[path = "../golden_folder/mod.rs"]
+mod golden_folder;
 #[path = "../golden_models_class/mod.rs"]
 mod golden_models_class;
 mod llamagen;
@@ -9,7 +13,7 @@ mod test_device;
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
-use golden_models_class::golden_folder::folders_with;
+use golden_folder::folders_with;
 use golden_models_class::{Array, Expected, json, var_builder};
 use image::RgbImage;
 use serde_json::Value;

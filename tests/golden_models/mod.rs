@@ -2,11 +2,9 @@
 //! decoding forced tokens under every mode at once.
 #![allow(dead_code)] // each test file uses a part
 
-#[path = "../golden_folder/mod.rs"]
-pub mod golden_folder;
-
-use crate::test_device::assert_same;
-use golden_folder::assert_kind;
+use super::cache_contents;
+use super::golden_folder::assert_kind;
+use super::test_device::assert_same;
 use safetensors::tensor::{Dtype, SafeTensors};
 use softcfg_studio::checkpoint::Container;
 use softcfg_studio::checkpoint::shapes::TensorShapes;
@@ -318,8 +316,8 @@ fn compare_cache(case: &str, mode: &str, cache: &KvCache, golden: &Golden) {
         }
         let found: Vec<f32> = (0..cache.kv_heads())
             .flat_map(|head| match kind {
-                "k" => cache.keys(layer, head),
-                _ => cache.values(layer, head),
+                "k" => cache_contents::keys(cache, layer, head),
+                _ => cache_contents::values(cache, layer, head),
             })
             .collect();
         assert_close(&format!("{case} {name}"), found, golden.values(&name), CACHES);
@@ -369,8 +367,16 @@ pub fn assert_rows_are_independent(decoder: &dyn Decoder, prefixes: &Prefixes, t
     }
     for (together, alone) in together.iter().zip(&alone) {
         for head in 0..together.kv_heads() {
-            assert_same(&together.keys(1, head), &alone.keys(1, head), "keys");
-            assert_same(&together.values(1, head), &alone.values(1, head), "values");
+            assert_same(
+                &cache_contents::keys(together, 1, head),
+                &cache_contents::keys(alone, 1, head),
+                "keys",
+            );
+            assert_same(
+                &cache_contents::values(together, 1, head),
+                &cache_contents::values(alone, 1, head),
+                "values",
+            );
         }
     }
 }

@@ -4,10 +4,7 @@
 // Every test binary uses another part of this module.
 #![allow(dead_code)]
 
-#[path = "../golden_folder/mod.rs"]
-pub mod golden_folder;
-
-use golden_folder::{folders_with, is_own};
+use super::golden_folder::{folders_with, is_own};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 use std::path::{Path, PathBuf};

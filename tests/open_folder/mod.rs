@@ -3,7 +3,7 @@
 //! logits golden data records.
 #![allow(dead_code)] // each test binary uses its own part
 
-use crate::test_device::device;
+use super::test_device::device;
 use softcfg_studio::checkpoint::folder::ModelFolder;
 use softcfg_studio::checkpoint::{Container, LoadProgress};
 use softcfg_studio::compute::error::ModelError;
