@@ -38,7 +38,7 @@ pub enum Family {
     T5Encoder,
 }
 
-/// What a family says of itself.
+/// The description of a family.
 #[derive(Clone, Copy)]
 pub enum FamilyDescription {
     /// Draws codes.

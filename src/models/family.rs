@@ -1,4 +1,4 @@
-//! What a family of decoders says of itself, once: how its files are recognised, their sizes and
+//! Types of which the description of a family of decoders is made: how its files are recognised, their sizes and
 //! tensors, published names, what they need beside them, and how they are loaded. Identification,
 //! naming, memory, error messages and loading read this.
 

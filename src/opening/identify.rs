@@ -126,7 +126,8 @@ impl Described {
             FamilyDescription::TextEncoder(family) => {
                 let encoder = (family.describe)(headers)?;
                 let geometry = Geometry::TextEncoder(encoder.geometry);
-                Self::companion(encoder.name, geometry, encoder.manifest)
+                let manifest = Manifest { tensors: encoder.tensors, companions: &[] };
+                Self::companion(encoder.name, geometry, manifest)
             }
         })
     }

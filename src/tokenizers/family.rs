@@ -1,4 +1,4 @@
-//! The description of a family of image tokenizers, written once: how its files are recognised, what their
+//! Types of the description of a family of image tokenizers: how its files are recognised, what their
 //! sizes are, which tensors they hold, and how they are loaded.
 
 use crate::checkpoint::folder::ModelFolder;

@@ -1,4 +1,4 @@
-//! What AliTok says of itself: the tables of its README and sampling configurations, the file names of
+//! Description of AliTok: the tables of its README and sampling configurations, the file names of
 //! its downloads.
 
 use crate::checkpoint::headers::{Headers, Signature};

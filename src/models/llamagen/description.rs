@@ -1,4 +1,4 @@
-//! What LlamaGen says of itself: the settings of its demonstration programs, the names of its downloads.
+//! Description of LlamaGen: the settings of its demonstration programs, the names of its downloads.
 //! The repositories on Hugging Face are from memory of the authors' pages and were not compared with a
 //! download.
 

@@ -1,4 +1,4 @@
-//! What Lumina-mGPT 2.0 says of itself: the settings of its README and program, the names of its
+//! Description of Lumina-mGPT 2.0: the settings of its README and program, the names of its
 //! downloads. The repository on Hugging Face is from memory of the authors' pages and was not compared
 //! with a download.
 

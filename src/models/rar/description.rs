@@ -1,4 +1,4 @@
-//! What RAR says of itself, and RobusTok's variant, whose files have the same names but other codes: the
+//! Description of RAR, and of RobusTok's variant, whose files have the same names but other codes: the
 //! tables of their READMEs and configurations, the names of their downloads.
 
 use crate::checkpoint::headers::{Headers, Signature};
