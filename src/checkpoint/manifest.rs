@@ -40,7 +40,7 @@ impl ExpectedTensor {
     }
 }
 
-/// The tensors of one model, built up in the order of its layers.
+/// The tensors of one model, in the order of its layers.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Manifest {
     pub(crate) tensors: Vec<ExpectedTensor>,
@@ -49,31 +49,6 @@ pub(crate) struct Manifest {
 }
 
 impl Manifest {
-    pub(crate) fn add(&mut self, name: impl Into<String>, shape: &[usize], role: TensorRole) {
-        self.tensors.push(ExpectedTensor { name: name.into(), shape: shape.to_vec(), role });
-    }
-
-    /// A linear weight `[outputs, inputs]` without bias.
-    pub(crate) fn linear(&mut self, place: &str, outputs: usize, inputs: usize) {
-        self.add(format!("{place}.weight"), &[outputs, inputs], TensorRole::Linear);
-    }
-
-    /// A norm with `weight` and, if asked for, `bias`.
-    pub(crate) fn norm(&mut self, place: &str, width: usize, bias: bool) {
-        self.add(format!("{place}.weight"), &[width], TensorRole::Other);
-        if bias {
-            self.add(format!("{place}.bias"), &[width], TensorRole::Other);
-        }
-    }
-
-    pub(crate) fn embedding(&mut self, name: impl Into<String>, rows: usize, width: usize) {
-        self.add(name, &[rows, width], TensorRole::Embedding);
-    }
-
-    pub(crate) fn other(&mut self, name: impl Into<String>, shape: &[usize]) {
-        self.add(name, shape, TensorRole::Other);
-    }
-
     /// How the checkpoint deviates, in the order of the model's layers; empty if it fits.
     pub(crate) fn mismatches(&self, shapes: &TensorShapes) -> Vec<String> {
         let differences =
