@@ -6,6 +6,7 @@ use crate::guidance::schedule::Schedule;
 use crate::models::card::{Conditions, ModelCard, ModelDefaults};
 use crate::prompts::condition::Condition;
 use crate::ui::action::Action;
+use crate::ui::commands::table;
 use crate::ui::kit::controls;
 use crate::ui::kit::controls::{Hint, SliderRow};
 use crate::ui::kit::fonts;
@@ -21,11 +22,11 @@ use egui_material_icons::icons::{
 use std::sync::Arc;
 use strum::VariantArray;
 
-const GENERATE: Hint = Hint::new(
-    "Decodes all lanes with the settings below, with the same noise in each. Ctrl+Enter.",
-    "One forward pass a step for all branches of all lanes.",
-);
-const STOP: Hint = Hint::new("Stops after the present step; what is drawn stays. Esc.", "");
+const STOP: Hint = Hint {
+    does: "Stops after the present step; what is drawn stays.",
+    term: "",
+    keys: table::STOP.keys,
+};
 const LIVE: Hint =
     Hint::new("Decodes again 150 ms after every change of the settings, stopping what runs.", "");
 const GUIDANCE_SCALE: Hint = Hint::new(
@@ -42,7 +43,6 @@ const SEED: Hint = Hint::new(
 );
 const LOCK: Hint =
     Hint::new("Closed: Generate keeps the seed. Open: Generate takes a new one each time.", "");
-const DICE: Hint = Hint::new("Takes a new seed.", "");
 
 /// Shows the panel.
 pub fn show(ui: &mut Ui, form: &mut Form) {
@@ -137,7 +137,9 @@ fn generate_button(ui: &mut Ui, form: &mut Form, size: egui::Vec2) {
     let response = ui.add_enabled(reason.is_none(), button).accessible_name("Generate");
     let response = match reason {
         Some(reason) => response.on_disabled_hover_text(reason),
-        None => GENERATE.on(response),
+        None => table::GENERATE
+            .hint_with("One forward pass a step for all branches of all lanes.")
+            .on(response),
     };
     if response.clicked() {
         form.actions.push(Action::Generate);
@@ -213,7 +215,9 @@ fn seed(ui: &mut Ui, form: &mut Form) {
         }
         let icons = (ICON_LOCK, ICON_LOCK_OPEN);
         controls::icon_toggle(ui, form.seed_locked, icons, "Lock seed", LOCK);
-        if controls::icon_button(ui, ICON_CASINO, "New seed", DICE).clicked() {
+        if controls::icon_button(ui, ICON_CASINO, table::NEW_SEED.label, table::NEW_SEED.hint())
+            .clicked()
+        {
             form.actions.push(Action::NewSeed);
         }
     });
