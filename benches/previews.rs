@@ -248,8 +248,8 @@ fn main() {
 
 fn report_all() {
     println!("seconds for a picture   a quarter    half     whole   wait of a pair at the end");
-    let tokenizer = builtin::load_image_tokenizer().expect("the built-in model");
-    report(&tokenizer, &TokenLayout::raster(16, 16));
+    let built_in = builtin::load().expect("the built-in model");
+    report(built_in.tokenizer.as_ref(), &built_in.card.layout);
     {
         let variables = VarMap::new();
         report(&maskgit(&variables), &TokenLayout::raster(16, 16));

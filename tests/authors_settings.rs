@@ -13,7 +13,7 @@ use softcfg_studio::guidance::Preset;
 use softcfg_studio::guidance::schedule::{ScaleRule, Schedule};
 use softcfg_studio::models::card::{Conditions, Model};
 use softcfg_studio::opening::builtin;
-use softcfg_studio::opening::open::OpenRequest;
+use softcfg_studio::opening::request::OpenRequest;
 use softcfg_studio::prompts::book::PromptBook;
 use softcfg_studio::prompts::condition::Condition;
 use std::path::Path;

@@ -7,9 +7,12 @@ mod checkpoint_support;
 use checkpoint_support::{own_golden, pickle, torch_bytes, zip_bytes};
 use proptest::prelude::*;
 use softcfg_studio::checkpoint::Container;
-use softcfg_studio::opening::identify::{Config, identify};
+use softcfg_studio::checkpoint::folder::ModelFolder;
+use softcfg_studio::checkpoint::folder_config::FolderConfig;
+use softcfg_studio::opening::identify::identify;
 use softcfg_studio::opening::memory;
 use softcfg_studio::opening::memory::RunSize;
+use std::path::Path;
 use std::sync::OnceLock;
 
 /// Small files of every kind.
@@ -38,7 +41,8 @@ fn exercise(bytes: &[u8]) {
     let folder = tempfile::tempdir().unwrap();
     let path = checkpoint_support::write(folder.path(), "weights.bin", bytes);
     let Ok(container) = Container::open(&path) else { return };
-    let config = Config::from_json(serde_json::json!({ "n_head": 2, "num_attention_heads": 3 }));
+    let config = serde_json::json!({ "n_head": 2, "num_attention_heads": 3 });
+    let config = written_config(folder.path(), &config);
     for entry in container.entries() {
         // The guard's promise: nothing is larger than the file, but for what deflate may gain.
         assert!(entry.bytes() <= bytes.len() as u64 * 100);
@@ -47,6 +51,12 @@ fn exercise(bytes: &[u8]) {
     if let Ok(identified) = identify(&container, &config) {
         assert!(!identified.summary().is_empty());
     }
+}
+
+/// A `config.json` in a folder, read back.
+fn written_config(folder: &Path, config: &serde_json::Value) -> FolderConfig {
+    checkpoint_support::write(folder, "config.json", config.to_string().as_bytes());
+    FolderConfig::of(&ModelFolder::Disk(folder.into()))
 }
 
 type Manifest = Vec<(String, Vec<usize>)>;
@@ -184,7 +194,8 @@ proptest! {
         let path = folder.path().join("weights.safetensors");
         checkpoint_support::sparse_safetensors(&path, "F32", 4, &tensors);
         let container = Container::open(&path).unwrap();
-        let config = Config::from_json(serde_json::json!({ "n_head": heads, "num_attention_heads": heads, "head_dim": heads }));
+        let config = serde_json::json!({ "n_head": heads, "num_attention_heads": heads, "head_dim": heads });
+        let config = written_config(folder.path(), &config);
         if let Ok(found) = identify(&container, &config) {
             let plan = memory::plan(&found, None, None, RunSize { rows: 8, positions: 9000 }, Some(1 << 30));
             prop_assert_eq!(plan.choices.len(), 3);

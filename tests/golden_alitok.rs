@@ -10,6 +10,7 @@ use golden_models_class::softcfg::{
     Program, check_caches, check_paper, check_released, model_folder, paper_cases, released_cases,
 };
 use golden_models_class::{json, weights};
+use softcfg_studio::checkpoint::folder_config::FolderConfig;
 use softcfg_studio::models::alitok::config::AlitokConfig;
 use softcfg_studio::models::alitok::decoder::AlitokDecoder;
 use softcfg_studio::models::decoder::Decoder;
@@ -28,7 +29,8 @@ fn sizes_are_the_same_from_shapes_and_from_the_configuration() {
     for (folder, case, _) in released_cases("alitok") {
         let folder = model_folder(&folder, &case);
         let config: AlitokConfig = json(&folder.join("config.json"));
-        let mut inferred = AlitokConfig::from_shapes(&weights(&folder).1).unwrap();
+        let mut inferred =
+            AlitokConfig::from_shapes(&weights(&folder).1, &FolderConfig::default()).unwrap();
         // No tensor tells these.
         inferred.grid = config.grid;
         inferred.num_prefix_tokens = config.num_prefix_tokens;

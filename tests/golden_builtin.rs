@@ -2,19 +2,20 @@
 //! entropies, weights, pixels, encoder.
 
 mod golden_models;
+mod open_folder;
 mod test_device;
 
 use golden_models::*;
+use open_folder::{Qwen2Folder, built_in_encoder, built_in_tokenizer};
 use softcfg_studio::compute::layout::TokenLayout;
-use softcfg_studio::compute::weights::HeadRows;
+use softcfg_studio::compute::precision::Precision;
 use softcfg_studio::models::decoder::Decoder;
-use softcfg_studio::opening::builtin;
 use softcfg_studio::prompts::condition::Condition;
 use softcfg_studio::tokenizers::ImageTokenizer;
 use softcfg_studio::tokenizers::feature_map::FeatureMap;
 use softcfg_studio::tokenizers::grid::continue_downwards;
 use std::path::PathBuf;
-use test_device::{device, exact};
+use test_device::exact;
 
 /// Tolerances of the model's README for float32 code.
 const BUILTIN_LOGITS: f64 = 1e-3;
@@ -67,11 +68,10 @@ fn condition(prompt: &str) -> Condition {
 fn every_mode_matches() {
     let files = Files::read();
     let golden = &files.golden;
-    let decoder =
-        builtin::load_decoder(&device(), HeadRows::All, exact(builtin::PRECISION)).unwrap();
+    let decoder = Qwen2Folder::built_in().load_whole(exact(Precision::Bf16));
     let offset = size(&files.json, "codes_offset");
-    assert_eq!(decoder.codes().offset, offset);
-    assert_eq!(decoder.codes().count, size(&files.json, "codebook_size"));
+    assert_eq!(decoder.codes.offset, offset);
+    assert_eq!(decoder.codes.count, size(&files.json, "codebook_size"));
     let steps: Vec<usize> = files.json["logit_steps"]
         .as_array()
         .unwrap()
@@ -80,7 +80,7 @@ fn every_mode_matches() {
         .collect();
     for (index, prompt) in files.prompts().into_iter().enumerate() {
         let name = |name: &str| format!("{index}.{name}");
-        let book = decoder.prompts();
+        let book = &decoder.prompts;
         assert_eq!(book.conditional(prompt).unwrap(), golden.ids(&name("prefix_cond")));
         assert_eq!(book.unconditional(None).unwrap(), golden.ids(&name("prefix_uncond")));
         let prefixes = decoder.prefixes(&condition(prompt)).unwrap();
@@ -117,8 +117,7 @@ fn every_mode_matches() {
 #[test]
 fn rows_do_not_depend_on_each_other() {
     let files = Files::read();
-    let decoder =
-        builtin::load_decoder(&device(), HeadRows::Codes, exact(builtin::PRECISION)).unwrap();
+    let decoder = Qwen2Folder::built_in().load(exact(Precision::Bf16)).unwrap();
     let prefixes = decoder.prefixes(&condition(files.prompts()[0])).unwrap();
     assert_rows_are_independent(&decoder, &prefixes, &files.codes(0)[..3]);
 }
@@ -126,7 +125,7 @@ fn rows_do_not_depend_on_each_other() {
 #[test]
 fn pixels_match() {
     let files = Files::read();
-    let tokenizer = builtin::load_image_tokenizer().unwrap();
+    let tokenizer = built_in_tokenizer();
     let (rows, columns) = files.grid();
     let layout = TokenLayout::raster(rows, columns);
     for index in 0..files.prompts().len() {
@@ -144,8 +143,7 @@ fn pixels_match() {
 #[test]
 fn the_encoder_matches() {
     let files = Files::read();
-    let (encoder, tokenizer) =
-        (builtin::load_image_encoder().unwrap(), builtin::load_image_tokenizer().unwrap());
+    let (encoder, tokenizer) = (built_in_encoder(), built_in_tokenizer());
     for index in 0..files.prompts().len() {
         let name = format!("{index}.pixels");
         let shape = files.golden.shape(&name).to_vec();
@@ -170,7 +168,7 @@ fn the_encoder_matches() {
 
 #[test]
 fn a_swatch_is_the_middle_of_a_field_of_its_code() {
-    let tokenizer = builtin::load_image_tokenizer().unwrap();
+    let tokenizer = built_in_tokenizer();
     let info = tokenizer.info().clone();
     let code = info.codebook_size as u32 - 1;
     let swatch = tokenizer.swatches(&[0, code]).unwrap().pop().unwrap();
@@ -189,7 +187,7 @@ fn a_swatch_is_the_middle_of_a_field_of_its_code() {
 #[ignore = "a measurement"]
 fn measure_stand_ins_and_time() {
     let files = Files::read();
-    let tokenizer = builtin::load_image_tokenizer().unwrap();
+    let tokenizer = built_in_tokenizer();
     let (rows, columns) = files.grid();
     let side = tokenizer.info().pixels_per_token;
     let neutral = tokenizer.quantizer().neutral_code();

@@ -2,20 +2,22 @@
 //! under every mode, with row ends left alone and taken literally, weights, caches, scales.
 
 mod golden_models;
+mod open_folder;
 mod test_device;
 
 use golden_models::golden_folder::{Others, assert_kind, folders_with};
 use golden_models::*;
+use open_folder::{LuminaFolder, WholeHead};
 use softcfg_studio::compute::layout::StepKind;
 use softcfg_studio::compute::precision::Precision;
 use softcfg_studio::compute::rows::Prefix;
 use softcfg_studio::compute::transformer::CodeRange;
-use softcfg_studio::compute::weights::HeadRows;
 use softcfg_studio::models::decoder::Decoder;
-use softcfg_studio::models::lumina::decoder::{FolderOptions, ImageSize, Lumina, load_folder};
+use softcfg_studio::models::lumina::decoder::Lumina;
+use softcfg_studio::models::lumina::image_size::ImageSize;
 use softcfg_studio::prompts::condition::Condition;
 use std::path::{Path, PathBuf};
-use test_device::{assert_same, device};
+use test_device::assert_same;
 
 const MODES: [Mode; 5] = [
     Mode::new("cfg", None),
@@ -58,19 +60,20 @@ impl Case {
         ImageSize { width: size(&self.json, "image_w_px"), height: size(&self.json, "image_h_px") }
     }
 
-    fn load_from(&self, folder: &Path, head_rows: HeadRows) -> Result<Lumina, String> {
-        let options = FolderOptions {
-            codes: self.codes(),
-            size: self.size(),
-            precision: Precision::F32,
-            head_rows,
-            device: device(),
-        };
-        load_folder(folder, &options).map_err(|error| error.to_string())
+    fn files<'a>(&self, folder: &'a Path) -> LuminaFolder<'a> {
+        LuminaFolder { folder, codes: self.codes(), size: self.size() }
     }
 
-    fn load(&self, head_rows: HeadRows) -> Lumina {
-        self.load_from(&self.folder, head_rows).unwrap()
+    fn load_from(&self, folder: &Path) -> Result<Lumina, String> {
+        self.files(folder).load(Precision::F32).map_err(|error| error.to_string())
+    }
+
+    fn load(&self) -> Lumina {
+        self.load_from(&self.folder).unwrap()
+    }
+
+    fn load_whole(&self) -> WholeHead {
+        self.files(&self.folder).load_whole(Precision::F32)
     }
 
     fn forced(&self) -> Vec<bool> {
@@ -92,7 +95,7 @@ fn all_cases() -> Vec<Case> {
 #[test]
 fn prefixes_and_layout_are_the_golden_ones() {
     for case in all_cases() {
-        let decoder = case.load(HeadRows::Codes);
+        let decoder = case.load();
         let prefixes = decoder.prefixes(&case.condition()).unwrap();
         let ids = |prefix: &Prefix| match prefix {
             Prefix::Tokens(ids) => ids.clone(),
@@ -117,7 +120,7 @@ fn prefixes_and_layout_are_the_golden_ones() {
 #[test]
 fn every_mode_matches() {
     for case in all_cases() {
-        let decoder = case.load(HeadRows::All);
+        let decoder = case.load_whole();
         let CodeRange { offset, count } = case.codes();
         let prefixes = decoder.prefixes(&case.condition()).unwrap();
         let epsilon = case.json["step_norm_eps"].as_f64().unwrap();
@@ -142,10 +145,10 @@ fn every_mode_matches() {
 #[test]
 fn a_head_of_codes_is_a_part_of_the_whole_head() {
     for case in all_cases() {
-        let (all, codes) = (case.load(HeadRows::All), case.load(HeadRows::Codes));
+        let (all, codes) = (case.load_whole(), case.load());
         assert_eq!(codes.info().logits_width, codes.info().codebook_size);
         let tokens = &case.tokens()[..4];
-        let logits = |decoder: &Lumina| {
+        let logits = |decoder: &dyn Decoder| {
             let prefixes = decoder.prefixes(&case.condition()).unwrap();
             let forced = [false; 4];
             decode_forced(decoder, &prefixes, tokens, &forced, &MODES[..1], 1e-6, |_, _| vec![0.5])
@@ -161,7 +164,7 @@ fn a_head_of_codes_is_a_part_of_the_whole_head() {
 #[test]
 fn rows_do_not_depend_on_each_other() {
     for case in all_cases() {
-        let decoder = case.load(HeadRows::Codes);
+        let decoder = case.load();
         let prefixes = decoder.prefixes(&case.condition()).unwrap();
         assert_rows_are_independent(&decoder, &prefixes, &case.tokens()[..6]);
     }
@@ -196,7 +199,7 @@ fn shards_and_index_are_checked() {
         }
     }
     assert!(shards.len() > 1);
-    let open = || case.load_from(copy.path(), HeadRows::Codes).map(|_| ());
+    let open = || case.load_from(copy.path()).map(|_| ());
     assert_eq!(open(), Ok(()));
 
     let index = copy.path().join("model.safetensors.index.json");
@@ -230,14 +233,8 @@ fn shards_and_index_are_checked() {
 fn sizes_the_model_does_not_have_are_refused() {
     let Some(case) = &all_cases().into_iter().next() else { return };
     for (width, height) in [(64, 63), (0, 64), (64, 3200)] {
-        let options = FolderOptions {
-            codes: case.codes(),
-            size: ImageSize { width, height },
-            precision: Precision::F32,
-            head_rows: HeadRows::Codes,
-            device: device(),
-        };
-        assert!(load_folder(&case.folder, &options).is_err(), "{width} × {height}");
+        let files = LuminaFolder { size: ImageSize { width, height }, ..case.files(&case.folder) };
+        assert!(files.load(Precision::F32).is_err(), "{width} × {height}");
     }
 }
 

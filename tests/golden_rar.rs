@@ -10,6 +10,7 @@ use golden_models_class::softcfg::{
     Program, check_caches, check_paper, check_released, model_folder, paper_cases, released_cases,
 };
 use golden_models_class::{Comparison, json, weights};
+use softcfg_studio::checkpoint::folder_config::FolderConfig;
 use softcfg_studio::models::decoder::Decoder;
 use softcfg_studio::models::rar::config::RarConfig;
 use softcfg_studio::models::rar::decoder::RarDecoder;
@@ -27,7 +28,10 @@ fn sizes_are_the_same_from_shapes_and_from_the_configuration() {
     for (folder, case, _) in released_cases("rar") {
         let folder = model_folder(&folder, &case);
         let config: RarConfig = json(&folder.join("config.json"));
-        assert_eq!(RarConfig::from_shapes(&weights(&folder).1).unwrap(), config);
+        assert_eq!(
+            RarConfig::from_shapes(&weights(&folder).1, &FolderConfig::default()).unwrap(),
+            config
+        );
         assert_eq!(config.layout().len(), config.image_seq_len);
     }
 }

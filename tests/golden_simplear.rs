@@ -2,21 +2,21 @@
 //! every mode, guided logits, weights, caches.
 
 mod golden_models;
+mod open_folder;
 mod test_device;
 
 use golden_models::golden_folder::{Others, folders_with};
 use golden_models::*;
+use open_folder::{Qwen2Folder, WholeHead};
 use softcfg_studio::compute::precision::Precision;
 use softcfg_studio::compute::rows::Prefix;
-use softcfg_studio::compute::weights::HeadRows;
 use softcfg_studio::models::decoder::Decoder;
-use softcfg_studio::models::simple_ar::decoder::{
-    FolderOptions, Qwen2, load_folder, simple_ar_template,
-};
+use softcfg_studio::models::simple_ar::decoder::Qwen2;
+use softcfg_studio::models::simple_ar::description;
 use softcfg_studio::prompts::condition::Condition;
 use softcfg_studio::prompts::template::PromptTemplate;
 use std::path::{Path, PathBuf};
-use test_device::{assert_same, device};
+use test_device::assert_same;
 
 const MODES: [Mode; 4] = [
     Mode::new("cfg", None),
@@ -54,16 +54,21 @@ impl Case {
         }
     }
 
-    fn load(&self, template: PromptTemplate, head_rows: HeadRows) -> Qwen2 {
-        let options = FolderOptions {
-            codebook_size: size(&self.json, "codebook_size"),
+    fn files(&self, template: PromptTemplate) -> Qwen2Folder<'_> {
+        Qwen2Folder {
+            folder: &self.folder,
+            codes: size(&self.json, "codebook_size"),
             image_tokens: size(&self.json, "grid_h") * size(&self.json, "grid_w"),
             template,
-            precision: Precision::F32,
-            head_rows,
-            device: device(),
-        };
-        load_folder(&self.folder, &options).unwrap()
+        }
+    }
+
+    fn load(&self, template: PromptTemplate) -> Qwen2 {
+        self.files(template).load(Precision::F32).unwrap()
+    }
+
+    fn load_whole(&self) -> WholeHead {
+        self.files(self.template()).load_whole(Precision::F32)
     }
 
     fn codes(&self) -> Vec<u32> {
@@ -79,7 +84,7 @@ fn all_cases() -> Vec<Case> {
 #[test]
 fn prefixes_are_the_golden_ids() {
     for case in all_cases() {
-        let decoder = case.load(case.template(), HeadRows::Codes);
+        let decoder = case.load(case.template());
         let prefixes = decoder.prefixes(&case.condition).unwrap();
         let ids = |prefix: &Prefix| match prefix {
             Prefix::Tokens(ids) => ids.clone(),
@@ -96,14 +101,14 @@ fn prefixes_are_the_golden_ids() {
 #[test]
 fn the_template_of_the_generator_gives_the_golden_conditional_ids() {
     for case in all_cases() {
-        let template = simple_ar_template();
+        let template = description::template();
         let text = case.json["cond_text"].as_str().unwrap();
         let Some(prompt) = text.strip_prefix(&template.before) else { continue };
         if !case.golden.records("prefix_cond") {
             continue;
         }
         let prompt = prompt.strip_suffix(&template.after).unwrap();
-        let ids = case.load(template, HeadRows::Codes).prompts().conditional(prompt).unwrap();
+        let ids = case.load(template).prompts().conditional(prompt).unwrap();
         assert_eq!(ids, case.golden.ids("prefix_cond"), "{}", case.name);
     }
 }
@@ -111,9 +116,9 @@ fn the_template_of_the_generator_gives_the_golden_conditional_ids() {
 #[test]
 fn every_mode_matches() {
     for case in all_cases() {
-        let decoder = case.load(case.template(), HeadRows::All);
+        let decoder = case.load_whole();
         let offset = size(&case.json, "visual_offset");
-        assert_eq!(decoder.codes().offset, offset);
+        assert_eq!(decoder.codes.offset, offset);
         let codes = case.codes();
         let prefixes = decoder.prefixes(&case.condition).unwrap();
         let epsilon = case.json["step_norm_eps"].as_f64().unwrap();
@@ -143,13 +148,10 @@ fn every_mode_matches() {
 #[test]
 fn a_head_of_codes_gives_the_end_of_the_whole_head() {
     for case in all_cases() {
-        let (all, codes) = (
-            case.load(case.template(), HeadRows::All),
-            case.load(case.template(), HeadRows::Codes),
-        );
+        let (all, codes) = (case.load_whole(), case.load(case.template()));
         assert_eq!(codes.info().logits_width, codes.info().codebook_size);
         let tokens = &case.codes()[..4];
-        let logits = |decoder: &Qwen2| {
+        let logits = |decoder: &dyn Decoder| {
             let prefixes = decoder.prefixes(&case.condition).unwrap();
             decode_forced(decoder, &prefixes, tokens, &[false; 4], &MODES, 1e-6, |_, z| {
                 vec![max_softmax(decoder.info().code_logits(z)); 2]
@@ -165,7 +167,7 @@ fn a_head_of_codes_gives_the_end_of_the_whole_head() {
 #[test]
 fn rows_do_not_depend_on_each_other() {
     for case in all_cases() {
-        let decoder = case.load(case.template(), HeadRows::All);
+        let decoder = case.load_whole();
         let prefixes = decoder.prefixes(&case.condition).unwrap();
         assert_rows_are_independent(&decoder, &prefixes, &case.codes()[..6]);
     }
@@ -178,19 +180,17 @@ fn files_that_are_damaged_are_named() {
     for file in ["config.json", "tokenizer.json", "model.safetensors"] {
         std::fs::copy(case.folder.join(file), copy.path().join(file)).unwrap();
     }
-    let options = FolderOptions {
-        codebook_size: size(&case.json, "codebook_size"),
+    let options = Qwen2Folder {
+        folder: copy.path(),
+        codes: size(&case.json, "codebook_size"),
         image_tokens: 64,
         template: case.template(),
-        precision: Precision::F32,
-        head_rows: HeadRows::Codes,
-        device: device(),
     };
-    let message = |options: &FolderOptions| {
-        load_folder(copy.path(), options).err().expect("must be refused").to_string()
+    let message = |options: &Qwen2Folder<'_>| {
+        options.load(Precision::F32).err().expect("must be refused").to_string()
     };
-    assert!(load_folder(copy.path(), &options).is_ok());
-    let other = FolderOptions { codebook_size: options.codebook_size - 1, ..options.clone() };
+    assert!(options.load(Precision::F32).is_ok());
+    let other = Qwen2Folder { codes: options.codes - 1, ..options.clone() };
     assert!(message(&other).contains("tokenizer"), "{}", message(&other));
 
     let weights = copy.path().join("model.safetensors");

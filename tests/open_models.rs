@@ -12,7 +12,7 @@ use softcfg_studio::engine::worker::{Engine, EngineOptions};
 use softcfg_studio::guidance::Preset;
 use softcfg_studio::models::card::Conditions;
 use softcfg_studio::opening::builtin;
-use softcfg_studio::opening::open::{OpenRequest, Surroundings};
+use softcfg_studio::opening::request::{OpenRequest, SystemResources};
 use softcfg_studio::opening::{offer, open};
 use softcfg_studio::prompts::condition::Condition;
 use std::path::Path;
@@ -188,7 +188,7 @@ fn what_is_missing_is_named_with_its_source() {
     ] {
         let request = OpenRequest::new([golden(path)]);
         let message = message(&request);
-        let offer = offer::survey(&request, &Surroundings::default()).unwrap();
+        let offer = offer::survey(&request, &SystemResources::default()).unwrap();
         assert!(!offer.is_complete() && !offer.missing.is_empty());
         for part in &offer.missing {
             assert!(message.contains(&part.to_string()), "{part} is not in: {message}");
@@ -198,7 +198,7 @@ fn what_is_missing_is_named_with_its_source() {
         }
     }
     let tokenizer = OpenRequest::new([golden("rar_tokenizer/weights.safetensors")]);
-    let offer = offer::survey(&tokenizer, &Surroundings::default()).unwrap();
+    let offer = offer::survey(&tokenizer, &SystemResources::default()).unwrap();
     assert!(offer.without_decoder && !offer.is_complete());
     let alone = message(&tokenizer);
     assert!(alone.contains("choose a decoder"), "{alone}");
@@ -207,13 +207,13 @@ fn what_is_missing_is_named_with_its_source() {
 #[test]
 fn too_little_memory_is_refused_with_what_would_fit() {
     let mut request = request("alitok/model/alitok_tiny.bin", "alitok_tokenizer/AliTok_tiny.pth");
-    let offer = offer::survey(&request, &Surroundings::default()).unwrap();
+    let offer = offer::survey(&request, &SystemResources::default()).unwrap();
     let peak = |precision| offer.peak(precision).unwrap();
     assert!(peak(Precision::F32) > peak(Precision::Bf16));
     assert!(offer.precisions.iter().all(|choice| choice.fits.is_none()));
     let with = |request: &OpenRequest, free: u64| {
-        let surroundings = Surroundings { free_memory: Some(free), ..Surroundings::default() };
-        open::open(request, &surroundings, &Arc::default())
+        let resources = SystemResources { free_memory: Some(free), ..SystemResources::default() };
+        open::open(request, &resources, &Arc::default())
     };
     let refusal = with(&request, peak(Precision::Bf16)).err().unwrap().to_string();
     assert!(refusal.contains("choose bf16") && refusal.contains("f32"), "{refusal}");
@@ -235,20 +235,20 @@ fn where_eight_bit_weights_do_not_fit_a_smaller_grid_is_named() {
     request.precision = Some(Precision::Int8);
     let peak = |grid: (usize, usize)| {
         let request = OpenRequest { grid: Some(grid), ..request.clone() };
-        let offer = offer::survey(&request, &Surroundings::default()).unwrap();
+        let offer = offer::survey(&request, &SystemResources::default()).unwrap();
         offer.peak(Precision::Int8).unwrap()
     };
     // Room for 16 × 16 tokens at 8 bits and not for the 64 × 64 that are asked for.
-    let surroundings =
-        Surroundings { free_memory: Some(peak((16, 16)) + 1000), ..Surroundings::default() };
+    let resources =
+        SystemResources { free_memory: Some(peak((16, 16)) + 1000), ..SystemResources::default() };
     assert!(peak((64, 64)) > peak((16, 16)) + 1_000_000);
     request.grid = Some((64, 64));
-    let refusal = open::open(&request, &surroundings, &Arc::default()).err().unwrap().to_string();
+    let refusal = open::open(&request, &resources, &Arc::default()).err().unwrap().to_string();
     assert!(refusal.contains("even the smallest precision needs"), "{refusal}");
     assert!(refusal.contains("a grid of 16 × 16 would fit at int8"), "{refusal}");
     // What it names is accepted: nothing but the model's positions may be in the way.
     request.grid = Some((16, 16));
-    let outcome = open::open(&request, &surroundings, &Arc::default());
+    let outcome = open::open(&request, &resources, &Arc::default());
     let message = outcome.err().map(|error| error.to_string()).unwrap_or_default();
     assert!(!message.contains("are free"), "{message}");
 }
@@ -265,11 +265,11 @@ fn eight_bit_weights_draw_too() {
 fn progress_counts_bytes_and_cancels() {
     let request = request("alitok/model/alitok_tiny.bin", "alitok_tokenizer/AliTok_tiny.pth");
     let progress = Arc::new(LoadProgress::default());
-    open::open(&request, &Surroundings::default(), &progress).unwrap();
+    open::open(&request, &SystemResources::default(), &progress).unwrap();
     assert!(progress.done() >= progress.total() && progress.total() > 500_000);
     let cancelled = Arc::new(LoadProgress::default());
     cancelled.cancel();
-    let error = open::open(&request, &Surroundings::default(), &cancelled).err().unwrap();
+    let error = open::open(&request, &SystemResources::default(), &cancelled).err().unwrap();
     assert!(error.to_string().contains("cancelled"), "{error}");
 }
 

@@ -9,13 +9,13 @@ use softcfg_studio::checkpoint::Container;
 use softcfg_studio::compute::device_kind::DeviceKind;
 use softcfg_studio::compute::precision::Precision;
 use softcfg_studio::opening::offer::{self, ModelOffer};
-use softcfg_studio::opening::open::{OpenRequest, Surroundings};
+use softcfg_studio::opening::request::{OpenRequest, SystemResources};
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
 fn offer(request: &OpenRequest) -> ModelOffer {
-    offer::survey(request, &Surroundings::default()).unwrap()
+    offer::survey(request, &SystemResources::default()).unwrap()
 }
 
 #[test]
@@ -28,8 +28,8 @@ fn costs_follow_the_grid() {
     let positions = |side: u64| side * (side + 1);
     let caches = 5 * (positions(256) - positions(128)) * 3 * 64 * 2 * 4;
     assert_eq!(peak(256) - peak(128), caches);
-    let surroundings = Surroundings { free_memory: Some(peak(128)), ..Surroundings::default() };
-    let offer = offer::survey(&request, &surroundings).unwrap();
+    let resources = SystemResources { free_memory: Some(peak(128)), ..SystemResources::default() };
+    let offer = offer::survey(&request, &resources).unwrap();
     let fits = |side| offer.precisions_at((side, side))[0].fits;
     assert_eq!((fits(128), fits(256)), (Some(true), Some(false)));
     // Weights that fix the grid fix the cost.
@@ -44,8 +44,8 @@ fn of_another_device_no_more_is_said_than_is_known() {
         device: DeviceKind::Cuda,
         ..request("rar/model/rar_tiny.bin", "rar_tokenizer/weights.safetensors")
     };
-    let surroundings = Surroundings { free_memory: Some(1), ..Surroundings::default() };
-    let offer = offer::survey(&request, &surroundings).unwrap();
+    let resources = SystemResources { free_memory: Some(1), ..SystemResources::default() };
+    let offer = offer::survey(&request, &resources).unwrap();
     let precisions: Vec<_> = offer.precisions.iter().map(|offer| offer.precision).collect();
     assert_eq!(precisions, [Precision::F32, Precision::Bf16], "8-bit weights run on the CPU only");
     // Its memory, and what bf16 changes where inputs are rounded as well.

@@ -5,6 +5,7 @@
 mod golden_models;
 mod golden_models_class;
 mod miniatures;
+mod open_folder;
 mod test_device;
 
 use miniatures::{BUILT_IN, Shift, all};

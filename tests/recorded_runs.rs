@@ -14,7 +14,7 @@ use flate2::{Compression, write::GzEncoder};
 use open_support::{caption_model, golden, lumina_request, simple_ar_with_cosmos_codes};
 use softcfg_studio::export::png::DESCRIPTION_KEYWORD;
 use softcfg_studio::export::run_json::{FORMAT, RunDescription};
-use softcfg_studio::opening::open::OpenRequest;
+use softcfg_studio::opening::request::OpenRequest;
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};

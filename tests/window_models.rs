@@ -7,7 +7,7 @@ use egui_kittest::kittest::Queryable;
 use image::RgbImage;
 use softcfg_studio::engine::trace::{RunRecord, RunStatus};
 use softcfg_studio::engine::{Engine, EngineOptions};
-use softcfg_studio::opening::open::OpenRequest;
+use softcfg_studio::opening::request::OpenRequest;
 use softcfg_studio::prompts::condition::Condition;
 use softcfg_studio::ui::app::persistence::StoredSettings;
 use softcfg_studio::ui::app::saving::{Dialogs, ImageJob, Saving, Writers};

@@ -12,7 +12,7 @@ use softcfg_studio::engine::trace::RunStatus;
 use softcfg_studio::engine::{Engine, EngineOptions};
 use softcfg_studio::guidance::schedule::Schedule;
 use softcfg_studio::opening::offer;
-use softcfg_studio::opening::open::{OpenRequest, Surroundings};
+use softcfg_studio::opening::request::{OpenRequest, SystemResources};
 use softcfg_studio::prompts::check::MAX_PROMPT_CHARACTERS;
 use softcfg_studio::prompts::condition::Condition;
 use softcfg_studio::ui::action::Action;
@@ -41,7 +41,7 @@ fn window(request: OpenRequest, size: egui::Vec2) -> Window {
         });
     wait(&mut window, "the built-in model", |app| app.state.model_is_ready());
     let before = name(window.state());
-    let opened = offer::survey(&request, &Surroundings::default()).expect("a model");
+    let opened = offer::survey(&request, &SystemResources::default()).expect("a model");
     assert!(opened.missing.is_empty(), "{:?}", opened.missing);
     window.state_mut().state.actions.push(Action::LoadModel(request));
     wait(&mut window, "the model", |app| name(app) != before);

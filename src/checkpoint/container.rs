@@ -88,6 +88,16 @@ impl Container {
         Ok(container)
     }
 
+    /// Opens a safetensors file inside the binary; `name` is what errors call it.
+    ///
+    /// # Errors
+    /// Any deviation from the format.
+    pub(crate) fn embedded(name: &str, bytes: &'static [u8]) -> Result<Self, CheckpointError> {
+        let file = SourceFile::embedded(name, bytes);
+        let entries = safetensors_file::entries(&file, 0)?;
+        Self::build(ContainerKind::Safetensors, vec![file], entries, Path::new(name))
+    }
+
     /// Puts entries of open files together under their cleaned names.
     fn build(
         kind: ContainerKind,

@@ -32,11 +32,6 @@ impl TensorShapes {
         self.shapes.keys().map(|name| pattern(name)).collect()
     }
 
-    /// Dimension `axis` of a tensor; `None` also for an empty dimension, which no model has.
-    pub(crate) fn dim(&self, name: &str, axis: usize) -> Option<usize> {
-        self.get(name)?.get(axis).copied().filter(|&dimension| dimension > 0)
-    }
-
     /// The shape of a tensor, if there is one of this name.
     pub fn get(&self, name: &str) -> Option<&[usize]> {
         self.shapes.get(name).map(Vec::as_slice)
@@ -68,6 +63,19 @@ impl TensorShapes {
             .ok_or_else(|| ModelError::Weights(format!("there is no tensor \"{name}\"")))?;
         <[usize; N]>::try_from(shape).ok().filter(|axes| !axes.contains(&0)).ok_or_else(|| {
             ModelError::Weights(format!("\"{name}\" has shape {shape:?}, not {N} axes above 0"))
+        })
+    }
+
+    /// Dimension `axis` of a tensor.
+    ///
+    /// # Errors
+    /// The tensor is missing, has fewer axes, or none of length above 0 there.
+    pub fn dimension(&self, name: &str, axis: usize) -> Result<usize, ModelError> {
+        let length = self.get(name).and_then(|shape| shape.get(axis)).copied();
+        length.filter(|&length| length > 0).ok_or_else(|| {
+            ModelError::Weights(format!(
+                "axis {axis} of \"{name}\", which tells its size, is missing"
+            ))
         })
     }
 

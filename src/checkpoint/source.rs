@@ -4,20 +4,29 @@
 //! returns an error that can be shown.
 
 use crate::checkpoint::error::CheckpointError;
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-/// An open file with the length and time of change it had when it was opened. The handle stays open,
-/// so a file that is deleted or replaced meanwhile is still read whole.
+/// An open file, or one inside the binary.
 #[derive(Debug)]
 pub struct SourceFile {
     path: PathBuf,
-    file: Mutex<File>,
     length: u64,
-    modified: Option<SystemTime>,
+    data: Data,
+}
+
+#[derive(Debug)]
+enum Data {
+    /// With the time of change it had when it was opened. The handle stays open, so a file that is
+    /// deleted or replaced meanwhile is still read whole.
+    Disk {
+        file: Mutex<File>,
+        modified: Option<SystemTime>,
+    },
+    Embedded(&'static [u8]),
 }
 
 impl SourceFile {
@@ -40,9 +49,13 @@ impl SourceFile {
         Ok(Self {
             path: path.to_path_buf(),
             length: metadata.len(),
-            modified: metadata.modified().ok(),
-            file: Mutex::new(file),
+            data: Data::Disk { modified: metadata.modified().ok(), file: Mutex::new(file) },
         })
+    }
+
+    /// A file inside the binary; `name` is what errors call it.
+    pub(crate) fn embedded(name: &str, bytes: &'static [u8]) -> Self {
+        Self { path: PathBuf::from(name), length: bytes.len() as u64, data: Data::Embedded(bytes) }
     }
 
     /// Where it was opened.
@@ -60,16 +73,38 @@ impl SourceFile {
     /// # Errors
     /// The range lies beyond the end, the file changed since it was opened, or the system refuses.
     pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), CheckpointError> {
-        if offset.checked_add(buffer.len() as u64).is_none_or(|end| end > self.length) {
+        let end = offset.checked_add(buffer.len() as u64).filter(|&end| end <= self.length);
+        let Some(end) = end else {
             let reason = "the file ends before its contents do; it is truncated, download it again";
             return Err(CheckpointError::format(&self.path, reason));
+        };
+        match &self.data {
+            Data::Disk { file, modified } => self.read_disk(file, *modified, offset, buffer),
+            Data::Embedded(bytes) => {
+                // Within the length, which is that of the bytes in memory.
+                buffer
+                    .copy_from_slice(bytes.get(offset as usize..end as usize).unwrap_or_default());
+                Ok(())
+            }
         }
+    }
+
+    fn read_disk(
+        &self,
+        file: &Mutex<File>,
+        modified: Option<SystemTime>,
+        offset: u64,
+        buffer: &mut [u8],
+    ) -> Result<(), CheckpointError> {
         // A thread that panicked while holding the lock leaves only a position, which is set here anyway.
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
         let outcome = file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(buffer));
         let metadata = file.metadata();
         drop(file);
-        self.same(&metadata.map_err(|cause| CheckpointError::read(&self.path, cause))?)?;
+        let metadata = metadata.map_err(|cause| CheckpointError::read(&self.path, cause))?;
+        if metadata.len() != self.length || metadata.modified().ok() != modified {
+            return Err(CheckpointError::Changed { path: self.path.clone() });
+        }
         outcome.map_err(|cause| CheckpointError::read(&self.path, cause))
     }
 
@@ -86,13 +121,6 @@ impl SourceFile {
         buffer.resize(length as usize, 0);
         self.read_at(offset, &mut buffer)?;
         Ok(buffer)
-    }
-
-    fn same(&self, now: &Metadata) -> Result<(), CheckpointError> {
-        if now.len() == self.length && now.modified().ok() == self.modified {
-            return Ok(());
-        }
-        Err(CheckpointError::Changed { path: self.path.clone() })
     }
 }
 

@@ -1,7 +1,7 @@
 //! `softcfg-studio inspect`: what lies at some paths.
 
 use crate::opening::offer::{self, ModelOffer};
-use crate::opening::open::{OpenRequest, Surroundings};
+use crate::opening::request::{OpenRequest, SystemResources};
 use anyhow::Result;
 use clap::Args;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ pub struct Inspect {
 /// A path that cannot be read or identified.
 pub fn inspect(arguments: &Inspect) -> Result<()> {
     let request = OpenRequest::new(arguments.paths.clone());
-    let offer = offer::survey(&request, &Surroundings::of_this_machine())?;
+    let offer = offer::survey(&request, &SystemResources::of_this_machine())?;
     print!("{}", describe(&offer));
     Ok(())
 }

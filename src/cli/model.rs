@@ -6,7 +6,7 @@ use crate::compute::device_kind::DeviceKind;
 use crate::models::card::{Conditions, Model, ModelCard};
 use crate::opening::builtin;
 use crate::opening::open;
-use crate::opening::open::{OpenRequest, Surroundings};
+use crate::opening::request::{OpenRequest, SystemResources};
 use crate::prompts::imagenet;
 use crate::prompts::imagenet::ClassName;
 use anyhow::{Result, anyhow, bail};
@@ -76,8 +76,8 @@ impl ModelArguments {
             device,
         };
         let progress: Arc<LoadProgress> = Arc::default();
-        let surroundings = Surroundings::of_this_machine();
-        with_progress_bar(&progress, || Ok(open::open(&request, &surroundings, &progress)?))
+        let resources = SystemResources::of_this_machine();
+        with_progress_bar(&progress, || Ok(open::open(&request, &resources, &progress)?))
     }
 }
 

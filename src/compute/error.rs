@@ -34,3 +34,11 @@ pub enum ModelError {
     #[error("internal error: {0}; please report it")]
     Internal(&'static str),
 }
+
+/// Refuses a configuration unless `holds`.
+///
+/// # Errors
+/// [`ModelError::Config`] with the text of `otherwise`.
+pub(crate) fn require(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), ModelError> {
+    if holds { Ok(()) } else { Err(ModelError::Config(otherwise())) }
+}

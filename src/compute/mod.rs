@@ -5,7 +5,6 @@ pub mod activation;
 pub mod attention;
 pub mod attention_shape;
 pub mod cpu;
-pub mod decoder_info;
 pub mod device_kind;
 pub mod error;
 pub mod gpu;

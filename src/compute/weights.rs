@@ -13,16 +13,6 @@ use candle_nn::VarBuilder;
 use half::bf16;
 use std::ops::Range;
 
-/// Which rows of the output head are loaded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum HeadRows {
-    /// Only those of the image codes: what can be sampled.
-    #[default]
-    Codes,
-    /// The whole vocabulary; golden tests compare it.
-    All,
-}
-
 /// A place in a checkpoint to load layers from.
 #[derive(Clone)]
 pub struct Weights<'a> {

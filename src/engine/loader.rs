@@ -14,7 +14,7 @@ use crate::opening::builtin;
 use crate::opening::error::OpenError;
 use crate::opening::offer::{self, ModelOffer};
 use crate::opening::open;
-use crate::opening::open::{OpenRequest, Surroundings};
+use crate::opening::request::{OpenRequest, SystemResources};
 use crossbeam_channel::{RecvTimeoutError, bounded};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
@@ -89,8 +89,8 @@ fn failure(error: &OpenError) -> Event {
 /// Reports what lies at the paths of a request.
 pub(crate) fn survey(shared: &Shared, request: &OpenRequest) {
     let reclaimable = shared.held_bytes();
-    let surroundings = Surroundings { reclaimable, ..Surroundings::of_this_machine() };
-    match offer::survey(request, &surroundings) {
+    let resources = SystemResources { reclaimable, ..SystemResources::of_this_machine() };
+    match offer::survey(request, &resources) {
         Ok(offer) => shared.outbox.send(Event::ModelFound(Arc::new(offer))),
         Err(error) => shared.outbox.send(Event::ModelFailed { message: error.to_string() }),
     }
@@ -100,17 +100,17 @@ pub(crate) fn survey(shared: &Shared, request: &OpenRequest) {
 pub(crate) fn open(
     shared: &Shared,
     request: &OpenRequest,
-    surroundings: Surroundings,
+    resources: SystemResources,
     progress: &Arc<LoadProgress>,
 ) {
-    let mut surroundings = surroundings.on(request.device);
-    let offer = match offer::survey_headers(request, &surroundings) {
+    let mut resources = resources.on(request.device);
+    let offer = match offer::survey_headers(request, &resources) {
         Ok(offer) => offer,
         Err(error) => return shared.outbox.send(failure(&error)),
     };
-    let freed = make_room(shared, &offer, &mut surroundings);
+    let freed = make_room(shared, &offer, &mut resources);
     let outcome =
-        reporting(shared, &offer.name, progress, || open::open(request, &surroundings, progress));
+        reporting(shared, &offer.name, progress, || open::open(request, &resources, progress));
     let failed = outcome.is_err();
     // If another model was asked for meanwhile, that one alone is reported.
     if is_newest(shared, progress) || !progress.is_cancelled() {
@@ -122,8 +122,8 @@ pub(crate) fn open(
 }
 
 /// Frees the model in use if the new one fits only without it; whether it did.
-fn make_room(shared: &Shared, offer: &ModelOffer, surroundings: &mut Surroundings) -> bool {
-    let (Some(free), Some(peak)) = (surroundings.free_memory, offer.peak(offer.precision())) else {
+fn make_room(shared: &Shared, offer: &ModelOffer, resources: &mut SystemResources) -> bool {
+    let (Some(free), Some(peak)) = (resources.free_memory, offer.peak(offer.precision())) else {
         return false;
     };
     if !offer.is_complete() || peak <= free {
@@ -134,7 +134,7 @@ fn make_room(shared: &Shared, offer: &ModelOffer, surroundings: &mut Surrounding
         return false;
     }
     shared.release_model(RELEASE_TIMEOUT);
-    surroundings.free_memory = Some(free.saturating_add(held));
+    resources.free_memory = Some(free.saturating_add(held));
     true
 }
 
@@ -191,10 +191,10 @@ mod tests {
 
     /// Opens with this many bytes less free than are needed.
     fn open_short_of(engine: &Engine, request: &OpenRequest, short: u64) -> Vec<Event> {
-        let offer = offer::survey(request, &Surroundings::default()).unwrap();
+        let offer = offer::survey(request, &SystemResources::default()).unwrap();
         let free_memory = offer.peak(offer.precision()).map(|peak| peak - short);
-        let surroundings = Surroundings { free_memory, ..Surroundings::default() };
-        super::open(&engine.shared, request, surroundings, &Arc::default());
+        let resources = SystemResources { free_memory, ..SystemResources::default() };
+        super::open(&engine.shared, request, resources, &Arc::default());
         let events = std::iter::from_fn(|| engine.next_event());
         events.filter(|event| !matches!(event, Event::LoadProgress { .. })).collect()
     }

@@ -22,7 +22,7 @@ use crate::engine::trace::{RunId, RunRecord, RunStatus};
 use crate::models::card::Model;
 use crate::opening::builtin;
 use crate::opening::error::OpenError;
-use crate::opening::open::{OpenRequest, Surroundings};
+use crate::opening::request::{OpenRequest, SystemResources};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -92,7 +92,7 @@ impl Engine {
         let request = OpenRequest { device: self.device(), ..request };
         let progress: Arc<LoadProgress> = Arc::default();
         loader::start(&self.shared, progress.clone(), move |shared| {
-            loader::open(shared, &request, Surroundings::of_this_machine(), &progress);
+            loader::open(shared, &request, SystemResources::of_this_machine(), &progress);
         });
     }
 

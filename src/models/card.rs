@@ -7,7 +7,7 @@ use crate::compute::precision::Precision;
 use crate::guidance::schedule::ScaleRule;
 use crate::models::decoder::{Decoder, DecoderInfo};
 use crate::prompts::book::PromptBook;
-use crate::prompts::imagenet::ClassName;
+use crate::prompts::imagenet::{self, ClassName};
 use crate::sampling::Sampling;
 use crate::tokenizers::{ImageTokenizer, TokenizerInfo};
 use serde::{Deserialize, Serialize};
@@ -70,6 +70,17 @@ pub struct AuthorsSchedule {
 }
 
 impl AuthorsSchedule {
+    /// The cosine as `program` computes it.
+    pub fn program_cosine(program: &str) -> Self {
+        Self {
+            rule: ScaleRule::ProgramCosine,
+            description:
+                "The same cosine with the power k; γ 0 switches guidance off instead of reaching 0."
+                    .into(),
+            source: format!("{program}'s sampling program"),
+        }
+    }
+
     /// Whether a run may end its guidance early (LlamaGen's class programs).
     pub fn takes_interval(&self) -> bool {
         self.rule.with_interval(Some(0)) != self.rule
@@ -95,6 +106,31 @@ pub struct ModelDefaults {
 }
 
 impl ModelDefaults {
+    /// Settings with a scale γ that decays with the power k (0: constant) and temperature 1, without
+    /// filters. `source` says in a sentence where they are published.
+    pub fn new(guidance_scale: f32, cosine_power: f32, seed: u64, source: &str) -> Self {
+        Self {
+            guidance_scale,
+            cosine_power,
+            authors_schedule: None,
+            repetition_penalty: 1.0,
+            sampling: Sampling { temperature: 1.0, top_k: None, top_p: 1.0, seed },
+            source: source.to_string(),
+        }
+    }
+
+    /// The same with a temperature.
+    pub fn with_temperature(mut self, temperature: f32) -> Self {
+        self.sampling.temperature = temperature;
+        self
+    }
+
+    /// The same with a top-k filter.
+    pub fn with_top_k(mut self, top_k: usize) -> Self {
+        self.sampling.top_k = Some(top_k);
+        self
+    }
+
     /// The same with the schedule of the authors' program.
     pub fn with_schedule(self, schedule: AuthorsSchedule) -> Self {
         Self { authors_schedule: Some(schedule), ..self }
@@ -108,6 +144,13 @@ pub enum Conditions {
     Prompts(Arc<PromptBook>),
     /// One of a list of classes.
     Classes(Arc<Vec<ClassName>>),
+}
+
+impl Conditions {
+    /// The first `count` classes of ImageNet.
+    pub fn classes(count: usize) -> Self {
+        Self::Classes(Arc::new(imagenet::classes_of(count)))
+    }
 }
 
 /// Everything about a model but its weights; cheap to share with the window.

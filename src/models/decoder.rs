@@ -1,12 +1,42 @@
 //! What every decoder offers to the engine: prefixes for the two branches, one preallocated cache
 //! per row, and one forward pass for all rows of all lanes.
 
-pub use crate::compute::decoder_info::DecoderInfo;
-
 use crate::compute::error::ModelError;
 use crate::compute::kv_cache::KvCache;
 use crate::compute::rows::{Logits, MAX_ROWS, Prefix, Row, RowInput};
+use crate::compute::transformer::Transformer;
 use crate::prompts::condition::{Condition, Prefixes};
+
+/// Sizes a decoder tells the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecoderInfo {
+    /// Number of codes that can be sampled.
+    pub codebook_size: usize,
+    /// Logits entries per row; the codes are the last `codebook_size` of them.
+    pub logits_width: usize,
+    /// Weights, in numbers.
+    pub parameters: u64,
+    /// Bytes of weights that one step reads, whatever the number of rows.
+    pub step_weight_bytes: u64,
+}
+
+impl DecoderInfo {
+    /// Of a transformer whose head has the rows of the codes alone.
+    pub(super) fn of(transformer: &Transformer) -> Self {
+        let codes = transformer.codes().count;
+        Self {
+            codebook_size: codes,
+            logits_width: codes,
+            parameters: transformer.parameters(),
+            step_weight_bytes: transformer.step_weight_bytes(),
+        }
+    }
+
+    /// The part of a row's logits that belongs to the codes: what may be sampled.
+    pub fn code_logits<'a>(&self, row: &'a [f32]) -> &'a [f32] {
+        row.get(row.len().saturating_sub(self.codebook_size)..).unwrap_or(&[])
+    }
+}
 
 /// A visual autoregressive decoder with immutable weights. Everything that changes during a run is
 /// in the caches, so one decoder serves several runs.

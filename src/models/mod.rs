@@ -2,10 +2,9 @@
 
 pub mod alitok;
 pub mod card;
-pub mod class_ids;
 pub mod decoder;
-pub mod defaults;
-pub mod generation_config;
+pub mod families;
+pub mod family;
 pub mod llamagen;
 pub mod lumina;
 pub mod rar;

@@ -1,9 +1,12 @@
-//! What a refusal for want of memory advises where the grid is free.
+//! Advice on a smaller grid where memory is short.
 
 use crate::checkpoint::CheckpointError;
-use crate::opening::identify::{GridSource, Identified, bytes_text};
+use crate::models::family::GridSource;
+use crate::opening::amounts::bytes_text;
+use crate::opening::identify::Identified;
 use crate::opening::inspect::Inspection;
-use crate::opening::open::{OpenRequest, Surroundings, plan};
+use crate::opening::planning::plan;
+use crate::opening::request::{OpenRequest, SystemResources};
 
 /// A refusal for want of memory that also names the largest smaller grid that would fit, where the grid
 /// is free: the key/value caches of a large picture can take more than the weights.
@@ -12,7 +15,7 @@ pub(super) fn with_grid_that_fits(
     inspection: &Inspection,
     decoder: &Identified,
     request: &OpenRequest,
-    surroundings: &Surroundings,
+    resources: &SystemResources,
 ) -> CheckpointError {
     let guessed = decoder.grid.filter(|grid| grid.source != GridSource::Weights);
     let (CheckpointError::Memory(message), Some(guessed)) = (&error, guessed) else {
@@ -26,7 +29,7 @@ pub(super) fn with_grid_that_fits(
     });
     for grid in smaller {
         let request = OpenRequest { grid: Some(grid), ..request.clone() };
-        let plan = plan(inspection, decoder, &request, surroundings);
+        let plan = plan(inspection, decoder, &request, resources);
         if let Some(choice) = plan.choices.iter().find(|choice| choice.fits == Some(true)) {
             return CheckpointError::Memory(format!(
                 "{message}; a grid of {} × {} would fit at {} ({})",

@@ -1,51 +1,12 @@
 //! From what a person chose to everything a model consists of, headers only.
 
-use crate::checkpoint::CheckpointError;
-use crate::checkpoint::LoadProgress;
-use crate::checkpoint::files;
-use crate::checkpoint::files::WeightFiles;
-use crate::checkpoint::{Container, file_name};
-use crate::opening::companions;
-use crate::opening::companions::{CompanionNeed, MissingPart};
-use crate::opening::identify::{Conditioning, Config, Geometry, Identified, Role, identify};
+use crate::checkpoint::files::{self, WeightFiles};
+use crate::checkpoint::{CheckpointError, file_name};
+use crate::models::family::{CompanionNeed, Conditioning, Role};
+use crate::opening::companions::{self, MissingPart};
+use crate::opening::opened::Opened;
 use crate::opening::pairs::{check_pair, check_text_tokenizer};
-use candle_nn::VarBuilder;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-/// An identified, open checkpoint.
-#[derive(Debug)]
-pub struct Opened {
-    /// What it is.
-    pub identified: Identified,
-    /// Its tensors, named as the family names them.
-    pub container: Container,
-    /// The JSON files beside it.
-    pub config: Config,
-    /// The folder with `config.json`, `tokenizer.json` and the weights.
-    pub folder: PathBuf,
-}
-
-impl Opened {
-    /// Opens and identifies the weights at `path`.
-    ///
-    /// # Errors
-    /// Those of [`Container::open`] and [`identify`].
-    pub fn open(path: &Path, weight_set: Option<&str>) -> Result<Self, CheckpointError> {
-        let container = Container::open_weight_set(path, weight_set)?;
-        let folder = container.path().parent().unwrap_or(Path::new("")).to_path_buf();
-        let config = Config::beside(&folder);
-        let identified = identify(&container, &config)?;
-        let container = container.without_prefix(&identified.prefix);
-        Ok(Self { identified, container, config, folder })
-    }
-
-    /// Weights for the family's model file. Announces the bytes to `progress`.
-    pub fn into_var_builder(self, progress: &Arc<LoadProgress>) -> VarBuilder<'static> {
-        progress.expect(self.identified.needed_bytes);
-        self.container.into_var_builder(Arc::clone(progress))
-    }
-}
 
 /// How to look for what was not chosen.
 #[derive(Debug, Clone, Default)]
@@ -105,11 +66,10 @@ impl Inspection {
     /// What the decoder needs and was not found; nothing without a decoder.
     pub fn lacking(&self) -> Vec<MissingPart> {
         let Some(decoder) = &self.decoder else { return Vec::new() };
-        let mut parts: Vec<MissingPart> = self.missing.iter().map(CompanionNeed::part).collect();
-        let without_text = matches!(
-            &decoder.identified.geometry,
-            Geometry::Decoder(g) if matches!(g.conditioning, Conditioning::Prompt { text_tokens: None })
-        );
+        let mut parts: Vec<MissingPart> = self.missing.iter().map(MissingPart::from).collect();
+        let without_text = decoder.identified.decoder().is_some_and(|geometry| {
+            matches!(geometry.conditioning, Conditioning::Prompt { text_tokens: None })
+        });
         if without_text {
             parts.push(MissingPart {
                 what: "text tokenizer".into(),
@@ -158,7 +118,7 @@ pub fn inspect(paths: &[PathBuf], options: &InspectOptions) -> Result<Inspection
     let Some(decoder) = &found.decoder else { return Ok(found) };
     check_text_tokenizer(decoder)?;
     let model = decoder.container.path().to_path_buf();
-    for need in companions::needs(&decoder.identified) {
+    for need in decoder.identified.companions.clone() {
         complete_need(&mut found, need, &model, options)?;
     }
     Ok(found)

@@ -8,7 +8,8 @@ use crate::checkpoint::CheckpointError;
 use crate::checkpoint::ElementType;
 use crate::checkpoint::manifest::TensorRole;
 use crate::compute::precision::{ActivationNumber, Precision};
-use crate::opening::identify::{Geometry, Identified, bytes_text};
+use crate::opening::amounts::bytes_text;
+use crate::opening::identify::Identified;
 use strum::VariantArray;
 
 /// Kept free for activations, previews and the window.
@@ -94,7 +95,7 @@ impl Footprint {
 
 /// Bytes that every token reads, and bytes of tables and small tensors beside them.
 fn decoder_bytes(decoder: &Identified, precision: Precision) -> (u64, u64) {
-    let Geometry::Decoder(geometry) = &decoder.geometry else { return (0, 0) };
+    let Some(geometry) = decoder.decoder() else { return (0, 0) };
     let packed = |rows: u64, width: u64| match precision {
         Precision::F32 => rows * width * 4,
         Precision::Bf16 => rows * width * 2,
@@ -139,7 +140,7 @@ pub fn activation_number(decoder: &Identified, precision: Precision) -> Activati
 }
 
 fn cache_of_position(decoder: &Identified, number: ActivationNumber) -> u64 {
-    let Geometry::Decoder(g) = &decoder.geometry else { return 0 };
+    let Some(g) = decoder.decoder() else { return 0 };
     let sizes = [g.layers, g.kv_heads, g.head_dim, 2 * number.bytes()];
     sizes.iter().fold(1u64, |bytes, &size| bytes.saturating_mul(size as u64))
 }
@@ -183,12 +184,6 @@ pub fn plan(
 }
 
 impl MemoryPlan {
-    /// The largest precision that fits; the full one if the free memory is unknown.
-    pub fn recommended(&self) -> Option<Precision> {
-        let fitting = self.choices.iter().find(|choice| choice.fits != Some(false));
-        fitting.map(|choice| choice.precision)
-    }
-
     /// Whether `precision` may be loaded. Unknown free memory is no reason to refuse.
     ///
     /// # Errors

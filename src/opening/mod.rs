@@ -1,10 +1,9 @@
 //! From chosen paths to a running model: what lies there, what else is needed, what it takes of
 //! memory, and loading it.
 
+pub mod amounts;
 pub mod builtin;
-mod captions;
 pub mod companions;
-mod decoders;
 pub mod error;
 mod grid_that_fits;
 pub mod identify;
@@ -12,6 +11,9 @@ pub mod inspect;
 pub mod memory;
 pub mod offer;
 pub mod open;
+pub mod opened;
 mod pairs;
+mod parts;
+mod planning;
+pub mod request;
 mod rounding;
-mod tokenizers;

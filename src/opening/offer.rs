@@ -1,15 +1,20 @@
-//! What a person is told before anything is loaded: what was found, what is missing, and every
+//! What is shown before anything is loaded: what was found, what is missing, and every
 //! precision with its cost. Headers are read, and a few rows of weights to measure rounding.
 
 use crate::compute::device_kind::DeviceKind;
 use crate::compute::precision::Precision;
+use crate::models::families::FamilyDescription;
+use crate::models::family::{GridGuess, GridSource};
+use crate::opening::amounts::bytes_text;
 use crate::opening::companions::MissingPart;
 use crate::opening::error::OpenError;
-use crate::opening::identify::{Family, Geometry, GridGuess, GridSource, bytes_text};
-use crate::opening::inspect::{Inspection, Opened};
+use crate::opening::identify::Geometry;
+use crate::opening::inspect::Inspection;
 use crate::opening::memory;
 use crate::opening::memory::{Choice, Footprint};
-use crate::opening::open::{OpenRequest, RunLength, Surroundings, look, plan};
+use crate::opening::opened::Opened;
+use crate::opening::planning::{RunLength, look, plan};
+use crate::opening::request::{OpenRequest, SystemResources};
 use crate::opening::rounding;
 use std::fmt;
 use std::path::PathBuf;
@@ -170,13 +175,13 @@ impl ModelOffer {
 ///
 /// # Errors
 /// A path that cannot be read or identified, or parts that do not belong together.
-pub fn survey(request: &OpenRequest, surroundings: &Surroundings) -> Result<ModelOffer, OpenError> {
-    let inspection = look(request, surroundings)?;
-    let mut offer = offer(&inspection, request, surroundings);
+pub fn survey(request: &OpenRequest, resources: &SystemResources) -> Result<ModelOffer, OpenError> {
+    let inspection = look(request, resources)?;
+    let mut offer = offer(&inspection, request, resources);
     // Other devices round what bf16 weights multiply, which a measurement on the CPU does not see.
     let decoder = inspection.decoder.as_ref().filter(|_| request.device == DeviceKind::Cpu);
     if let Some(decoder) = decoder {
-        // Weights that cannot be read are told of when they are loaded.
+        // Weights that cannot be read are an error once they are loaded.
         if let Ok(measured) = rounding::measure(decoder) {
             for precision in &mut offer.precisions {
                 precision.difference = measured.of(precision.precision);
@@ -192,22 +197,22 @@ pub fn survey(request: &OpenRequest, surroundings: &Surroundings) -> Result<Mode
 /// Those of [`survey`].
 pub fn survey_headers(
     request: &OpenRequest,
-    surroundings: &Surroundings,
+    resources: &SystemResources,
 ) -> Result<ModelOffer, OpenError> {
-    Ok(offer(&look(request, surroundings)?, request, surroundings))
+    Ok(offer(&look(request, resources)?, request, resources))
 }
 
 fn offer(
     inspection: &Inspection,
     request: &OpenRequest,
-    surroundings: &Surroundings,
+    resources: &SystemResources,
 ) -> ModelOffer {
     let parts = [&inspection.decoder, &inspection.tokenizer, &inspection.text_encoder];
     let parts = || parts.into_iter().flatten();
     let decoder = inspection.decoder.as_ref().map(|decoder| &decoder.identified);
-    let surroundings = &surroundings.clone().on(request.device);
+    let resources = &resources.clone().on(request.device);
     let choices = decoder.map(|decoder| {
-        let mut choices = plan(inspection, decoder, request, surroundings).choices;
+        let mut choices = plan(inspection, decoder, request, resources).choices;
         choices.retain(|choice| request.device.check(choice.precision).is_ok());
         choices
     });
@@ -225,10 +230,12 @@ fn offer(
         precisions: choices.map(|choices| precision_offers(&choices)).unwrap_or_default(),
         default_precision: decoder.map_or(Precision::F32, memory::default_precision),
         grid: decoder.and_then(|decoder| decoder.grid),
-        square: decoder.is_some_and(|decoder| decoder.family == Family::LlamaGen),
+        square: decoder.is_some_and(|decoder| {
+            matches!(decoder.family.description(), FamilyDescription::Decoder(family) if family.square_grid)
+        }),
         pixels_per_token: inspection.tokenizer.as_ref().and_then(pixels_per_token),
-        free_memory: surroundings.free_memory,
-        reclaimable: surroundings.reclaimable,
+        free_memory: resources.free_memory,
+        reclaimable: resources.reclaimable,
         length: decoder.map_or_else(RunLength::default, RunLength::of),
     }
 }

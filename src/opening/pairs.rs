@@ -1,8 +1,10 @@
 //! Which tokenizers and text encoders belong to which decoder, by family, code counts and widths.
 
 use crate::checkpoint::CheckpointError;
-use crate::opening::identify::{Conditioning, Family, Geometry, Identified, Role};
-use crate::opening::inspect::Opened;
+use crate::models::families::{Family, FamilyDescription};
+use crate::models::family::{Conditioning, Role};
+use crate::opening::identify::{Geometry, Identified};
+use crate::opening::opened::Opened;
 
 /// Whether a tokenizer or text encoder belongs to a decoder.
 ///
@@ -52,7 +54,7 @@ pub(super) fn check_pair(decoder: &Identified, companion: &Opened) -> Result<(),
             decoder.name, g.vocabulary, other.name
         ));
     }
-    if !tokenizers_of(decoder.family).contains(&other.family) {
+    if !belong_together(decoder.family, other.family) {
         return mismatch(format!(
             "{} does not belong to {}; choose the image tokenizer it was trained with",
             other.name, decoder.name
@@ -61,14 +63,13 @@ pub(super) fn check_pair(decoder: &Identified, companion: &Opened) -> Result<(),
     Ok(())
 }
 
-fn tokenizers_of(family: Family) -> &'static [Family] {
-    match family {
-        Family::AliTok => &[Family::AliTokTokenizer],
-        Family::Rar => &[Family::MaskGitVqgan],
-        Family::LlamaGen => &[Family::LlamaGenVq],
-        Family::SimpleAr => &[Family::Cosmos, Family::FsqConv],
-        Family::Lumina => &[Family::MoVqgan],
-        _ => &[],
+/// Whether models of the decoder's family draw with tokenizers of the other.
+fn belong_together(decoder: Family, tokenizer: Family) -> bool {
+    match (decoder.description(), tokenizer.description()) {
+        (FamilyDescription::Decoder(decoder), FamilyDescription::ImageTokenizer(tokenizer)) => {
+            decoder.tokenizers.iter().any(|&family| std::ptr::eq(family, tokenizer))
+        }
+        _ => false,
     }
 }
 
@@ -81,7 +82,7 @@ pub(super) fn check_text_tokenizer(decoder: &Opened) -> Result<(), CheckpointErr
                 "the text tokenizer has {ids} ids and {} only {}; put the tokenizer.json of this model beside it",
                 decoder.identified.name, g.vocabulary
             );
-            let path = decoder.folder.join("tokenizer.json");
+            let path = decoder.folder.path("tokenizer.json");
             Err(CheckpointError::Mismatch { reason, path })
         }
         _ => Ok(()),

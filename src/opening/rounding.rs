@@ -10,8 +10,9 @@ use crate::compute::error::ModelError;
 use crate::compute::linear::Linear;
 use crate::compute::precision::Precision;
 use crate::opening::identify::Identified;
-use crate::opening::inspect::Opened;
+
 use crate::opening::memory::activation_number;
+use crate::opening::opened::Opened;
 use crate::sampling::noise::philox4x32_10;
 use candle_core::{Device, Tensor};
 use strum::VariantArray;

@@ -4,8 +4,10 @@
 pub mod book;
 pub mod caption;
 pub mod check;
+pub mod class_ids;
 pub mod condition;
 pub mod grammar;
 pub mod imagenet;
 pub mod t5;
 pub mod template;
+pub mod text_encoder;

@@ -5,6 +5,7 @@ pub mod blocks;
 pub mod codebook;
 pub mod conv_fsq;
 pub mod cosmos;
+pub mod family;
 pub mod fsq;
 pub mod grid;
 pub mod layers;

@@ -3,7 +3,7 @@
 
 use crate::engine::quantities::quantity::Axis;
 use crate::engine::trace::RunId;
-use crate::opening::open::OpenRequest;
+use crate::opening::request::OpenRequest;
 use crate::ui::state::cursor::Move;
 use crate::ui::state::view::{Comparison, Overlay};
 use crate::ui::theme::ThemeChoice;

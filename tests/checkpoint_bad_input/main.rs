@@ -10,8 +10,9 @@ mod shards;
 
 use checkpoint_support::*;
 use pickles::refused_pickle;
+use softcfg_studio::checkpoint::folder_config::FolderConfig;
 use softcfg_studio::checkpoint::{CheckpointError, Container, LoadProgress};
-use softcfg_studio::opening::identify::{Config, identify};
+use softcfg_studio::opening::identify::identify;
 use softcfg_studio::opening::inspect::{InspectOptions, inspect};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -321,13 +322,13 @@ fn almost_a_model_names_the_family_and_three_mismatches() {
     .to_vec();
     let path = folder.path().join("a.safetensors");
     sparse_safetensors(&path, "F32", 4, &tensors);
-    let error = identify(&Container::open(&path).unwrap(), &Config::default()).unwrap_err();
+    let error = identify(&Container::open(&path).unwrap(), &FolderConfig::default()).unwrap_err();
     assert_says(&error, "most like AliTok");
     assert_says(&error, "blocks.0.attn.qkv.bias is missing");
     assert_says(&error, "and 3 more");
     assert_advises(&error, &path);
     sparse_safetensors(&path, "F32", 4, &[("fc.weight".into(), vec![4, 4])]);
-    let error = identify(&Container::open(&path).unwrap(), &Config::default()).unwrap_err();
+    let error = identify(&Container::open(&path).unwrap(), &FolderConfig::default()).unwrap_err();
     assert_says(&error, "none of the models");
     // Zero, tiny and huge dimensions in the tensors that sizes are read off.
     for dimension in [0, 1, i32::MAX as usize] {
@@ -343,6 +344,6 @@ fn almost_a_model_names_the_family_and_three_mismatches() {
             })
             .collect();
         sparse_safetensors(&path, "F32", 4, &strange);
-        assert!(identify(&Container::open(&path).unwrap(), &Config::default()).is_err());
+        assert!(identify(&Container::open(&path).unwrap(), &FolderConfig::default()).is_err());
     }
 }

@@ -13,12 +13,13 @@ use checkpoint_support::{
 };
 use softcfg_studio::checkpoint::CheckpointError;
 use softcfg_studio::compute::precision::Precision;
-use softcfg_studio::opening::identify::{
-    Conditioning, DecoderGeometry, Family, Geometry, GridSource, Identified,
-};
-use softcfg_studio::opening::inspect::{InspectOptions, Inspection, Opened, inspect};
+use softcfg_studio::models::families::Family;
+use softcfg_studio::models::family::{Conditioning, DecoderGeometry, GridSource};
+use softcfg_studio::opening::identify::{Geometry, Identified};
+use softcfg_studio::opening::inspect::{InspectOptions, Inspection, inspect};
 use softcfg_studio::opening::memory;
-use softcfg_studio::opening::memory::{Footprint, RunSize};
+use softcfg_studio::opening::memory::{Footprint, MemoryPlan, RunSize};
+use softcfg_studio::opening::opened::Opened;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -249,6 +250,12 @@ fn key_prefixes_are_found_and_taken_off() {
     }
 }
 
+/// The first precision of a plan that is not known not to fit.
+fn largest_that_fits(plan: &MemoryPlan) -> Option<Precision> {
+    let fitting = plan.choices.iter().find(|choice| choice.fits != Some(false));
+    fitting.map(|choice| choice.precision)
+}
+
 #[test]
 fn memory_is_estimated_and_refused_with_choices() {
     const GB: u64 = 1_000_000_000;
@@ -268,13 +275,13 @@ fn memory_is_estimated_and_refused_with_choices() {
     assert!((3.1e9..3.3e9).contains(&(need(Precision::Int8).weights as f64)));
     assert_eq!(need(Precision::F32).caches, 4 * 577 * 24 * 2 * 3200 * 4);
     let plan = memory::plan(&model, None, None, run, Some(10 * GB));
-    assert_eq!(plan.recommended(), Some(Precision::Bf16));
+    assert_eq!(largest_that_fits(&plan), Some(Precision::Bf16));
     assert!(plan.check(&model.name, Precision::Bf16).is_ok());
     let message = plan.check(&model.name, Precision::F32).unwrap_err().to_string();
     assert!(message.contains("10.00 GB are free; choose bf16 ("), "{message}");
     assert!(message.contains("or int8 ("), "{message}");
     let plan = memory::plan(&model, None, None, run, Some(GB));
-    assert_eq!(plan.recommended(), None);
+    assert_eq!(largest_that_fits(&plan), None);
     let message = plan.check(&model.name, Precision::Int8).unwrap_err().to_string();
     assert!(message.contains("even the smallest precision needs"), "{message}");
     let plan = memory::plan(&model, None, None, run, None);

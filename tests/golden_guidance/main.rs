@@ -44,9 +44,9 @@ fn guided(conditional: &[f32], unconditional: &[f32], scale: f32) -> Vec<f32> {
 
 #[test]
 fn cases_of_others_may_record_less() {
-    Others::with(&["paper/alitok_v_condmax_nonorm", "rar/softcfg_half_stepnorm", "lumina/tiny"])
+    Others::with(&["paper/alitok_v_condmax_nonorm", "rar/softcfg_active_nonorm", "lumina/tiny"])
         .keep("paper/alitok_v_condmax_nonorm/expected.safetensors", &["tokens", "z_cond"])
-        .keep("rar/softcfg_half_stepnorm/expected.safetensors", &["tokens", "cond_logits"])
+        .keep("rar/softcfg_active_nonorm/expected.safetensors", &["tokens", "cond_logits"])
         .keep("lumina/tiny/golden.safetensors", &["is_image_token", "logits_cond"])
         .check("cases_of_others_may_record_less");
 }

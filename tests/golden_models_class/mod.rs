@@ -18,7 +18,7 @@ use softcfg_studio::checkpoint::shapes::TensorShapes;
 use softcfg_studio::checkpoint::{Container, LoadProgress};
 use softcfg_studio::compute::precision::Precision;
 use softcfg_studio::compute::weights::Weights;
-use softcfg_studio::opening::inspect::Opened;
+use softcfg_studio::opening::opened::Opened;
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};

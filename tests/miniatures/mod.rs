@@ -1,28 +1,26 @@
 //! Every golden miniature and the built-in model as a decoder in a precision of choice, with the
-//! prefixes and forced tokens to compare it along. Needs `golden_models` and `golden_models_class`
-//! beside it.
+//! prefixes and forced tokens to compare it along. Needs `golden_models`, `golden_models_class` and
+//! `open_folder` beside it.
 #![allow(dead_code)] // each test binary uses its own part
 
 use crate::golden_models::{Golden, json as json_value, size};
 use crate::golden_models_class::golden_folder::folders_with;
 use crate::golden_models_class::softcfg::{model_folder, released_cases};
 use crate::golden_models_class::{Expected, json, var_builder};
+use crate::open_folder::{LuminaFolder, Qwen2Folder};
 use crate::test_device::device;
 use softcfg_studio::compute::kv_cache::KvCache;
 use softcfg_studio::compute::precision::{ActivationNumber, Precision};
 use softcfg_studio::compute::rows::{Perturbation, Prefix, Row, RowInput};
 use softcfg_studio::compute::transformer::CodeRange;
-use softcfg_studio::compute::weights::{HeadRows, Weights};
+use softcfg_studio::compute::weights::Weights;
 use softcfg_studio::guidance::Perturb;
 use softcfg_studio::models::alitok::decoder::AlitokDecoder;
 use softcfg_studio::models::decoder::{Decoder, prefill};
 use softcfg_studio::models::llamagen::config::LlamagenConfig;
 use softcfg_studio::models::llamagen::decoder::LlamagenDecoder;
-use softcfg_studio::models::lumina::decoder as lumina;
-use softcfg_studio::models::lumina::decoder::ImageSize;
+use softcfg_studio::models::lumina::image_size::ImageSize;
 use softcfg_studio::models::rar::decoder::RarDecoder;
-use softcfg_studio::models::simple_ar::decoder as qwen2;
-use softcfg_studio::opening::builtin;
 use softcfg_studio::prompts::condition::{Condition, Prefixes};
 use softcfg_studio::prompts::template::PromptTemplate;
 use std::path::Path;
@@ -153,18 +151,16 @@ fn llamagen(precision: Precision) -> Vec<Miniature> {
 fn simple_ar(precision: Precision) -> Miniature {
     let folder = folders_with("simplear", "case.json").swap_remove(0);
     let case = json_value(&folder.join("case.json"));
-    let options = qwen2::FolderOptions {
-        codebook_size: size(&case, "codebook_size"),
+    let options = Qwen2Folder {
+        folder: &folder,
+        codes: size(&case, "codebook_size"),
         image_tokens: size(&case, "grid_h") * size(&case, "grid_w"),
         template: PromptTemplate {
             unconditional: case["uncond_text"].as_str().unwrap().into(),
             ..PromptTemplate::markers("<|t2i|>", "<|soi|>")
         },
-        precision,
-        head_rows: HeadRows::Codes,
-        device: device(),
     };
-    let decoder = qwen2::load_folder(&folder, &options).unwrap();
+    let decoder = options.load(precision).unwrap();
     let text = case["cond_text"].as_str().unwrap();
     let text = text.strip_prefix("<|t2i|>").unwrap().strip_suffix("<|soi|>").unwrap();
     let condition = Condition::Prompt { text: text.into(), negative: None };
@@ -179,14 +175,12 @@ fn lumina(precision: Precision) -> Miniature {
     let folder = folders_with("lumina", "case.json").swap_remove(0);
     let case = json_value(&folder.join("case.json"));
     let offset = size(&case, "image_token_offset");
-    let options = lumina::FolderOptions {
+    let options = LuminaFolder {
+        folder: &folder,
         codes: CodeRange { offset, count: size(&case, "codebook_size") },
         size: ImageSize { width: size(&case, "image_w_px"), height: size(&case, "image_h_px") },
-        precision,
-        head_rows: HeadRows::Codes,
-        device: device(),
     };
-    let decoder = lumina::load_folder(&folder, &options).unwrap();
+    let decoder = options.load(precision).unwrap();
     let text = case["prompt"].as_str().unwrap().into();
     let prefixes = decoder.prefixes(&Condition::Prompt { text, negative: None }).unwrap();
     let golden = Golden::read(&folder.join("golden.safetensors"));
@@ -198,7 +192,7 @@ fn lumina(precision: Precision) -> Miniature {
 }
 
 fn built_in(precision: Precision) -> Miniature {
-    let decoder = builtin::load_decoder(&device(), HeadRows::Codes, precision).unwrap();
+    let decoder = Qwen2Folder::built_in().load(precision).unwrap();
     let text = "a cat left of a red car on blue".into();
     let prefixes = decoder.prefixes(&Condition::Prompt { text, negative: None }).unwrap();
     let codes = decoder.info().codebook_size as u32;

@@ -10,7 +10,7 @@ use softcfg_studio::guidance::Preset;
 use softcfg_studio::models::card::{Model, ModelCard};
 use softcfg_studio::opening::error::OpenError;
 use softcfg_studio::opening::open;
-use softcfg_studio::opening::open::{OpenRequest, Surroundings};
+use softcfg_studio::opening::request::{OpenRequest, SystemResources};
 use softcfg_studio::prompts::condition::Condition;
 use std::collections::HashMap;
 use std::fs;
@@ -50,7 +50,7 @@ pub fn simple_ar_request(decoder: impl Into<PathBuf>) -> OpenRequest {
 
 /// Opens with unlimited memory and no cache folders.
 pub fn open_with(request: &OpenRequest) -> Result<Model, OpenError> {
-    open::open(request, &Surroundings::default(), &Arc::default())
+    open::open(request, &SystemResources::default(), &Arc::default())
 }
 
 pub fn open_pair(decoder: &str, tokenizer: &str) -> Model {

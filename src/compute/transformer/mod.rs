@@ -11,7 +11,6 @@ mod options;
 pub use layers::TransformerLayers;
 pub use options::{CodeRange, QueryKeyNorm, TransformerOptions};
 
-use crate::compute::decoder_info::DecoderInfo;
 use crate::compute::error::ModelError;
 use crate::compute::kv_cache::{BatchPlan, KvCache};
 use crate::compute::layers::{requested_rows, to_logits};
@@ -19,14 +18,13 @@ use crate::compute::precision::ActivationNumber;
 use crate::compute::rotary::RotaryTable;
 use crate::compute::row_ops::Pairing;
 use crate::compute::rows::{Logits, MAX_ROWS, Prefix, Row, RowInput};
-use crate::compute::weights::{HeadRows, Weights};
+use crate::compute::weights::Weights;
 use candle_core::{Device, Tensor};
 
 /// Embedding, blocks, final norm and output head.
 pub struct Transformer {
     options: TransformerOptions,
     codes: CodeRange,
-    info: DecoderInfo,
     layers: TransformerLayers<Weights<'static>>,
     activations: ActivationNumber,
     rotary: RotaryTable,
@@ -41,24 +39,14 @@ impl Transformer {
     pub fn load(
         options: TransformerOptions,
         codes: CodeRange,
-        head_rows: HeadRows,
         weights: &Weights<'static>,
     ) -> Result<Self, ModelError> {
-        options.validate(codes)?;
-        let rows = match head_rows {
-            HeadRows::Codes => codes.offset..codes.offset + codes.count,
-            HeadRows::All => 0..options.vocab_size,
-        };
+        options.validate()?;
+        codes.validate(options.vocab_size)?;
+        let rows = codes.offset..codes.offset + codes.count;
         let layers = TransformerLayers::load(weights, &options, rows)?;
-        let info = DecoderInfo {
-            codebook_size: codes.count,
-            logits_width: layers.head.outputs(),
-            parameters: options.parameters(),
-            step_weight_bytes: layers.step_weight_bytes(),
-        };
         Ok(Self {
             codes,
-            info,
             layers,
             activations: weights.activations(),
             rotary: RotaryTable::one_dimensional(
@@ -72,9 +60,14 @@ impl Transformer {
         })
     }
 
-    /// Sizes.
-    pub fn info(&self) -> &DecoderInfo {
-        &self.info
+    /// Weights of the whole model, in numbers.
+    pub fn parameters(&self) -> u64 {
+        self.options.parameters()
+    }
+
+    /// Bytes of weights that one step reads, whatever the number of rows.
+    pub fn step_weight_bytes(&self) -> u64 {
+        self.layers.step_weight_bytes()
     }
 
     /// Where the codes lie in the vocabulary.

@@ -49,6 +49,20 @@ pub struct CodeRange {
 }
 
 impl CodeRange {
+    /// Refuses codes that do not lie in a vocabulary.
+    ///
+    /// # Errors
+    /// No codes, or codes beyond it.
+    pub fn validate(&self, vocab_size: usize) -> Result<(), ModelError> {
+        let Self { offset, count } = *self;
+        if count == 0 || offset.saturating_add(count) > vocab_size {
+            return Err(ModelError::Config(format!(
+                "{count} codes from id {offset} on do not fit a vocabulary of {vocab_size}"
+            )));
+        }
+        Ok(())
+    }
+
     /// The id of a code.
     pub fn id(&self, code: u32) -> Option<u32> {
         let id = u32::try_from(self.offset).ok()?.checked_add(code)?;
@@ -61,7 +75,7 @@ impl TransformerOptions {
     ///
     /// # Errors
     /// Names the size that makes no sense.
-    pub fn validate(&self, codes: CodeRange) -> Result<(), ModelError> {
+    pub fn validate(&self) -> Result<(), ModelError> {
         let AttentionShape { heads, kv_heads, head_dim } = self.attention;
         let sizes = [
             ("hidden_size", self.hidden_size, 1 << 16),
@@ -92,12 +106,6 @@ impl TransformerOptions {
         let positive = |value: f64| value.is_finite() && value > 0.0;
         if !positive(self.rope_theta) || !positive(self.norm_eps) {
             return Err(ModelError::Config("rope_theta and rms_norm_eps must be above 0".into()));
-        }
-        if codes.count == 0 || codes.offset.saturating_add(codes.count) > self.vocab_size {
-            return Err(ModelError::Config(format!(
-                "{} codes from id {} on do not fit a vocabulary of {}",
-                codes.count, codes.offset, self.vocab_size
-            )));
         }
         Ok(())
     }

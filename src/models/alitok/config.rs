@@ -1,14 +1,12 @@
 //! Sizes of AliTok decoders, from `config.json` or from the shapes of a checkpoint.
 
-use crate::checkpoint::manifest::{ExpectedTensor, Listing};
+use crate::checkpoint::folder_config::FolderConfig;
 use crate::checkpoint::shapes::TensorShapes;
 use crate::compute::attention_shape::AttentionShape;
-use crate::compute::error::ModelError;
+use crate::compute::error::{ModelError, require};
 use crate::compute::layout::TokenLayout;
 use crate::compute::rotary::RotaryTable;
 use crate::compute::row_ops::Pairing;
-use crate::models::alitok::layers::Layers;
-use crate::models::class_ids::require;
 use serde::Deserialize;
 
 /// Sizes of an AliTok decoder; from a `config.json` or from the shapes of a checkpoint.
@@ -40,6 +38,9 @@ pub struct AlitokConfig {
     pub rope_base: f64,
 }
 
+/// Largest side of a grid, and most prefix tokens, that a `config.json` may state.
+const MAX_GRID: usize = 256;
+
 fn prefix_tokens() -> usize {
     17
 }
@@ -57,11 +58,13 @@ fn rope_base() -> f64 {
 }
 
 impl AlitokConfig {
-    /// Sizes from the shapes of a checkpoint; grid and prefix are those of the published models.
+    /// Sizes from the shapes of a checkpoint. What no tensor tells (grid, prefix tokens, ε, rotation)
+    /// is that of a `config.json` of the same sizes beside it, else that of the published models: a
+    /// folder of downloads may hold another model's `config.json`.
     ///
     /// # Errors
     /// A tensor is missing or has an impossible shape.
-    pub fn from_shapes(shapes: &TensorShapes) -> Result<Self, ModelError> {
+    pub fn from_shapes(shapes: &TensorShapes, beside: &FolderConfig) -> Result<Self, ModelError> {
         let [codebook_size, hidden_size] = shapes.axes("output.weight")?;
         let [entries, _] = shapes.axes::<2>("embeddings.weight")?;
         let [ffn_hidden, _] = shapes.axes::<2>("blocks.0.mlp.w1.weight")?;
@@ -78,6 +81,11 @@ impl AlitokConfig {
             rms_norm_eps: norm_eps(),
             rope_base: rope_base(),
         };
+        let stated = beside.parsed::<Self>().filter(|stated| {
+            let Self { num_prefix_tokens, grid, rms_norm_eps, rope_base, .. } = *stated;
+            *stated == Self { num_prefix_tokens, grid, rms_norm_eps, rope_base, ..config.clone() }
+        });
+        let config = stated.unwrap_or(config);
         config.check()?;
         Ok(config)
     }
@@ -90,6 +98,9 @@ impl AlitokConfig {
         let sizes = [self.hidden_size, self.num_hidden_layers, self.head_dim, self.ffn_hidden];
         let counts = [self.codebook_size, self.condition_num_classes, self.grid];
         require(!sizes.contains(&0) && !counts.contains(&0), || "a size is 0".to_string())?;
+        require(self.grid <= MAX_GRID && self.num_prefix_tokens <= MAX_GRID, || {
+            format!("{} prefix tokens before a grid of side {}", self.num_prefix_tokens, self.grid)
+        })?;
         require(self.hidden_size.is_multiple_of(self.head_dim), || {
             format!("width {} is no multiple of head_dim {}", self.hidden_size, self.head_dim)
         })?;
@@ -109,17 +120,14 @@ impl AlitokConfig {
         self.codebook_size + self.condition_num_classes + 2
     }
 
+    /// Image tokens of a run.
+    pub fn image_tokens(&self) -> usize {
+        self.num_prefix_tokens + self.grid * self.grid
+    }
+
     /// Which step draws which cell.
     pub fn layout(&self) -> TokenLayout {
         TokenLayout::with_prefix(self.num_prefix_tokens, self.grid, self.grid)
-    }
-
-    /// Every tensor that a decoder of these sizes loads.
-    ///
-    /// # Errors
-    /// None: listing makes no layers.
-    pub fn tensors(&self) -> Result<Vec<ExpectedTensor>, ModelError> {
-        Listing::of(|source| Layers::load(source, self))
     }
 
     /// Weights, in numbers.

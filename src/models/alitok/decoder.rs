@@ -20,8 +20,8 @@ use crate::compute::rows::{Logits, Prefix, Row, RowInput};
 use crate::compute::weights::Weights;
 use crate::models::alitok::config::AlitokConfig;
 use crate::models::alitok::layers::{Block, Layers};
-use crate::models::class_ids::ClassIds;
 use crate::models::decoder::{Decoder, DecoderInfo};
+use crate::prompts::class_ids::ClassIds;
 use crate::prompts::condition::{Condition, Prefixes};
 use candle_core::{Device, Tensor};
 

@@ -1,5 +1,6 @@
 //! The layers of AliTok's decoder, by the names of its state dict.
 
+use crate::checkpoint::manifest::{ExpectedTensor, Listing};
 use crate::compute::error::ModelError;
 use crate::compute::layer_source::LayerSource;
 use crate::compute::layers::SwiGlu;
@@ -53,6 +54,16 @@ impl<S: LayerSource> Block<S> {
             norm2: source.pp("norm2").rms_norm(width, eps)?,
             mlp: SwiGlu::load(&source.pp("mlp"), ["w1", "w3", "w2"], width, config.ffn_hidden)?,
         })
+    }
+}
+
+impl AlitokConfig {
+    /// Every tensor that a decoder of these sizes loads.
+    ///
+    /// # Errors
+    /// None: listing makes no layers.
+    pub fn tensors(&self) -> Result<Vec<ExpectedTensor>, ModelError> {
+        Listing::of(|source| Layers::load(source, self))
     }
 }
 

@@ -1,15 +1,13 @@
-//! Sizes of LlamaGen decoders: from `config.json`, or from the shapes of a checkpoint and the table of
-//! published sizes.
+//! Sizes of LlamaGen decoders, from the shapes of a checkpoint, `config.json` and the table of published
+//! sizes.
 
-use crate::checkpoint::manifest::{ExpectedTensor, Listing};
+use crate::checkpoint::folder_config::FolderConfig;
 use crate::checkpoint::shapes::TensorShapes;
 use crate::compute::attention_shape::AttentionShape;
-use crate::compute::error::ModelError;
+use crate::compute::error::{ModelError, require};
 use crate::compute::layout::TokenLayout;
 use crate::compute::rotary::RotaryTable;
 use crate::compute::row_ops::Pairing;
-use crate::models::class_ids::require;
-use crate::models::llamagen::layers::Layers;
 use serde::Deserialize;
 
 /// Sizes of a LlamaGen decoder; from a `config.json` or from the shapes of a checkpoint.
@@ -113,23 +111,25 @@ impl TryFrom<LlamagenJson> for LlamagenConfig {
 }
 
 impl LlamagenConfig {
-    /// Sizes from the shapes of a checkpoint and the side of the grid, which no tensor tells. The
-    /// number of heads follows from the published (dim, layers) pairs.
+    /// Sizes from the shapes of a checkpoint. What no tensor tells (grid, heads, ε, rotation) is that of
+    /// a `config.json` of the same sizes beside it, else that of the published sizes: a folder of
+    /// downloads may hold another model's `config.json`.
     ///
     /// # Errors
-    /// A tensor is missing, has an impossible shape, or the size is not a published one.
-    pub fn from_shapes(shapes: &TensorShapes, grid: usize) -> Result<Self, ModelError> {
+    /// A tensor is missing or has an impossible shape, or nothing tells the number of heads.
+    pub fn from_shapes(shapes: &TensorShapes, beside: &FolderConfig) -> Result<Self, ModelError> {
         let [vocab_size, dim] = shapes.axes("output.weight")?;
         let [ffn_hidden, _] = shapes.axes::<2>("layers.0.feed_forward.w1.weight")?;
         let [packed, _] = shapes.axes::<2>("layers.0.attention.wqkv.weight")?;
         let n_layer = shapes.count("layers.", ".attention.wqkv.weight");
-        let n_head = published_heads(dim, n_layer).ok_or_else(|| {
+        let published = PublishedSize::of(dim, n_layer).map(|size| size.heads);
+        let n_head = published.or(beside.size("n_head")).ok_or_else(|| {
             ModelError::Config(format!(
-                "no published LlamaGen has width {dim} and {n_layer} layers; a config.json beside \
-                 the weights would tell the number of heads"
+                "no published LlamaGen has width {dim} and {n_layer} layers, so its number of heads is \
+                 not known; put a config.json with n_head beside it"
             ))
         })?;
-        let n_kv_head = packed.saturating_sub(dim) / 2 / (dim / n_head);
+        let n_kv_head = packed.saturating_sub(dim) / 2 / (dim / n_head).max(1);
         let mut config = Self {
             dim,
             n_layer,
@@ -140,7 +140,7 @@ impl LlamagenConfig {
             num_classes: 0,
             cls_token_num: 1,
             caption_dim: None,
-            grid,
+            grid: beside.size("block_size").map_or(16, usize::isqrt),
             norm_eps: norm_eps(),
             rope_base: rope_base(),
         };
@@ -152,6 +152,11 @@ impl LlamagenConfig {
             let [entries, _] = shapes.axes::<2>("cls_embedding.embedding_table.weight")?;
             config.num_classes = entries - 1;
         }
+        let stated = beside.parsed::<Self>().filter(|stated| {
+            let Self { grid, norm_eps, rope_base, .. } = *stated;
+            *stated == Self { grid, norm_eps, rope_base, ..config.clone() }
+        });
+        let config = stated.unwrap_or(config);
         config.check()?;
         Ok(config)
     }
@@ -178,6 +183,18 @@ impl LlamagenConfig {
         })
     }
 
+    /// "LlamaGen-XL (text)" for a published size, else with its sizes.
+    pub fn name(&self) -> String {
+        let kind = if self.caption_dim.is_some() { "text" } else { "class" };
+        let size = PublishedSize::of(self.dim, self.n_layer);
+        match size.filter(|_| self.vocab_size == PUBLISHED_CODES) {
+            Some(size) => format!("LlamaGen-{} ({kind})", size.name),
+            None => {
+                format!("LlamaGen ({kind}, width {}, {} layers)", self.dim, self.n_layer)
+            }
+        }
+    }
+
     /// Width of a head.
     pub fn head_dim(&self) -> usize {
         self.dim / self.n_head
@@ -192,14 +209,6 @@ impl LlamagenConfig {
     /// Which step draws which cell.
     pub fn layout(&self) -> TokenLayout {
         TokenLayout::raster(self.grid, self.grid)
-    }
-
-    /// Every tensor that a decoder of these sizes loads.
-    ///
-    /// # Errors
-    /// None: listing makes no layers.
-    pub fn tensors(&self) -> Result<Vec<ExpectedTensor>, ModelError> {
-        Listing::of(|source| Layers::load(source, self))
     }
 
     /// Weights, in numbers.
@@ -233,17 +242,48 @@ impl LlamagenConfig {
     }
 }
 
-/// Heads of the sizes that the authors' program defines.
-fn published_heads(dim: usize, layers: usize) -> Option<usize> {
-    Some(match (dim, layers) {
-        (768, 12) => 12,
-        (1024, 24) => 16,
-        (1280, 36) => 20,
-        (1536, 48) => 24,
-        (3200, 24) | (2048, 22) | (4096, 32) => 32,
-        (2560, 48) => 40,
-        _ => return None,
-    })
+/// Codes of the published sizes.
+const PUBLISHED_CODES: usize = 16_384;
+
+/// A size that the authors' program defines.
+pub(super) struct PublishedSize {
+    /// As in "GPT-XL".
+    pub(super) name: &'static str,
+    pub(super) dim: usize,
+    pub(super) layers: usize,
+    /// Query heads.
+    pub(super) heads: usize,
+    /// Scale of the authors' evaluation of the class models.
+    pub(super) evaluation_scale: &'static str,
+}
+
+const PUBLISHED: [PublishedSize; 8] = [
+    published("B", (768, 12), 12, "2.0"),
+    published("L", (1024, 24), 16, "2.0"),
+    published("XL", (1280, 36), 20, "1.75"),
+    published("XXL", (1536, 48), 24, "1.75"),
+    published("3B", (3200, 24), 32, "1.65"),
+    published("1B", (2048, 22), 32, OTHER_EVALUATION),
+    published("7B", (4096, 32), 32, OTHER_EVALUATION),
+    published("XXXL", (2560, 48), 40, OTHER_EVALUATION),
+];
+
+/// Scale of the evaluation program for sizes that its README has no table for.
+pub(super) const OTHER_EVALUATION: &str = "1.5";
+
+const fn published(
+    name: &'static str,
+    (dim, layers): (usize, usize),
+    heads: usize,
+    evaluation_scale: &'static str,
+) -> PublishedSize {
+    PublishedSize { name, dim, layers, heads, evaluation_scale }
+}
+
+impl PublishedSize {
+    pub(super) fn of(dim: usize, layers: usize) -> Option<&'static Self> {
+        PUBLISHED.iter().find(|size| (size.dim, size.layers) == (dim, layers))
+    }
 }
 
 #[cfg(test)]
@@ -269,16 +309,16 @@ mod tests {
     #[test]
     fn published_sizes_are_read_from_shapes_with_their_parameter_counts() {
         let published = [
-            (768, 12, 2048, false, 12, 110_888_448, "LlamaGen GPT-B"),
-            (1024, 24, 2816, false, 16, 342_910_976, "LlamaGen GPT-L"),
-            (1280, 36, 3584, false, 20, 774_699_520, "LlamaGen GPT-XL"),
-            (1280, 36, 3584, true, 20, 777_923_840, "LlamaGen t2i GPT-XL"),
-            (1536, 48, 4096, false, 24, 1_410_972_672, "LlamaGen GPT-XXL"),
-            (3200, 24, 8704, false, 32, 3_096_659_200, "LlamaGen GPT-3B"),
+            (768, 12, 2048, false, 12, 110_888_448, "LlamaGen-B (class)"),
+            (1024, 24, 2816, false, 16, 342_910_976, "LlamaGen-L (class)"),
+            (1280, 36, 3584, false, 20, 774_699_520, "LlamaGen-XL (class)"),
+            (1280, 36, 3584, true, 20, 777_923_840, "LlamaGen-XL (text)"),
+            (1536, 48, 4096, false, 24, 1_410_972_672, "LlamaGen-XXL (class)"),
+            (3200, 24, 8704, false, 32, 3_096_659_200, "LlamaGen-3B (class)"),
         ];
         for (dim, layers, hidden, text, heads, parameters, name) in published {
-            let config =
-                LlamagenConfig::from_shapes(&shapes(dim, layers, hidden, text), 24).unwrap();
+            let shapes = shapes(dim, layers, hidden, text);
+            let config = LlamagenConfig::from_shapes(&shapes, &FolderConfig::default()).unwrap();
             assert_eq!(config.parameters(), parameters, "{name}");
             assert_eq!((config.n_head, config.n_kv_head), (heads, heads), "{name}");
             assert_eq!(config.name(), name);
@@ -288,7 +328,9 @@ mod tests {
     #[test]
     fn a_size_nobody_published_is_refused() {
         let message =
-            LlamagenConfig::from_shapes(&shapes(64, 3, 176, false), 8).unwrap_err().to_string();
+            LlamagenConfig::from_shapes(&shapes(64, 3, 176, false), &FolderConfig::default())
+                .unwrap_err()
+                .to_string();
         assert!(message.contains("width 64 and 3 layers"), "{message}");
     }
 }

@@ -1,5 +1,6 @@
 //! The layers of LlamaGen's decoder, by the names of its state dict.
 
+use crate::checkpoint::manifest::{ExpectedTensor, Listing};
 use crate::compute::error::ModelError;
 use crate::compute::layer_source::LayerSource;
 use crate::compute::layers::SwiGlu;
@@ -75,6 +76,16 @@ impl<S: LayerSource> Block<S> {
             ffn_norm: source.pp("ffn_norm").rms_norm(dim, config.norm_eps)?,
             feed_forward: SwiGlu::load(&source.pp("feed_forward"), ["w1", "w3", "w2"], dim, inner)?,
         })
+    }
+}
+
+impl LlamagenConfig {
+    /// Every tensor that a decoder of these sizes loads.
+    ///
+    /// # Errors
+    /// None: listing makes no layers.
+    pub fn tensors(&self) -> Result<Vec<ExpectedTensor>, ModelError> {
+        Listing::of(|source| Layers::load(source, self))
     }
 }
 

@@ -1,12 +1,10 @@
 //! Sizes of RAR decoders, from `config.json` or from the shapes of a checkpoint.
 
-use crate::checkpoint::manifest::{ExpectedTensor, Listing};
+use crate::checkpoint::folder_config::FolderConfig;
 use crate::checkpoint::shapes::TensorShapes;
 use crate::compute::attention_shape::AttentionShape;
-use crate::compute::error::ModelError;
+use crate::compute::error::{ModelError, require};
 use crate::compute::layout::TokenLayout;
-use crate::models::class_ids::require;
-use crate::models::rar::layers::Layers;
 use serde::Deserialize;
 
 /// Rows of the positional tables beyond the image tokens.
@@ -41,11 +39,12 @@ fn norm_eps() -> f64 {
 }
 
 impl RarConfig {
-    /// Sizes from the shapes of a checkpoint.
+    /// Sizes from the shapes of a checkpoint. ε is that of a `config.json` of the same sizes beside it,
+    /// else that of the published models: a folder of downloads may hold another model's `config.json`.
     ///
     /// # Errors
     /// A tensor is missing or has an impossible shape.
-    pub fn from_shapes(shapes: &TensorShapes) -> Result<Self, ModelError> {
+    pub fn from_shapes(shapes: &TensorShapes, beside: &FolderConfig) -> Result<Self, ModelError> {
         let [codebook_size, hidden_size] = shapes.axes("lm_head.weight")?;
         let [entries, _] = shapes.axes::<2>("embeddings.weight")?;
         let [_, positions, _] = shapes.axes::<3>("pos_embed")?;
@@ -61,6 +60,10 @@ impl RarConfig {
             image_seq_len: positions.saturating_sub(SPARE_POSITIONS),
             layer_norm_eps: norm_eps(),
         };
+        let stated = beside.parsed::<Self>().filter(|stated| {
+            *stated == Self { layer_norm_eps: stated.layer_norm_eps, ..config.clone() }
+        });
+        let config = stated.unwrap_or(config);
         config.check()?;
         Ok(config)
     }
@@ -111,14 +114,6 @@ impl RarConfig {
     /// Which step draws which cell.
     pub fn layout(&self) -> TokenLayout {
         TokenLayout::raster(self.grid(), self.grid())
-    }
-
-    /// Every tensor that a decoder of these sizes loads.
-    ///
-    /// # Errors
-    /// None: listing makes no layers.
-    pub fn tensors(&self) -> Result<Vec<ExpectedTensor>, ModelError> {
-        Listing::of(|source| Layers::load(source, self))
     }
 
     /// Weights, in numbers.

@@ -21,10 +21,10 @@ use crate::compute::precision::ActivationNumber;
 use crate::compute::row_ops::NormKind;
 use crate::compute::rows::{Logits, Prefix, Row, RowInput};
 use crate::compute::weights::{Embedding, Weights};
-use crate::models::class_ids::ClassIds;
 use crate::models::decoder::{Decoder, DecoderInfo};
 use crate::models::rar::config::RarConfig;
 use crate::models::rar::layers::{Block, Layers};
+use crate::prompts::class_ids::ClassIds;
 use crate::prompts::condition::{Condition, Prefixes};
 use candle_core::{Device, Tensor};
 

@@ -1,5 +1,6 @@
 //! The layers of RAR's decoder, by the names of its state dict.
 
+use crate::checkpoint::manifest::{ExpectedTensor, Listing};
 use crate::compute::error::ModelError;
 use crate::compute::layer_source::LayerSource;
 use crate::compute::weights::Weights;
@@ -68,6 +69,16 @@ impl<S: LayerSource> Block<S> {
             fc2: mlp.pp("fc2").linear_with_bias(inner, width)?,
             modulation: source.pp("adaLN_modulation.1").linear_with_bias(width, 6 * width)?,
         })
+    }
+}
+
+impl RarConfig {
+    /// Every tensor that a decoder of these sizes loads.
+    ///
+    /// # Errors
+    /// None: listing makes no layers.
+    pub fn tensors(&self) -> Result<Vec<ExpectedTensor>, ModelError> {
+        Listing::of(|source| Layers::load(source, self))
     }
 }
 

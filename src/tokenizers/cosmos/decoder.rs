@@ -29,8 +29,14 @@ use crate::tokenizers::{ImageTokenizer, TokenizerInfo};
 use candle_core::Tensor;
 use image::RgbImage;
 
-/// Levels of the quantizer: 64 000 codes.
+/// Levels of the quantizer.
 pub const LEVELS: [u32; 6] = [8, 8, 8, 5, 5, 5];
+
+/// Codes of the quantizer, 64 000.
+pub const CODES: usize = {
+    let [a, b, c, d, e, f] = LEVELS;
+    (a * b * c * d * e * f) as usize
+};
 
 /// Rounds of the inverse Haar transform; each doubles the sides.
 const HAAR_ROUNDS: u32 = 2;

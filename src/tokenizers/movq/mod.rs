@@ -1,3 +1,4 @@
 mod decoder;
+pub mod description;
 
 pub use decoder::*;

@@ -2,7 +2,7 @@
 //! loads.
 
 use crate::opening::offer::ModelOffer;
-use crate::opening::open::OpenRequest;
+use crate::opening::request::OpenRequest;
 use crate::ui::app::studio::StudioApp;
 use crate::ui::notices::panel::NoticeKind;
 use crate::ui::open_model::words::capital;

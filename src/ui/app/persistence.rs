@@ -246,7 +246,7 @@ mod tests {
     use crate::guidance::schedule::Schedule;
     use crate::guidance::weights::ReleasedCode;
     use crate::guidance::{CacheRule, Perturb, Preset};
-    use crate::opening::open::OpenRequest;
+    use crate::opening::request::OpenRequest;
     use crate::prompts::condition::Condition;
 
     fn changed(file: &Path) -> StoredSettings {

@@ -6,7 +6,7 @@ use crate::engine::settings::RunSettings;
 use crate::engine::trace::RunStatus;
 use crate::engine::worker::Engine;
 use crate::models::card::ModelCard;
-use crate::opening::open::OpenRequest;
+use crate::opening::request::OpenRequest;
 use crate::ui::app::live::{LiveDebounce, Poll};
 use crate::ui::app::persistence::{SettingsWriter, StoredSettings};
 use crate::ui::app::saving::Saving;

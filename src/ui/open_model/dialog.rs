@@ -1,7 +1,7 @@
 //! What the dialog for opening a model knows: what was chosen, what was found in it, what is missing.
 
 use crate::opening::offer::ModelOffer;
-use crate::opening::open::OpenRequest;
+use crate::opening::request::OpenRequest;
 use crate::ui::open_model::found::Found;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 
 use crate::compute::precision::Precision;
 use crate::opening::offer::{ModelOffer, PrecisionOffer};
-use crate::opening::open::OpenRequest;
+use crate::opening::request::OpenRequest;
 use std::sync::Arc;
 
 /// What was found, and how it shall be opened.
@@ -72,7 +72,7 @@ impl Found {
 pub(crate) mod tests {
     use super::*;
     use crate::opening::offer;
-    use crate::opening::open::Surroundings;
+    use crate::opening::request::SystemResources;
     use std::path::{Path, PathBuf};
 
     fn golden(path: &str) -> PathBuf {
@@ -83,9 +83,9 @@ pub(crate) mod tests {
     pub(crate) fn offer(tokenizer: bool, free: Option<u64>, reclaimable: u64) -> Arc<ModelOffer> {
         let mut request = OpenRequest::new([golden("llamagen/c2i_tiny/c2i_tiny.pt")]);
         request.tokenizer = tokenizer.then(|| golden("llamagen/vq16_tiny/vq16_tiny.pt"));
-        let surroundings =
-            Surroundings { free_memory: free, reclaimable, ..Surroundings::default() };
-        Arc::new(offer::survey(&request, &surroundings).unwrap())
+        let resources =
+            SystemResources { free_memory: free, reclaimable, ..SystemResources::default() };
+        Arc::new(offer::survey(&request, &resources).unwrap())
     }
 
     fn peaks() -> Vec<u64> {

@@ -2,10 +2,11 @@
 //! what was found, what is missing, and the choices that are left.
 
 use crate::compute::precision::Precision;
+use crate::models::family::GridSource;
+use crate::opening::amounts::bytes_text;
 use crate::opening::companions::MissingPart;
-use crate::opening::identify::{GridSource, bytes_text};
 use crate::opening::offer::{FoundPart, ModelOffer};
-use crate::opening::open::OpenRequest;
+use crate::opening::request::OpenRequest;
 use crate::ui::action::Action;
 use crate::ui::kit::controls;
 use crate::ui::kit::controls::Hint;

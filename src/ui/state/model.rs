@@ -1,7 +1,7 @@
 //! The model as panels see it: loading, ready or failed; and the models that were opened before.
 
 use crate::models::card::{Conditions, ModelCard};
-use crate::opening::open::OpenRequest;
+use crate::opening::request::OpenRequest;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 

@@ -5,7 +5,9 @@
 use libfuzzer_sys::fuzz_target;
 use softcfg_studio::opening::memory::{RunSize, plan};
 use softcfg_studio::checkpoint::Container;
-use softcfg_studio::opening::identify::{Config, identify};
+use softcfg_studio::checkpoint::folder::ModelFolder;
+use softcfg_studio::checkpoint::folder_config::FolderConfig;
+use softcfg_studio::opening::identify::identify;
 
 fuzz_target!(|bytes: &[u8]| {
     let mut parts = bytes.splitn(2, |&byte| byte == 0);
@@ -21,8 +23,8 @@ fuzz_target!(|bytes: &[u8]| {
         std::fs::File::options().write(true).open(&path)?.set_len(start.len() as u64 + data)
     });
     let (Ok(()), Ok(container)) = (written, Container::open(&path)) else { return };
-    let config =
-        serde_json::from_slice(config).map_or_else(|_| Config::default(), Config::from_json);
+    let Ok(()) = std::fs::write(folder.path().join("config.json"), config) else { return };
+    let config = FolderConfig::of(&ModelFolder::Disk(folder.path().into()));
     if let Ok(found) = identify(&container, &config) {
         assert!(!found.summary().is_empty());
         let _ = plan(&found, None, None, RunSize { rows: 4, positions: 300 }, Some(1 << 30));

@@ -1,14 +1,12 @@
 //! `generation_config.json` of Hugging Face folders: what of it reaches sampling, and what does not.
 //!
-//! SimpleAR's generator runs through `generate`, which takes the repetition penalty from this file; its
-//! temperature, top-k and top-p are arguments of the generator and override the file
-//! (reference/checkpoints/text-to-image.md A3). The end-of-sequence ids there are text, which is never
-//! sampled here.
+//! The library's `generate` takes the repetition penalty from this file; temperature, top-k and top-p
+//! are arguments of the authors' generators and override the file. The end-of-sequence ids there are
+//! text, which is never sampled here.
 
-use crate::checkpoint::read_file::read_file;
+use crate::checkpoint::folder::ModelFolder;
 use crate::compute::error::ModelError;
 use serde::Deserialize;
-use std::path::Path;
 
 const FILE: &str = "generation_config.json";
 
@@ -26,16 +24,15 @@ pub struct GenerationConfig {
 }
 
 impl GenerationConfig {
-    /// Reads the file of a folder; a folder without one says nothing.
+    /// Reads the file of a folder; without one every field is absent.
     ///
     /// # Errors
     /// A file that cannot be read, is no JSON, or has a penalty that is no number above 0.
-    pub fn beside(folder: &Path) -> Result<Self, ModelError> {
-        let path = folder.join(FILE);
-        if !path.is_file() {
-            return Ok(Self::default());
+    pub fn of(folder: &ModelFolder) -> Result<Self, ModelError> {
+        match folder.read_if_there(FILE)? {
+            Some(json) => Self::parse(&json),
+            None => Ok(Self::default()),
         }
-        Self::parse(&read_file(&path)?)
     }
 
     fn parse(json: &[u8]) -> Result<Self, ModelError> {
@@ -95,7 +92,10 @@ mod tests {
         assert!(config.ignored(true).contains("repetition penalty 1.1"));
         assert_eq!(GenerationConfig::default().ignored(true), "");
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(GenerationConfig::beside(folder.path()).unwrap().penalty(), 1.0);
+        assert_eq!(
+            GenerationConfig::of(&ModelFolder::Disk(folder.path().into())).unwrap().penalty(),
+            1.0
+        );
     }
 
     #[test]

@@ -63,11 +63,6 @@ impl ClassIds {
     }
 }
 
-/// Refuses a configuration unless `holds`.
-pub(crate) fn require(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), ModelError> {
-    if holds { Ok(()) } else { Err(ModelError::Config(otherwise())) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,22 +1,20 @@
-//! Captions of LlamaGen's text models: cleaned, encoded by T5, remembered for the sitting.
+//! Captions of LlamaGen's text models: cleaned, encoded by T5, remembered while the model is open.
 //!
 //! The encoder is larger than the decoder, so it is opened for a new prompt and freed as soon as that is
-//! encoded (reference/checkpoints/llamagen.md section 6). Beside a decoder of f32 it runs in f32, else in
+//! encoded. Beside a decoder of f32 it runs in f32, else in
 //! bf16, in which the authors' own program runs it: half the memory, rows that differ by up to 0.1.
 
-use crate::checkpoint::LoadProgress;
-use crate::checkpoint::read_file::read_file;
 use crate::compute::error::ModelError;
 use crate::compute::precision::Precision;
 use crate::models::llamagen::decoder::CaptionEncoder;
-use crate::opening::inspect::Opened;
 use crate::prompts::book::PromptBook;
 use crate::prompts::caption;
 use crate::prompts::t5::{TextEncoder, caption_ids};
 use crate::prompts::template::PromptTemplate;
+use crate::prompts::text_encoder::{OpenWeights, TextEncoderPart};
 use candle_core::{DType, Tensor};
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokenizers::Tokenizer;
 
@@ -25,10 +23,9 @@ const KEPT: usize = 256;
 
 /// Prompts to caption rows.
 pub(super) struct Captions {
-    /// The encoder's weight file, or its first shard.
-    weights: PathBuf,
-    config: Vec<u8>,
-    tokenizer_json: Vec<u8>,
+    weights: OpenWeights,
+    config: Cow<'static, [u8]>,
+    tokenizer_json: Cow<'static, [u8]>,
     tokenizer: Tokenizer,
     /// Most rows of a caption.
     positions: usize,
@@ -43,17 +40,17 @@ impl Captions {
     /// # Errors
     /// `config.json` or `tokenizer.json` beside the encoder is missing or damaged.
     pub(super) fn new(
-        encoder: &Opened,
+        encoder: TextEncoderPart,
         positions: usize,
         precision: Precision,
     ) -> Result<Self, ModelError> {
-        let tokenizer_json = read_file(&encoder.folder.join("tokenizer.json"))?;
+        let tokenizer_json = encoder.folder.read("tokenizer.json")?;
         let tokenizer = Tokenizer::from_bytes(&tokenizer_json).map_err(|error| {
             ModelError::Config(format!("tokenizer.json of the text encoder: {error}"))
         })?;
         Ok(Self {
-            weights: encoder.container.path().to_path_buf(),
-            config: read_file(&encoder.folder.join("config.json"))?,
+            weights: encoder.weights,
+            config: encoder.folder.read("config.json")?,
             tokenizer_json,
             tokenizer,
             positions,
@@ -75,9 +72,7 @@ impl Captions {
     }
 
     fn encode_cleaned(&self, text: &str) -> Result<Tensor, ModelError> {
-        let opened = Opened::open(&self.weights, None)?;
-        let builder = opened.into_var_builder(&Arc::new(LoadProgress::default()));
-        let builder = builder.set_dtype(self.dtype);
+        let builder = (self.weights)()?.set_dtype(self.dtype);
         let mut encoder = TextEncoder::from_var_builder(&self.config, builder)?;
         let ids = caption_ids(&self.tokenizer, text, encoder.end(), self.positions)?;
         encoder.encode(&ids.ids)
@@ -87,7 +82,7 @@ impl Captions {
 impl CaptionEncoder for Captions {
     fn encode(&self, text: &str) -> Result<Tensor, ModelError> {
         let text = caption::clean(text);
-        // Held while encoding: two threads shall not load the encoder twice.
+        // Held while encoding: two threads must not load the encoder twice.
         let mut encoded = self.encoded.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(rows) = encoded.get(&text) {
             return Ok(rows.clone());
