@@ -31,11 +31,18 @@ pub fn of(harness: &Harness<'_, State>, palette: &Palette) -> String {
     for clipped in &harness.output().shapes {
         painted(&clipped.shape, palette, &mut lines);
     }
-    lines.push("told:".into());
+    lines.push("accessible:".into());
     for node in harness.root().children_recursive() {
-        lines.extend(told(&node.accesskit_node()));
+        lines.extend(accessible(&node.accesskit_node()));
     }
-    lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
+    lines.iter().map(|line| format!("{}\n", one_line(line).trim_end())).collect()
+}
+
+/// Line breaks as slashes, and icons, which are letters of a private area, as squares.
+fn one_line(text: &str) -> String {
+    let icons = '\u{e000}'..'\u{f900}';
+    let shown = |letter: char| if icons.contains(&letter) { '◻' } else { letter };
+    text.chars().map(shown).collect::<String>().replace('\n', " / ")
 }
 
 fn painted(shape: &Shape, palette: &Palette, lines: &mut Vec<String>) {
@@ -43,18 +50,13 @@ fn painted(shape: &Shape, palette: &Palette, lines: &mut Vec<String>) {
         Shape::Vec(shapes) => shapes.iter().for_each(|shape| painted(shape, palette, lines)),
         Shape::Text(text) => {
             let words = text.galley.text();
-            // Icons are letters of a private area.
-            let words: String = words
-                .chars()
-                .map(|letter| if ('\u{e000}'..'\u{f900}').contains(&letter) { '◻' } else { letter })
-                .collect();
             let own = text.galley.job.sections.first().map(|section| section.format.color);
             let own = own.filter(|colour| *colour != Color32::PLACEHOLDER);
             let colour = text.override_text_color.or(own).unwrap_or(text.fallback_color);
             let faded = if text.opacity_factor < 1.0 { ", faded" } else { "" };
             lines.push(format!(
                 "  {}  ({}{faded})",
-                words.replace('\n', " / "),
+                words,
                 name(colour, palette)
             ));
         }
@@ -83,10 +85,12 @@ fn name(colour: Color32, palette: &Palette) -> &'static str {
     all.into_iter().find(|(one, _)| *one == colour).map_or("another colour", |(_, name)| name)
 }
 
-fn told(node: &egui_kittest::kittest::AccessKitNode<'_>) -> Option<String> {
+fn accessible(node: &egui_kittest::kittest::AccessKitNode<'_>) -> Option<String> {
     let (role, label) = (node.role(), node.label().unwrap_or_default());
     let value = node.value().unwrap_or_default();
-    if label.is_empty() && value.is_empty() && !is_control(role) {
+    // Lines of a text are where it happens to be broken.
+    let silent = label.is_empty() && value.is_empty() && !is_control(role);
+    if silent || role == Role::TextRun {
         return None;
     }
     let mut line = format!("  {role:?} {label}");
@@ -94,7 +98,7 @@ fn told(node: &egui_kittest::kittest::AccessKitNode<'_>) -> Option<String> {
         line.push_str(&format!(" = {value}"));
     }
     if let Some(number) = node.numeric_value() {
-        line.push_str(&format!(" = {number}"));
+        line.push_str(&format!(" = {}", (number * 1e4).round() / 1e4));
     }
     match node.toggled() {
         Some(Toggled::True) => line.push_str(", on"),
@@ -107,5 +111,5 @@ fn told(node: &egui_kittest::kittest::AccessKitNode<'_>) -> Option<String> {
     if let Some(description) = node.description() {
         line.push_str(&format!(": {description}"));
     }
-    Some(line.replace('\n', " / "))
+    Some(line)
 }

@@ -1,4 +1,4 @@
-//! Every panel, built from plain data: what each paints and what it tells a screen reader, while there is
+//! Every panel, built from plain data: what each paints and what a screen reader reads, while there is
 //! no run, while one is decoded, when it is done and when it has failed, in the dark and the light theme.
 //!
 //! What is painted is compared with `recorded/<panel>.txt`: the text in the order it is painted, each with
@@ -140,7 +140,7 @@ fn recorded(panel: &Panel) -> PathBuf {
 }
 
 #[test]
-fn panels_paint_and_tell_what_is_recorded() {
+fn panels_paint_and_name_what_is_recorded() {
     let update = std::env::var_os("UPDATE_SNAPSHOTS").is_some();
     let mut changed = Vec::new();
     for panel in &PANELS {
