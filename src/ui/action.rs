@@ -86,6 +86,8 @@ pub enum Action {
     SetTheme(ThemeChoice),
     /// Show or hide the sheet of shortcuts.
     ToggleSheet,
+    /// Show or hide the command palette.
+    TogglePalette,
     /// Show the dialog for opening models.
     OpenModel,
     /// Choose files of a model.

@@ -69,26 +69,6 @@ pub fn cells(comparison: Comparison, pair: Pair, lanes: usize, flipped: bool) ->
     }
 }
 
-/// Word on the control.
-pub fn label(comparison: Comparison) -> &'static str {
-    match comparison {
-        Comparison::SideBySide => "side by side",
-        Comparison::Wipe => "wipe",
-        Comparison::Flip => "flip",
-        Comparison::Difference => "difference",
-    }
-}
-
-/// What it does, in one sentence.
-pub fn explanation(comparison: Comparison) -> &'static str {
-    match comparison {
-        Comparison::SideBySide => "Every lane in its own place, all at the same zoom.",
-        Comparison::Wipe => "Two lanes in one place; drag the line between them.",
-        Comparison::Flip => "One lane; hold Alt to see the other in the same place.",
-        Comparison::Difference => "Where two lanes differ: pixels by colour, tokens by an outline.",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
