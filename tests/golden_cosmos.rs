@@ -5,7 +5,7 @@ mod golden_folder;
 mod golden_models;
 mod test_device;
 
-use golden_folder::folders_with;
+use golden_folder::{Others, folders_with};
 use golden_models::*;
 use sha2::{Digest, Sha256};
 use softcfg_studio::checkpoint::{Container, LoadProgress};
@@ -99,7 +99,9 @@ fn the_decoder_matches_module_by_module() {
         let layout = TokenLayout::raster(rows, columns);
         let tokens: Vec<Option<u32>> = codes.into_iter().map(Some).collect();
         let image = decoder.decode(&tokens, &layout).unwrap();
-        assert_close("rgb8", image.as_raw().iter().copied(), golden.values("rgb8"), 1.0);
+        if golden.records("rgb8") {
+            assert_close("rgb8", image.as_raw().iter().copied(), golden.values("rgb8"), 1.0);
+        }
         let info = decoder.info();
         assert_eq!(info.pixels_per_token * columns, image.width() as usize);
 
@@ -111,4 +113,11 @@ fn the_decoder_matches_module_by_module() {
         assert_eq!(undrawn.0, [128; 3]);
         assert_ne!(strip.get_pixel(0, 0).0, [128; 3]);
     }
+}
+
+#[test]
+fn cases_of_others_may_record_less() {
+    Others::with(&["simplear/cosmos"])
+        .keep("simplear/cosmos/tiny_decoder.golden.safetensors", &["indices", "pixels"])
+        .check("cases_of_others_may_record_less");
 }

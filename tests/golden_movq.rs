@@ -5,7 +5,7 @@ mod golden_folder;
 mod golden_models;
 mod test_device;
 
-use golden_folder::folders_with;
+use golden_folder::{Others, folders_with};
 use golden_models::*;
 use softcfg_studio::checkpoint::{Container, LoadProgress};
 use softcfg_studio::compute::layout::TokenLayout;
@@ -41,9 +41,18 @@ fn the_decoder_matches_module_by_module() {
             tokens.push(Some(u32::MAX));
         }
         let image = decoder.decode(&tokens, &layout).unwrap();
-        assert_close("rgb8", image.into_raw(), golden.values("rgb8"), 1.0);
+        if golden.records("rgb8") {
+            assert_close("rgb8", image.into_raw(), golden.values("rgb8"), 1.0);
+        }
         let swatch = decoder.swatches(&codes[..1]).unwrap().remove(0);
         let side = decoder.info().pixels_per_token as u32;
         assert_eq!(swatch.dimensions(), (side, side));
     }
+}
+
+#[test]
+fn cases_of_others_may_record_less() {
+    Others::with(&["lumina/movq"])
+        .keep("lumina/movq/decoder.golden.safetensors", &["indices", "pixels"])
+        .check("cases_of_others_may_record_less");
 }

@@ -154,11 +154,6 @@ impl Container {
         self.sources.iter().map(|file| file.path())
     }
 
-    /// Bytes of all files.
-    pub fn file_bytes(&self) -> u64 {
-        self.sources.iter().map(|file| file.length()).sum()
-    }
-
     /// The open files, to be read beside the tensors.
     pub(crate) fn files(&self) -> Vec<Arc<SourceFile>> {
         self.sources.clone()

@@ -132,11 +132,6 @@ impl KvCache {
         (2 * layers * kv_heads * head_dim * self.length * number.bytes()) as u64
     }
 
-    /// Whether keys and values lie on another device than the CPU.
-    pub fn is_on_device(&self) -> bool {
-        self.device.iter().any(Option::is_some)
-    }
-
     /// Keys and values of `layer` on another device, once a row was appended there.
     pub fn device_layer(&self, layer: usize) -> Option<&DeviceCache> {
         self.device.get(layer)?.as_ref()

@@ -60,14 +60,6 @@ impl<'a> Weights<'a> {
         self.builder.contains_tensor(name)
     }
 
-    /// A tensor in f32 with whatever shape the checkpoint gives it; the caller checks.
-    ///
-    /// # Errors
-    /// The tensor is missing.
-    pub fn tensor_as_stored(&self, name: &str) -> Result<Tensor, ModelError> {
-        self.builder.get_unchecked(name).map_err(|error| ModelError::Weights(error.to_string()))
-    }
-
     /// A vector in f32.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ fn vq_folders(formula: bool) -> Vec<(PathBuf, Value)> {
         .filter(|(_, config)| config["vq_model"].is_string())
         .filter(|(_, config)| config["weights"].is_string() == formula)
         .collect();
-    assert!(!found.is_empty(), "no VQ case with formula weights: {formula}");
+    assert_kind(!found.is_empty(), &format!("LlamaGen's VQ with formula weights: {formula}"));
     found
 }
 
@@ -43,11 +43,13 @@ fn check_vq(
         let codes: Vec<u32> = recorded.at(&[sample]).iter().map(|&code| code as u32).collect();
         let vectors = tokenizer.quantizer().grid(&codes, rows, columns).unwrap();
         let compare = |name: &str, tolerance: f64, actual: &Tensor| {
-            expected.comparison(name, tolerance).tensor(actual, &one(name, sample));
+            if expected.recorded(name).is_some() {
+                expected.comparison(name, tolerance).tensor(actual, &one(name, sample));
+            }
         };
         let (pixels, shown) =
             observed(|observe| tokenizer.decode_vectors(&vectors, observe).unwrap());
-        compare("image", tolerance, &pixels);
+        expected.required("image", tolerance).tensor(&pixels, &one("image", sample));
         if expected.find("codes").is_some() {
             compare("codes", 1e-6, &planes(&vectors));
             let last = format!("decoder.conv_blocks.0.attn.{}", config.num_res_blocks);
@@ -64,8 +66,10 @@ fn check_vq(
                 compare(&format!("dbg.{name}"), 1e-4, &shown[stage]);
             }
             let layout = TokenLayout::raster(rows, columns);
-            let image = tokenizer.decode(&tokens(&codes), &layout).unwrap();
-            assert_bytes(&image, &one("image_u8", sample).data, 1e-3);
+            if expected.recorded("image_u8").is_some() {
+                let image = tokenizer.decode(&tokens(&codes), &layout).unwrap();
+                assert_bytes(&image, &one("image_u8", sample).data, 1e-3);
+            }
             check_partial(&tokenizer, &codes, &layout, |drawn| {
                 let vectors = with_mean(tokenizer.quantizer(), &codes, drawn, columns);
                 let pixels = tokenizer.decode_vectors(&vectors, &mut |_, _| ()).unwrap();
@@ -86,8 +90,9 @@ fn check_vq(
         });
         compare("enc.pre_quant", tolerance.max(1e-4), &encoded);
         let found = tokenizer.quantizer().quantize_grid(&latents.unwrap()).unwrap();
-        let nearest = one("enc.indices", sample).ids();
-        assert_eq!(found, nearest);
+        if expected.recorded("enc.indices").is_some() {
+            assert_eq!(found, one("enc.indices", sample).ids());
+        }
         if expected.find("enc.quant").is_some() {
             let quantized = tokenizer.quantizer().grid(&found, rows, columns).unwrap();
             compare("enc.quant", 1e-6, &planes(&quantized));
@@ -170,7 +175,7 @@ fn single_blocks_agree_with_32_groups() {
         .into_iter()
         .filter(|folder| json::<Value>(&folder.join("config.json"))["blocks"].is_object())
         .collect();
-    assert!(!found.is_empty(), "no case of single blocks");
+    assert_kind(!found.is_empty(), "single blocks");
     for folder in found {
         let config: Value = json(&folder.join("config.json"));
         let number = |name: &str| config[name].as_f64().unwrap();

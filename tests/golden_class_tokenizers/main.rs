@@ -13,7 +13,7 @@ mod test_device;
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
-use golden_folder::folders_with;
+use golden_folder::{Others, assert_kind, folders_with};
 use golden_models_class::{Array, Expected, json, var_builder};
 use image::RgbImage;
 use serde_json::Value;
@@ -170,23 +170,25 @@ fn alitok_tokens_become_the_recorded_picture() {
         let image = expected.get("decoded_image");
         expected.comparison("decoded_image", 2e-5).tensor(&pixels, image);
 
-        let rows: Vec<u32> = expected.get("dbg_rows").ids();
-        let rows = Tensor::new(rows, &Device::Cpu).unwrap();
-        for (name, stage) in [("dbg_dec_ln_pre", 0), ("dbg_dec_block0", 1)] {
-            let picked = shown[stage].index_select(&rows, 0).unwrap();
-            expected.comparison(name, 1e-4).tensor(&picked, expected.get(name));
+        if let Some(rows) = expected.recorded("dbg_rows") {
+            let rows = Tensor::new(rows.ids(), &Device::Cpu).unwrap();
+            for (name, stage) in [("dbg_dec_ln_pre", 0), ("dbg_dec_block0", 1)] {
+                let picked = shown[stage].index_select(&rows, 0).unwrap();
+                expected.comparison(name, 1e-4).whole(&picked);
+            }
         }
         let last = shown.last().unwrap();
         let ends = Tensor::new(&[0, last.dim(0).unwrap() as u32 - 1], &Device::Cpu).unwrap();
-        let name = "dbg_dec_ln_post_first_last";
         let picked = last.index_select(&ends, 0).unwrap();
-        expected.comparison(name, 1e-4).tensor(&picked, expected.get(name));
+        expected.comparison("dbg_dec_ln_post_first_last", 1e-4).whole(&picked);
 
-        let partial = expected.get("partial_latents").data.iter().map(|&x| x as f32).collect();
-        let pixels = planes(&tokenizer.decode_vectors(partial, &mut |_| ()).unwrap());
-        let step = pixels.dim(1).unwrap() / expected.get("partial_image_sub").shape[1];
-        let compare = expected.comparison("partial_image_sub", 2e-5);
-        compare.tensor(&subsample(&pixels, step), expected.get("partial_image_sub"));
+        let partial = expected.recorded("partial_latents");
+        if let (Some(latents), Some(image)) = (partial, expected.recorded("partial_image_sub")) {
+            let latents = latents.data.iter().map(|&x| x as f32).collect();
+            let pixels = planes(&tokenizer.decode_vectors(latents, &mut |_| ()).unwrap());
+            let step = pixels.dim(1).unwrap() / image.shape[1];
+            expected.comparison("partial_image_sub", 2e-5).whole(&subsample(&pixels, step));
+        }
 
         let config = tokenizer.config();
         let layout = TokenLayout::with_prefix(config.num_prefix_tokens, config.grid, config.grid);
@@ -208,19 +210,22 @@ fn alitok_pictures_become_the_recorded_codes() {
     for folder in alitok_folders() {
         let (tokenizer, encoder) = alitok(&folder);
         let expected = Expected::read(&folder);
-        let picture = (expected.get("encode_image_u8").tensor() / 255.0).unwrap();
+        let Some(picture) = expected.recorded("encode_image_u8") else { continue };
+        let picture = (picture.tensor() / 255.0).unwrap();
         let latents = encoder.encode_vectors(&map(&picture)).unwrap();
-        let recorded = expected.get("encode_latents");
         let shape = (latents.height, latents.channels);
         let rows = Tensor::from_slice(&latents.data, shape, &Device::Cpu).unwrap();
-        expected.comparison("encode_latents", 2e-4).tensor(&rows, recorded);
+        expected.comparison("encode_latents", 2e-4).whole(&rows);
         let codes = tokenizer.codebook().quantize_grid(&latents).unwrap();
-        assert_eq!(codes, expected.get("encode_indices").ids());
+        if let Some(indices) = expected.recorded("encode_indices") {
+            assert_eq!(codes, indices.ids());
+        }
         let vectors = tokenizer.codebook().vectors(&codes).unwrap();
         let pixels = planes(&tokenizer.decode_vectors(vectors, &mut |_| ()).unwrap());
-        let recorded = expected.get("recon_sub");
-        let step = pixels.dim(1).unwrap() / recorded.shape[1];
-        expected.comparison("recon_sub", 5e-5).tensor(&subsample(&pixels, step), recorded);
+        if let Some(recorded) = expected.recorded("recon_sub") {
+            let step = pixels.dim(1).unwrap() / recorded.shape[1];
+            expected.comparison("recon_sub", 5e-5).whole(&subsample(&pixels, step));
+        }
     }
 }
 
@@ -255,11 +260,12 @@ fn maskgit_tokens_become_the_recorded_picture() {
             ("dbg_up_deepest", format!("decoder.up.{deepest}.upsample_conv")),
         ];
         for (name, stage) in stages {
-            expected.comparison(name, 1e-4).tensor(&shown[&stage], expected.get(name));
+            expected.comparison(name, 1e-4).whole(&shown[&stage]);
         }
-        let raw = expected.get("decoded_raw_sub");
-        let step = pixels.dim(1).unwrap() / raw.shape[1];
-        expected.comparison("decoded_raw_sub", 1e-4).tensor(&subsample(&pixels, step), raw);
+        if let Some(raw) = expected.recorded("decoded_raw_sub") {
+            let step = pixels.dim(1).unwrap() / raw.shape[1];
+            expected.comparison("decoded_raw_sub", 1e-4).whole(&subsample(&pixels, step));
+        }
         let image = expected.get("decoded_image");
         let clamped = pixels.clamp(0f32, 1f32).unwrap();
         expected.comparison("decoded_image", 1e-4).tensor(&clamped, image);
@@ -280,11 +286,21 @@ fn maskgit_pictures_become_the_recorded_codes() {
     for folder in folders_with("rar_tokenizer", "config.json") {
         let (tokenizer, encoder) = maskgit(&folder);
         let expected = Expected::read(&folder);
-        let picture = (expected.get("encode_image_u8").tensor() / 255.0).unwrap();
+        let Some(picture) = expected.recorded("encode_image_u8") else { continue };
+        let picture = (picture.tensor() / 255.0).unwrap();
         let hidden = encoder.forward(&map(&picture), &mut |_, _| ()).unwrap();
-        let recorded = expected.get("encode_hidden");
-        expected.comparison("encode_hidden", 2e-4).tensor(&planes(&hidden), recorded);
+        expected.comparison("encode_hidden", 2e-4).whole(&planes(&hidden));
         let codes = tokenizer.quantizer().quantize_grid(&hidden).unwrap();
-        assert_eq!(codes, expected.get("encode_indices").ids());
+        if let Some(indices) = expected.recorded("encode_indices") {
+            assert_eq!(codes, indices.ids());
+        }
     }
+}
+
+#[test]
+fn cases_of_others_may_record_less() {
+    Others::with(&["rar_tokenizer", "alitok_tokenizer"])
+        .keep("rar_tokenizer/expected.safetensors", &["decode_tokens", "decoded_image"])
+        .keep("alitok_tokenizer/expected.safetensors", &["decode_tokens", "decoded_image"])
+        .check("cases_of_others_may_record_less");
 }

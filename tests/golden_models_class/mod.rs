@@ -137,6 +137,14 @@ impl Expected {
         self.arrays.get(name)
     }
 
+    /// A recorded tensor, which cases of others need not have.
+    ///
+    /// # Panics
+    /// The case is one of the project's own and does not record it.
+    pub fn recorded(&self, name: &str) -> Option<&Array> {
+        if is_own() { Some(self.get(name)) } else { self.find(name) }
+    }
+
     /// A comparison with the tensor `name`, with none where the case does not record it.
     ///
     /// # Panics

@@ -172,7 +172,7 @@ mod tests {
         host[1] = host[1].copy().unwrap();
         step(&[0, 1, 2], &mut host, &mut device);
         for (host, device) in host.iter().zip(&device) {
-            assert!(device.is_on_device() && !host.is_on_device());
+            assert!(device.device_layer(0).is_some() && host.device_layer(0).is_none());
             assert_eq!(cache_contents::keys(host, 0, 1), cache_contents::keys(device, 0, 1));
             assert_eq!(cache_contents::values(host, 0, 1), cache_contents::values(device, 0, 1));
         }
