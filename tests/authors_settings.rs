@@ -6,7 +6,7 @@ mod open_support;
 use open_support::*;
 use softcfg_studio::compute::precision::Precision;
 use softcfg_studio::engine::decode;
-use softcfg_studio::engine::settings::{Field, LaneSettings, RunSettings, RunSpec};
+use softcfg_studio::engine::settings::{LaneSettings, RunSettings, RunSpec, SettingKey};
 use softcfg_studio::engine::trace::{RunRecord, RunStatus, StepRecord};
 use softcfg_studio::export::run_json::RunDescription;
 use softcfg_studio::guidance::Preset;
@@ -131,7 +131,7 @@ fn every_family_offers_what_its_program_does_and_the_built_in_model_has_none() {
     let mut settings = RunSettings::default();
     settings.shared.guidance.scale.schedule = Schedule::Authors;
     let errors = settings.validate(&model.card).unwrap_err();
-    assert_eq!(errors[0].field, Field::Schedule);
+    assert_eq!(errors[0].key, Some(SettingKey::Schedule));
     assert!(errors[0].message.contains("Choose the cosine"), "{}", errors[0]);
     settings.shared.guidance.scale.schedule = Schedule::Cosine;
     assert!(settings.validate(&model.card).is_ok());
@@ -216,7 +216,7 @@ fn the_repetition_penalty_of_the_folder_is_the_default() {
     for penalty in [0.0, -1.0, f32::NAN, f32::INFINITY] {
         settings.shared.repetition_penalty = penalty;
         let errors = settings.validate(&model.card).unwrap_err();
-        assert_eq!(errors[0].field, Field::RepetitionPenalty, "{penalty}");
+        assert_eq!(errors[0].key, Some(SettingKey::RepetitionPenalty), "{penalty}");
     }
 }
 
@@ -285,12 +285,12 @@ fn prompts_with_control_characters_or_too_long_are_refused_by_every_text_model()
             (" \n\t", "empty"),
         ] {
             let errors = settings_of(model, prompt(text, None)).validate(&model.card).unwrap_err();
-            assert_eq!(errors[0].field, Field::Prompt, "{name}");
+            assert_eq!(errors[0].key, Some(SettingKey::Prompt), "{name}");
             assert!(errors[0].message.contains(says), "{name}: {}", errors[0]);
         }
         let bad = settings_of(model, prompt("a red cat", Some("\u{1b}[2J")));
         let errors = bad.validate(&model.card).unwrap_err();
-        assert_eq!(errors[0].field, Field::Unconditional, "{name}");
+        assert_eq!(errors[0].key, Some(SettingKey::NegativePrompt), "{name}");
     }
 }
 

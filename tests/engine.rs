@@ -68,6 +68,79 @@ fn cancelling_stops_within_one_step_and_keeps_what_is_there() {
 }
 
 #[test]
+fn a_paused_run_makes_single_steps_and_draws_what_it_draws_at_once() {
+    let (engine, card) =
+        engine_with(Behaviour { pause: Duration::from_millis(5), ..Behaviour::default() });
+    let whole = engine.generate(spec(&card, &settings()));
+    wait_until("the end of the first run", || whole.status().is_over());
+    let record = engine.generate(spec(&card, &settings()));
+    engine.pause(record.id);
+    let paused = || record.status() == RunStatus::Paused;
+    wait_until("the pause", paused);
+    let before = record.steps_done();
+    for step in 1..=3 {
+        engine.step_once(record.id);
+        wait_until("a step", || record.steps_done() == before + step);
+    }
+    wait_until("the clock's rest", || {
+        let clock = record.elapsed();
+        std::thread::sleep(Duration::from_millis(5));
+        clock == record.elapsed()
+    });
+    let clock = record.elapsed();
+    std::thread::sleep(Duration::from_millis(60));
+    assert!(paused() && record.steps_done() == before + 3, "it went on by itself");
+    assert_eq!(record.elapsed(), clock, "the clock runs while the run halts");
+    let mut events = std::iter::from_fn(|| engine.next_event());
+    assert!(events.any(|event| matches!(event, Event::RunPaused(id) if id == record.id)));
+    engine.resume(record.id);
+    wait_until("the end of the run", || record.status().is_over());
+    assert_eq!(record.status(), RunStatus::Finished);
+    for lane in 0..2 {
+        assert_eq!(record.lane(lane), whole.lane(lane));
+    }
+    // A run that is over, or never was, has nothing to pause.
+    for run in [record.id, 999] {
+        engine.pause(run);
+        engine.step_once(run);
+        engine.resume(run);
+    }
+    assert_eq!(record.status(), RunStatus::Finished);
+}
+
+#[test]
+fn a_paused_run_is_cancelled_replaced_and_ended_by_other_models_and_the_end_of_the_engine() {
+    let slow = || Behaviour { pause: Duration::from_millis(5), ..Behaviour::default() };
+    let (engine, card) = engine_with(slow());
+    let paused_run = || {
+        let record = engine.generate(spec(&card, &settings()));
+        wait_until("the first step", || record.steps_done() >= 1);
+        engine.pause(record.id);
+        wait_until("the pause", || record.status() == RunStatus::Paused);
+        record
+    };
+    let cancelled = |record: &RunRecord| {
+        wait_until("the end of the paused run", || record.status().is_over());
+        assert_eq!(record.status(), RunStatus::Cancelled);
+        assert!(record.steps_done() >= 1, "what was drawn stays");
+    };
+    let record = paused_run();
+    engine.cancel(record.id);
+    cancelled(&record);
+    let record = paused_run();
+    let next = engine.generate(spec(&card, &settings()));
+    cancelled(&record);
+    wait_until("the end of the run", || next.status().is_over());
+    assert_eq!(next.status(), RunStatus::Finished);
+    let record = paused_run();
+    engine.install(test_model(slow()));
+    cancelled(&record);
+    let record = paused_run();
+    drop(engine);
+    cancelled(&record);
+}
+
+#[test]
 fn a_newer_run_replaces_the_ones_before() {
     let (engine, card) =
         engine_with(Behaviour { pause: Duration::from_millis(5), ..Behaviour::default() });

@@ -1,10 +1,12 @@
 //! AliTok's decoder against runs of the authors' programs and of the paper's algorithm, on miniatures
 //! with random weights.
 
+mod cache_contents;
+mod golden_folder;
 mod golden_models_class;
 mod test_device;
 
-use golden_models_class::golden_folder::Others;
+use golden_folder::Others;
 use golden_models_class::replay::{Observed, Replay, check_rows, class_prefixes};
 use golden_models_class::softcfg::{
     Program, check_caches, check_paper, check_released, model_folder, paper_cases, released_cases,
@@ -74,9 +76,10 @@ fn paper_runs_are_reproduced_under_both_cache_rules() {
 #[test]
 fn rows_are_independent_and_limits_hold() {
     for (folder, case, expected) in released_cases("alitok") {
-        let decoder = decoder(&model_folder(&folder, &case));
+        let folder = model_folder(&folder, &case);
+        let decoder = decoder(&folder);
         let prefixes = class_prefixes(&decoder, case.class_id);
-        let most = decoder.config().layout().len();
+        let most = json::<AlitokConfig>(&folder.join("config.json")).layout().len();
         check_rows(&decoder, prefixes, &expected.get("tokens").ids(), most);
     }
 }

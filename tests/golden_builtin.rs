@@ -1,6 +1,8 @@
 //! The built-in model against the numbers beside its files: logits under every mode, confidences,
 //! entropies, weights, pixels, encoder.
 
+mod cache_contents;
+mod golden_folder;
 mod golden_models;
 mod open_folder;
 mod test_device;
@@ -12,8 +14,10 @@ use softcfg_studio::compute::precision::Precision;
 use softcfg_studio::models::decoder::Decoder;
 use softcfg_studio::prompts::condition::Condition;
 use softcfg_studio::tokenizers::ImageTokenizer;
-use softcfg_studio::tokenizers::feature_map::FeatureMap;
+use softcfg_studio::tokenizers::conv_fsq::ConvFsq;
 use softcfg_studio::tokenizers::grid::continue_downwards;
+use softcfg_studio::tokenizers::layers::feature_map::FeatureMap;
+use softcfg_studio::tokenizers::quantizer::Quantizer;
 use std::path::PathBuf;
 use test_device::exact;
 
@@ -58,6 +62,12 @@ impl Files {
         let side = |index: usize| self.json["grid"][index].as_u64().unwrap() as usize;
         (side(0), side(1))
     }
+}
+
+/// Pixels of codes in raster order.
+fn decode(tokenizer: &ConvFsq, codes: &[u32], rows: usize, columns: usize) -> FeatureMap {
+    let vectors = tokenizer.quantizer().grid(codes, rows, columns).unwrap();
+    tokenizer.decode_vectors(&vectors, &mut |_, _| ()).unwrap()
 }
 
 fn condition(prompt: &str) -> Condition {
@@ -130,7 +140,7 @@ fn pixels_match() {
     let layout = TokenLayout::raster(rows, columns);
     for index in 0..files.prompts().len() {
         let codes = files.codes(index);
-        let pixels = tokenizer.decode_codes(&codes, rows, columns).unwrap();
+        let pixels = decode(&tokenizer, &codes, rows, columns);
         let expected = files.golden.values(&format!("{index}.pixels"));
         assert_close("pixels", pixels.to_planes(), expected, PIXELS);
         let tokens: Vec<Option<u32>> = codes.into_iter().map(Some).collect();
@@ -150,7 +160,8 @@ fn the_encoder_matches() {
         let pixels: Vec<f32> =
             files.golden.floats(&name).iter().map(|x| x.clamp(-1.0, 1.0)).collect();
         let pixels = FeatureMap::from_planes(shape[0], shape[1], shape[2], &pixels).unwrap();
-        let (z, codes) = encoder.encode(&pixels).unwrap();
+        let z = encoder.forward(&pixels, &mut |_, _| ()).unwrap();
+        let codes = tokenizer.quantizer().quantize_grid(&z).unwrap();
         let expected = files.golden.values(&format!("{index}.encoder_z"));
         assert_close("encoder_z", z.to_planes(), expected, PIXELS);
         let expected = files.golden.ids(&format!("{index}.encoder_codes"));
@@ -195,7 +206,7 @@ fn measure_stand_ins_and_time() {
     let mut count = 0.0;
     for index in 0..files.prompts().len() {
         let codes = files.codes(index);
-        let whole = tokenizer.decode_codes(&codes, rows, columns).unwrap();
+        let whole = decode(&tokenizer, &codes, rows, columns);
         for drawn in 1..rows {
             let keep = drawn * columns;
             let partial: Vec<Option<u32>> =
@@ -208,7 +219,7 @@ fn measure_stand_ins_and_time() {
             ];
             count += 1.0;
             for (fill, (sum, last_row)) in fills.iter().zip(&mut worst) {
-                let pixels = tokenizer.decode_codes(fill, rows, columns).unwrap();
+                let pixels = decode(&tokenizer, fill, rows, columns);
                 let finished = drawn * side * columns * side * 3;
                 let mean = |range: std::ops::Range<usize>| {
                     let length = range.len() as f64;
@@ -238,8 +249,8 @@ fn measure_stand_ins_and_time() {
                     codes.iter().enumerate().map(|(i, &c)| (i < keep).then_some(c)).collect();
                 let fill = continue_downwards(&partial, columns, neutral);
                 let strip = &fill[..(drawn + below) * columns];
-                let strip = tokenizer.decode_codes(strip, drawn + below, columns).unwrap();
-                let full = tokenizer.decode_codes(&fill, rows, columns).unwrap();
+                let strip = decode(&tokenizer, strip, drawn + below, columns);
+                let full = decode(&tokenizer, &fill, rows, columns);
                 let last =
                     (drawn - 1) * side * columns * side * 3..drawn * side * columns * side * 3;
                 let pairs = strip.data[last.clone()].iter().zip(&full.data[last]);
@@ -253,7 +264,7 @@ fn measure_stand_ins_and_time() {
     let codes = files.codes(0);
     let start = std::time::Instant::now();
     for _ in 0..20 {
-        tokenizer.decode_codes(&codes, rows, columns).unwrap();
+        decode(&tokenizer, &codes, rows, columns);
     }
     println!("one grid: {:?}", start.elapsed() / 20);
     let start = std::time::Instant::now();

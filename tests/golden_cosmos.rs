@@ -1,9 +1,11 @@
 //! The Cosmos image tokenizer of SimpleAR: its quantizer and its decoder (README-t2i.md, simplear/cosmos).
 
+mod cache_contents;
+mod golden_folder;
 mod golden_models;
 mod test_device;
 
-use golden_models::golden_folder::folders_with;
+use golden_folder::folders_with;
 use golden_models::*;
 use sha2::{Digest, Sha256};
 use softcfg_studio::checkpoint::{Container, LoadProgress};
@@ -11,8 +13,9 @@ use softcfg_studio::compute::layout::TokenLayout;
 use softcfg_studio::compute::precision::Precision;
 use softcfg_studio::compute::weights::Weights;
 use softcfg_studio::tokenizers::ImageTokenizer;
-use softcfg_studio::tokenizers::cosmos::CosmosDecoder;
+use softcfg_studio::tokenizers::cosmos::{self, CosmosConfig};
 use softcfg_studio::tokenizers::fsq::FiniteScalarQuantizer;
+use softcfg_studio::tokenizers::quantizer::Quantizer;
 use std::sync::Arc;
 
 fn quantizer(golden: &Golden) -> FiniteScalarQuantizer {
@@ -32,7 +35,7 @@ fn codes_and_values_match_both_ways() {
             assert_eq!(sum, code);
         }
         let grid = golden.ids("grid_indices");
-        let planes: Vec<f32> = (0..fsq.channels())
+        let planes: Vec<f32> = (0..fsq.width())
             .flat_map(|channel| {
                 let fsq = &fsq;
                 grid.iter().map(move |&code| fsq.values(code).nth(channel).unwrap())
@@ -48,10 +51,10 @@ fn the_encoder_side_matches() {
         let golden = Golden::read(&folder.join("fsq.safetensors"));
         let fsq = quantizer(&golden);
         let z = golden.floats("enc_z");
-        for (row, z) in z.chunks(fsq.channels()).enumerate() {
+        for (row, z) in z.chunks(fsq.width()).enumerate() {
             let bound = z.iter().enumerate().map(|(channel, &z)| fsq.bound(channel, z));
             assert_close("enc_bound", bound, golden.row("enc_bound", row), 1e-5);
-            let code = fsq.quantize(z).unwrap();
+            let code = fsq.nearest(z).unwrap();
             assert_eq!(code, golden.ids("enc_index")[row]);
             assert_close("enc_code", fsq.values(code), golden.row("enc_code", row), 1e-7);
         }
@@ -80,13 +83,17 @@ fn the_decoder_matches_module_by_module() {
     for folder in folders_with("simplear", "tiny_decoder.safetensors") {
         let golden = Golden::read(&folder.join("tiny_decoder.golden.safetensors"));
         let file = Container::open(&folder.join("tiny_decoder.safetensors")).unwrap();
+        let shapes = shapes(&file);
         let builder = file.into_var_builder(Arc::new(LoadProgress::default()));
         let weights = Weights::new(builder, Precision::F32);
-        let decoder = CosmosDecoder::load(&weights).unwrap();
+        let config = CosmosConfig::from_shapes(&shapes).unwrap();
+        let decoder = cosmos::load_decoder(&config, &weights).unwrap();
         let (rows, columns) = (golden.shape("indices")[0], golden.shape("indices")[1]);
         let codes = golden.ids("indices");
+        let vectors = decoder.quantizer().grid(&codes, rows, columns).unwrap();
         assert_features(&golden, |visit| {
-            decoder.decode_codes(&codes, rows, columns, visit).unwrap()
+            visit("inv_quant", &vectors);
+            decoder.decode_vectors(&vectors, visit).unwrap()
         });
 
         let layout = TokenLayout::raster(rows, columns);

@@ -1,12 +1,14 @@
 //! LlamaGen's decoder, class- and text-conditional, against runs of the authors' program and of an
 //! independent SoftCFG in f64, on miniatures with random weights.
 
+mod cache_contents;
+mod golden_folder;
 mod golden_models_class;
 mod test_device;
 
-use candle_core::Tensor;
+use candle_core::{DType, Device, Tensor};
+use golden_folder::{Others, assert_kind, folders_with};
 use golden_models_class::arithmetic::*;
-use golden_models_class::golden_folder::{Others, assert_kind, folders_with};
 use golden_models_class::replay::{Branch, Observed, Replay, check_rows, class_prefixes};
 use golden_models_class::{Comparison, Expected, json, weights};
 use serde_json::Value;
@@ -212,7 +214,9 @@ fn hidden_states_and_rotated_keys_are_those_of_the_program() {
         let cache = &replay.caches[0];
         let mut keys = case.expected.comparison("debug.k0_rot", 1e-5);
         for head in 0..cache.kv_heads() {
-            for (position, key) in cache.keys(0, head).chunks(cache.head_dim()).enumerate() {
+            for (position, key) in
+                cache_contents::keys(cache, 0, head).chunks(cache.head_dim()).enumerate()
+            {
                 keys.at(&[position, head], key);
             }
         }
@@ -240,12 +244,23 @@ fn rotary_tables_are_zero_on_the_prefix_and_those_of_the_program_after_it() {
     assert_kind(checked > 0, "llamagen with a rotary table");
 }
 
+/// The whole null caption `[cls_token_num, dim]`: the unconditional prefix of the longest caption.
+fn null_caption(case: &Case) -> Tensor {
+    let width = case.config.caption_dim.unwrap();
+    let longest =
+        Tensor::zeros((case.config.cls_token_num, width), DType::F32, &Device::Cpu).unwrap();
+    match case.decoder.caption_prefixes(&longest).unwrap().unconditional {
+        Prefix::Embeddings(null) => null,
+        _ => panic!("captions are embeddings"),
+    }
+}
+
 #[test]
 fn captions_are_projected_and_the_null_caption_is_masked_like_the_caption() {
     for case in cases("t2i") {
         let mut projected = case.expected.comparison("cond_embeddings", 1e-5);
         let mut null_rows = case.expected.comparison("null_embeddings", 1e-5);
-        let null = case.decoder.null_caption().unwrap().unsqueeze(0).unwrap();
+        let null = null_caption(&case).unsqueeze(0).unwrap();
         case.expected.comparison("null_embeddings", 1e-5).whole(&null);
         for sample in 0..case.samples() {
             let caption = case.caption(sample);
@@ -279,10 +294,13 @@ fn right_padded_captions_give_the_recorded_logits() {
     for case in cases("t2i") {
         let mut cond = case.expected.comparison("rightpad.cond", 1e-4);
         let mut uncond = case.expected.comparison("rightpad.uncond", 1e-4);
-        let null = case.decoder.null_caption().unwrap();
+        let null = null_caption(&case);
         let (total, dim) = null.dims2().unwrap();
         for sample in 0..case.samples() {
-            let projected = case.decoder.project_caption(&case.caption(sample)).unwrap();
+            let prefixes = case.decoder.caption_prefixes(&case.caption(sample)).unwrap();
+            let Prefix::Embeddings(projected) = prefixes.conditional else {
+                panic!("captions are embeddings")
+            };
             let valid = projected.dim(0).unwrap();
             let padding = Tensor::zeros((1, dim), null.dtype(), null.device()).unwrap();
             let null_rows = null.narrow(0, 0, valid).unwrap();

@@ -1,9 +1,11 @@
 //! The text side of LlamaGen's text-to-image models: caption cleaning and the T5 encoder.
 
+mod cache_contents;
+mod golden_folder;
 mod golden_models;
 mod test_device;
 
-use golden_models::golden_folder::{assert_kind, folders_with, root};
+use golden_folder::{assert_kind, folders_with, root};
 use golden_models::*;
 use softcfg_studio::checkpoint::read_file::read_file;
 use softcfg_studio::checkpoint::{Container, LoadProgress};

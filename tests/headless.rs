@@ -93,7 +93,7 @@ fn the_call_of_the_readme_writes_everything() {
             assert!((0.0..=1.0).contains(&value), "{name} is {value}");
         }
     }
-    assert_eq!(description["run"]["lanes"][0]["sampling"]["seed"], 7);
+    assert_eq!(description["run"]["lanes"][0]["settings"]["seed"], 7);
     assert_eq!(description["run"]["model"]["sha256"].as_str().map(str::len), Some(64));
     assert_eq!(description["status"], "finished");
     let mut names: Vec<_> = fs::read_dir(&result)

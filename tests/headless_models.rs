@@ -70,7 +70,7 @@ fn a_class_model_writes_images_and_trace() {
         let json = fs::read_to_string(result.join("run.json")).expect("a description");
         let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
         assert_eq!(json["run"]["model"]["family"], "RAR");
-        assert_eq!(json["run"]["lanes"][0]["condition"]["class"], 7);
+        assert_eq!(json["run"]["lanes"][0]["settings"]["class"], 7);
     }
     assert_eq!(traces[0], traces[1], "the same call draws the same");
 }

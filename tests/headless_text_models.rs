@@ -75,7 +75,7 @@ fn simple_ar_takes_either_prompt_of_its_authors() {
     let rest = ["--prompt", "a red cat", "--schedule", "authors", "--cosine-power", "2"];
     let (json, _) = succeeds(folder.path(), &model, &rest);
     assert_eq!(json["run"]["lanes"][0]["scale_rule"], "constant");
-    assert_eq!(json["run"]["lanes"][0]["guidance"]["scale"]["schedule"], "authors");
+    assert_eq!(json["run"]["lanes"][0]["settings"]["schedule"], "authors");
     assert!(scales(folder.path()).iter().all(|&scale| scale == 6.0));
 
     let refuses = |rest: &[&str], says: &[&str]| {
@@ -120,7 +120,7 @@ fn a_caption_that_is_cut_is_said_on_stderr() {
     for part in ["16 of 12 tokens", "cut off", "“cat a red dog”"] {
         assert!(said.contains(part), "{said}");
     }
-    assert_eq!(json["run"]["lanes"][0]["condition"]["prompt"]["text"], long);
+    assert_eq!(json["run"]["lanes"][0]["settings"]["prompt"], long);
     let (_, said) = succeeds(folder.path(), &model, &["--prompt", "a red cat"]);
     assert!(!said.contains("note:"), "{said}");
 }

@@ -2,6 +2,8 @@
 //! forced tokens and under every kind of perturbation. `--nocapture` prints what is measured; the
 //! bounds are about twice that.
 
+mod cache_contents;
+mod golden_folder;
 mod golden_models;
 mod golden_models_class;
 mod miniatures;

@@ -3,20 +3,25 @@
 //! finished patches of a partial picture and the same patches of the whole picture. Weights are
 //! random, so this ranks the mechanisms, not their looks on trained weights.
 
+mod cache_contents;
+mod golden_folder;
 mod golden_models_class;
 mod test_device;
 
-use candle_core::{Device, Tensor};
-use golden_models_class::golden_folder::folders_below;
+use golden_folder::folders_below;
 use golden_models_class::{Expected, json, var_builder};
 use serde_json::Value;
+use softcfg_studio::checkpoint::shapes::TensorShapes;
+use softcfg_studio::compute::precision::Precision;
+use softcfg_studio::compute::weights::Weights;
 use softcfg_studio::tokenizers::alitok::{AlitokEncoder, AlitokTokenizer, AlitokTokenizerConfig};
 use softcfg_studio::tokenizers::codebook::Codebook;
-use softcfg_studio::tokenizers::llamagen_vq::{LlamagenVq, LlamagenVqConfig, LlamagenVqEncoder};
-use softcfg_studio::tokenizers::maskgit_vqgan::{
-    MaskgitVqgan, MaskgitVqganConfig, MaskgitVqganEncoder,
-};
-use softcfg_studio::tokenizers::partial::to_channels;
+use softcfg_studio::tokenizers::convolutional::ConvolutionalTokenizer;
+use softcfg_studio::tokenizers::layers::feature_map::FeatureMap;
+use softcfg_studio::tokenizers::layers::network::Network;
+use softcfg_studio::tokenizers::llamagen_vq::{self, LlamagenVqConfig};
+use softcfg_studio::tokenizers::maskgit_vqgan::{self, MaskgitVqganConfig};
+use softcfg_studio::tokenizers::quantizer::Quantizer;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -36,8 +41,8 @@ struct Measured<'a> {
     grey_code: Option<u32>,
     /// Sequences to draw partially.
     sequences: Vec<Vec<u32>>,
-    /// Vectors `[tokens, width]` to pixels `[3, height, width]` in display units.
-    decode: Box<dyn Fn(&Tensor) -> Tensor + 'a>,
+    /// Vectors `[tokens][width]` to pixels in display units.
+    decode: Box<dyn Fn(Vec<f32>) -> FeatureMap + 'a>,
 }
 
 const STAND_INS: [&str; 6] =
@@ -49,13 +54,13 @@ impl Measured<'_> {
         let mut sums: BTreeMap<&'static str, (f64, usize)> = BTreeMap::new();
         let cells = self.grid * self.grid;
         for codes in &self.sequences {
-            let whole = (self.decode)(&self.codebook.vectors(codes).unwrap());
+            let whole = (self.decode)(self.codebook.vectors(codes).unwrap());
             for quarter in [1, 3] {
                 // Three cells into a row.
                 let drawn = cells * quarter / 4 + 3;
                 for stand_in in STAND_INS {
                     let Some(vectors) = self.vectors(codes, drawn, stand_in) else { continue };
-                    let error = self.difference(&whole, &(self.decode)(&vectors), drawn);
+                    let error = self.difference(&whole, &(self.decode)(vectors), drawn);
                     let sum = sums.entry(stand_in).or_default();
                     *sum = (sum.0 + error, sum.1 + 1);
                 }
@@ -64,19 +69,15 @@ impl Measured<'_> {
         sums.into_iter().map(|(name, (sum, count))| (name, sum / count as f64)).collect()
     }
 
-    fn vectors(&self, codes: &[u32], drawn: usize, stand_in: &str) -> Option<Tensor> {
+    fn vectors(&self, codes: &[u32], drawn: usize, stand_in: &str) -> Option<Vec<f32>> {
         let known = &codes[..self.prefix + drawn];
         let missing = codes.len() - known.len();
         let known_vectors = self.codebook.vectors(known).unwrap();
         let by_codes = |ids: Vec<u32>| self.codebook.vectors(&ids).unwrap();
-        let by_vector = |vector: Tensor| vector.repeat((missing, 1)).unwrap();
         let rest = match stand_in {
             "grey picture" => by_codes(self.grey[known.len()..].to_vec()),
             "grey code" => by_codes(vec![self.grey_code?; missing]),
-            "codebook mean" => {
-                let mean = self.codebook.mean();
-                by_vector(Tensor::new(mean, &Device::Cpu).unwrap().unsqueeze(0).unwrap())
-            }
+            "codebook mean" => self.codebook.mean().repeat(missing),
             "last token" => by_codes(vec![known[known.len() - 1]; missing]),
             "token above" => {
                 let mut filled = known.to_vec();
@@ -85,35 +86,42 @@ impl Measured<'_> {
                 }
                 by_codes(filled.split_off(known.len()))
             }
-            _ => by_vector(known_vectors.mean_keepdim(0).unwrap()),
+            _ => {
+                let width = self.codebook.width();
+                let mean = |channel: usize| {
+                    let channel = known_vectors.iter().skip(channel).step_by(width);
+                    channel.sum::<f32>() / known.len() as f32
+                };
+                (0..width).map(mean).collect::<Vec<f32>>().repeat(missing)
+            }
         };
-        Some(Tensor::cat(&[known_vectors, rest], 0).unwrap())
+        Some([known_vectors, rest].concat())
     }
 
-    fn difference(&self, whole: &Tensor, partial: &Tensor, drawn: usize) -> f64 {
-        let (_, height, width) = whole.dims3().unwrap();
-        let side = width / self.grid;
-        let difference = (whole - partial).unwrap().abs().unwrap().to_vec3::<f32>().unwrap();
-        let finished = |y: usize, x: usize| (y / side) * self.grid + x / side < drawn;
+    fn difference(&self, whole: &FeatureMap, partial: &FeatureMap, drawn: usize) -> f64 {
+        let side = whole.width / self.grid;
+        let finished = |pixel: usize| {
+            let (y, x) = (pixel / whole.width, pixel % whole.width);
+            (y / side) * self.grid + x / side < drawn
+        };
         let (mut sum, mut count) = (0.0, 0);
-        for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
-            if finished(y, x) {
-                sum += difference.iter().map(|channel| f64::from(channel[y][x])).sum::<f64>();
-                count += 3;
-            }
+        let pixels = whole.data.chunks(3).zip(partial.data.chunks(3)).enumerate();
+        for (_, (a, b)) in pixels.filter(|(pixel, _)| finished(*pixel)) {
+            sum += a.iter().zip(b).map(|(a, b)| f64::from((a - b).abs())).sum::<f64>();
+            count += 3;
         }
         sum / f64::from(count)
     }
 }
 
-/// Pictures `[3, side, side]` in 0..1: a gradient, discs on a ground, stripes, blurred blocks.
-fn pictures(side: usize) -> Vec<Tensor> {
+/// Pictures of `side` pixels in 0..1: a gradient, discs on a ground, stripes, blurred blocks.
+fn pictures(side: usize) -> Vec<FeatureMap> {
     let picture = |colour: &dyn Fn(f32, f32, usize) -> f32| {
         let at = |index: usize| index as f32 / side as f32;
         let data: Vec<f32> = (0..3 * side * side)
             .map(|i| colour(at(i / side % side), at(i % side), i / (side * side)))
             .collect();
-        Tensor::from_vec(data, (3, side, side), &Device::Cpu).unwrap()
+        FeatureMap::from_planes(3, side, side, &data).unwrap()
     };
     let disc = |y: f32, x: f32, cy: f32, cx: f32| ((y - cy).hypot(x - cx) < 0.2) as u8 as f32;
     vec![
@@ -129,22 +137,31 @@ fn pictures(side: usize) -> Vec<Tensor> {
     ]
 }
 
-fn to_rows(channels: &Tensor) -> Tensor {
-    channels.squeeze(0).unwrap().flatten_from(1).unwrap().t().unwrap().contiguous().unwrap()
+fn grey(side: usize) -> FeatureMap {
+    FeatureMap::new(side, side, 3, vec![0.5; 3 * side * side]).unwrap()
+}
+
+/// Every number of a map by `change`.
+fn mapped(map: &FeatureMap, change: impl Fn(f32) -> f32) -> FeatureMap {
+    FeatureMap { data: map.data.iter().map(|&x| change(x)).collect(), ..map.clone() }
+}
+
+fn weights(folder: &Path) -> (Weights<'static>, TensorShapes) {
+    let (builder, shapes) = var_builder(folder);
+    (Weights::new(builder, Precision::F32), shapes)
 }
 
 fn alitok_errors() -> Vec<BTreeMap<&'static str, f64>> {
     let measure = |folder: PathBuf| {
-        let (vb, shapes) = var_builder(&folder);
+        let (weights, shapes) = weights(&folder);
         let config: AlitokTokenizerConfig = json(&folder.join("config.json"));
-        let encoder = AlitokEncoder::load(&vb, &config).unwrap();
+        let encoder = AlitokEncoder::load(&config, &weights).unwrap();
         let side = config.grid * config.patch_size;
-        let tokenizer = AlitokTokenizer::load(&vb, config.clone(), &shapes).unwrap();
+        let tokenizer = AlitokTokenizer::load(config.clone(), &weights, &shapes).unwrap();
         let expected = Expected::read(&folder);
-        let grey = Tensor::full(0.5f32, (3, side, side), &Device::Cpu).unwrap();
-        let encode = |picture: &Tensor| {
+        let encode = |picture: &FeatureMap| {
             let latents = encoder.encode_vectors(picture).unwrap();
-            tokenizer.codebook().nearest(&latents, false).unwrap()
+            tokenizer.codebook().quantize_grid(&latents).unwrap()
         };
         let mut sequences =
             vec![expected.get("decode_tokens").ids(), expected.get("encode_indices").ids()];
@@ -153,7 +170,7 @@ fn alitok_errors() -> Vec<BTreeMap<&'static str, f64>> {
             codebook: tokenizer.codebook(),
             prefix: config.num_prefix_tokens,
             grid: config.grid,
-            grey: encode(&grey),
+            grey: encode(&grey(side)),
             grey_code: None,
             sequences,
             decode: Box::new(|vectors| tokenizer.decode_vectors(vectors, &mut |_| ()).unwrap()),
@@ -163,38 +180,52 @@ fn alitok_errors() -> Vec<BTreeMap<&'static str, f64>> {
     cases("alitok_tokenizer", "config.json").into_iter().map(measure).collect()
 }
 
+/// Errors of a tokenizer that decodes grids of any size. `encoder` gets pictures in the range of
+/// `from_unit`, and `to_unit` puts decoded pixels into 0..1.
+fn convolutional_errors(
+    tokenizer: &ConvolutionalTokenizer<Codebook>,
+    encoder: &Network,
+    mut sequences: Vec<Vec<u32>>,
+    pixels_per_token: usize,
+    from_unit: fn(f32) -> f32,
+    to_unit: fn(f32) -> f32,
+) -> BTreeMap<&'static str, f64> {
+    let codebook = tokenizer.quantizer();
+    let grid = sequences[0].len().isqrt();
+    let side = grid * pixels_per_token;
+    let encode = |picture: &FeatureMap| {
+        let latents = encoder.forward(&mapped(picture, from_unit), &mut |_, _| ()).unwrap();
+        codebook.quantize_grid(&latents).unwrap()
+    };
+    sequences.extend(pictures(side).iter().map(encode));
+    let decode = |vectors: Vec<f32>| {
+        let vectors = FeatureMap::new(grid, grid, codebook.width(), vectors).unwrap();
+        let pixels = tokenizer.decode_vectors(&vectors, &mut |_, _| ()).unwrap();
+        mapped(&pixels, |x| to_unit(x).clamp(0.0, 1.0))
+    };
+    Measured {
+        codebook,
+        prefix: 0,
+        grid,
+        grey: encode(&grey(side)),
+        grey_code: Some(encode(&grey(5 * pixels_per_token))[12]),
+        sequences,
+        decode: Box::new(decode),
+    }
+    .errors()
+}
+
 fn maskgit_errors() -> Vec<BTreeMap<&'static str, f64>> {
     let measure = |folder: PathBuf| {
-        let (vb, shapes) = var_builder(&folder);
+        let (weights, shapes) = weights(&folder);
         let config: MaskgitVqganConfig = json(&folder.join("config.json"));
-        let encoder = MaskgitVqganEncoder::load(&vb, &config).unwrap();
-        let tokenizer = MaskgitVqgan::load(&vb, &config, &shapes).unwrap();
+        let encoder = maskgit_vqgan::load_encoder(&config, &weights).unwrap();
+        let tokenizer = maskgit_vqgan::load_decoder(&config, &weights, &shapes).unwrap();
         let expected = Expected::read(&folder);
-        let codes = expected.get("decode_tokens").ids();
-        let grid = codes.len().isqrt();
-        let side = grid * config.pixels_per_token();
-        let encode = |picture: &Tensor| {
-            let latents = encoder.encode_vectors(&picture.unsqueeze(0).unwrap()).unwrap();
-            tokenizer.codebook().nearest(&to_rows(&latents), false).unwrap()
-        };
-        let grey = |side: usize| Tensor::full(0.5f32, (3, side, side), &Device::Cpu).unwrap();
-        let mut sequences = vec![codes, expected.get("encode_indices").ids()];
-        sequences.extend(pictures(side).iter().map(encode));
-        let decode = |vectors: &Tensor| {
-            let vectors = to_channels(vectors, grid, grid).unwrap();
-            let pixels = tokenizer.decode_vectors(&vectors, &mut |_| ()).unwrap();
-            pixels.squeeze(0).unwrap().clamp(0f32, 1f32).unwrap()
-        };
-        Measured {
-            codebook: tokenizer.codebook(),
-            prefix: 0,
-            grid,
-            grey: encode(&grey(side)),
-            grey_code: Some(encode(&grey(5 * config.pixels_per_token()))[12]),
-            sequences,
-            decode: Box::new(decode),
-        }
-        .errors()
+        let sequences =
+            vec![expected.get("decode_tokens").ids(), expected.get("encode_indices").ids()];
+        let pixels = config.pixels_per_token();
+        convolutional_errors(&tokenizer, &encoder, sequences, pixels, |x| x, |x| x)
     };
     cases("rar_tokenizer", "config.json").into_iter().map(measure).collect()
 }
@@ -206,10 +237,10 @@ fn vq_errors() -> Vec<BTreeMap<&'static str, f64>> {
         if !config["vq_model"].is_string() || config["weights"].is_string() {
             continue;
         }
-        let (vb, shapes) = var_builder(&folder);
+        let (weights, shapes) = weights(&folder);
         let config: LlamagenVqConfig = serde_json::from_value(config).unwrap();
-        let encoder = LlamagenVqEncoder::load(&vb, &config).unwrap();
-        let tokenizer = LlamagenVq::load(&vb, &config, &shapes).unwrap();
+        let encoder = llamagen_vq::load_encoder(&config, &weights).unwrap();
+        let tokenizer = llamagen_vq::load_decoder(&config, &weights, &shapes).unwrap();
         let expected = Expected::read(&folder);
         let rows = |name: &str| {
             let array = expected.get(name);
@@ -218,31 +249,11 @@ fn vq_errors() -> Vec<BTreeMap<&'static str, f64>> {
         };
         let mut sequences = rows("tokens");
         sequences.extend(rows("enc.indices"));
-        let grid = sequences[0].len().isqrt();
-        let side = grid * config.pixels_per_token();
-        let encode = |picture: &Tensor| {
-            let picture = picture.affine(2.0, -1.0).unwrap().unsqueeze(0).unwrap();
-            let latents = encoder.encode_vectors(&picture, &mut |_| ()).unwrap();
-            tokenizer.codebook().nearest(&to_rows(&latents), true).unwrap()
-        };
-        let grey = |side: usize| Tensor::full(0.5f32, (3, side, side), &Device::Cpu).unwrap();
-        sequences.extend(pictures(side).iter().map(encode));
-        let decode = |vectors: &Tensor| {
-            let vectors = to_channels(vectors, grid, grid).unwrap();
-            let pixels = tokenizer.decode_vectors(&vectors, &mut |_| ()).unwrap();
-            let display = pixels.squeeze(0).unwrap().affine(0.5, 0.5).unwrap();
-            display.clamp(0f32, 1f32).unwrap()
-        };
-        let measured = Measured {
-            codebook: tokenizer.codebook(),
-            prefix: 0,
-            grid,
-            grey: encode(&grey(side)),
-            grey_code: Some(encode(&grey(5 * config.pixels_per_token()))[12]),
-            sequences,
-            decode: Box::new(decode),
-        };
-        errors.push(measured.errors());
+        let pixels = config.pixels_per_token();
+        let (from_unit, to_unit) = (|x: f32| 2.0 * x - 1.0, |x: f32| 0.5 * x + 0.5);
+        errors.push(convolutional_errors(
+            &tokenizer, &encoder, sequences, pixels, from_unit, to_unit,
+        ));
     }
     errors
 }

@@ -3,7 +3,7 @@
 
 use egui::{Key, Modifiers, vec2};
 use egui_kittest::Harness;
-use egui_kittest::kittest::Queryable;
+use egui_kittest::kittest::{NodeT, Queryable};
 use softcfg_studio::compute::device_kind::DeviceKind;
 use softcfg_studio::engine::trace::RunStatus;
 use softcfg_studio::engine::{Engine, EngineOptions};
@@ -91,6 +91,51 @@ fn generate_and_stop_are_one_button_in_one_place() {
     assert_eq!(run.status, RunStatus::Cancelled);
     assert!(run.steps_done() < run.steps(), "the run was stopped too late to tell");
     window.get_by_label("Generate");
+}
+
+#[test]
+fn a_paused_run_halts_decodes_step_by_step_and_goes_on() {
+    let mut window = settled();
+    assert!(window.get_by_label("Pause run").accesskit_node().is_disabled());
+    window.key_press_modifiers(CTRL, Key::Enter);
+    wait(&mut window, "the second run", |app| app.state.runs.len() == 2);
+    window.get_by_label("Pause run").click();
+    wait(&mut window, "the pause", |app| shown_status(app) == Some(RunStatus::Paused));
+    let steps = |app: &StudioApp| app.state.shown_run().expect("a run").steps_done();
+    let before = steps(window.state());
+    window.get_by_label("Stop");
+    // The step key at the newest token decodes one more; behind it, it only moves the cursor.
+    window.key_press(Key::ArrowRight);
+    wait(&mut window, "one more step", |app| steps(app) == before + 1);
+    assert_eq!(window.state().state.shared.cursor.position, before + 1);
+    window.key_press(Key::ArrowLeft);
+    window.step();
+    window.key_press(Key::ArrowRight);
+    for _ in 0..5 {
+        window.step();
+    }
+    assert_eq!(steps(window.state()), before + 1);
+    window.get_by_label("Step forward").click();
+    wait(&mut window, "another step", |app| steps(app) == before + 2);
+    assert_eq!(shown_status(window.state()), Some(RunStatus::Paused));
+    window.key_press(Key::P);
+    wait(&mut window, "the end of the run", finished);
+}
+
+#[test]
+fn live_takes_the_place_of_a_paused_run_which_stays_in_the_history() {
+    let mut window = settled();
+    window.state_mut().state.live = true;
+    window.state_mut().state.settings.shared.guidance.scale.guidance_scale = 5.5;
+    wait(&mut window, "a run by Live", |app| app.state.runs.len() == 2);
+    window.key_press(Key::P);
+    wait(&mut window, "the pause", |app| shown_status(app) == Some(RunStatus::Paused));
+    let paused = window.state().state.shown_run().expect("a run").record.id;
+    window.state_mut().state.settings.shared.guidance.scale.guidance_scale = 6.0;
+    wait(&mut window, "the next run's end", |app| app.state.runs.len() == 3 && finished(app));
+    let runs = &window.state().state.runs;
+    let before = runs.iter().find(|run| run.record.id == paused).expect("the paused run stays");
+    assert_eq!(before.status, RunStatus::Cancelled);
 }
 
 #[test]
@@ -208,9 +253,14 @@ fn numbers_that_make_no_sense_are_named_under_their_field() {
     for _ in 0..3 {
         window.step();
     }
-    let fields: Vec<_> = window.state().state.field_errors.iter().map(|e| e.field).collect();
-    use softcfg_studio::engine::settings::Field;
-    assert!(fields.contains(&Field::GuidanceScale) && fields.contains(&Field::TopP), "{fields:?}");
+    let fields: Vec<_> = window.state().state.problems.iter().map(|e| e.key).collect();
+    use softcfg_studio::engine::settings::SettingKey;
+    assert!(
+        [SettingKey::GuidanceScale, SettingKey::TopP]
+            .iter()
+            .all(|key| fields.contains(&Some(*key))),
+        "{fields:?}"
+    );
     assert!(window.query_all_by_label_contains("0 or more").next().is_some());
 }
 

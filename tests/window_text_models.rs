@@ -176,7 +176,7 @@ fn a_prompt_is_counted_in_tokens_and_what_is_cut_is_shown() {
     assert!(says(&window, "16 of 12 tokens"));
     assert!(says(&window, "The last 4 tokens do not fit and are cut off"));
     assert!(says(&window, "cat a red dog"));
-    assert!(window.state().state.field_errors.is_empty(), "it can be drawn");
+    assert!(window.state().state.problems.is_empty(), "it can be drawn");
     type_prompt(&mut window, "a \u{7} cat");
     assert!(says(&window, "U+0007"));
     assert!(window.get_by_label("Generate").accesskit_node().is_disabled());

@@ -59,7 +59,7 @@ fn decoder_pool(options: &BenchOptions) -> Result<rayon::ThreadPool, ModelError>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compute::device_kind::with_cpu_as_device;
+    use crate::compute::device_kind::cpu_as_device::with_cpu_as_device;
 
     #[test]
     fn a_device_is_measured_with_what_it_can_do() {

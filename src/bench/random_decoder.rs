@@ -14,6 +14,7 @@ use crate::compute::row_ops::NormKind;
 use crate::compute::row_ops::Pairing;
 use crate::compute::rows::PlannedRow;
 use crate::compute::rows::{Perturbation, Prefix};
+use crate::tokenizers::cosmos;
 use candle_core::{Device, Module, Tensor};
 
 /// Sizes of a pre-norm decoder with SwiGLU.
@@ -46,7 +47,7 @@ pub const SIMPLEAR_HALF_B: DecoderSize = DecoderSize {
     width: 896,
     feed_forward: 4864,
     heads: AttentionShape { heads: 14, kv_heads: 2, head_dim: 64 },
-    vocabulary: 64000,
+    vocabulary: cosmos::CODES,
 };
 
 /// Who multiplies.

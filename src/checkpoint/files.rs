@@ -77,7 +77,7 @@ fn in_folder(folder: &Path) -> Result<WeightFiles, CheckpointError> {
             return Ok(WeightFiles::Single(folder.join(single)));
         }
     }
-    // Shards without their index: said so, whatever else lies in the folder.
+    // Shards without their index are an error, whatever else lies in the folder.
     if let Some(shard) = first_shard(folder)? {
         return resolve(&shard);
     }

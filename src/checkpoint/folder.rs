@@ -63,7 +63,7 @@ impl ModelFolder {
         match self {
             Self::Disk(folder) => {
                 let metadata = std::fs::metadata(folder.join(name)).ok()?;
-                metadata.is_file().then(|| metadata.len())
+                metadata.is_file().then_some(metadata.len())
             }
             Self::Embedded(_) => self.embedded(name).map(|bytes| bytes.len() as u64),
         }
@@ -72,5 +72,23 @@ impl ModelFolder {
     fn embedded(&self, name: &str) -> Option<&'static [u8]> {
         let Self::Embedded(files) = self else { return None };
         files.iter().find(|(file, _)| *file == name).map(|(_, bytes)| *bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_kinds_of_folders_give_the_same_answers() {
+        let disk = tempfile::tempdir().unwrap();
+        std::fs::write(disk.path().join("a.json"), "{}").unwrap();
+        let embedded = ModelFolder::Embedded(&[("a.json", b"{}")]);
+        for folder in [ModelFolder::Disk(disk.path().into()), embedded] {
+            assert_eq!(folder.read("a.json").unwrap().as_ref(), b"{}");
+            assert_eq!((folder.length("a.json"), folder.length("b.json")), (Some(2), None));
+            assert!(folder.contains("a.json") && folder.read_if_there("b.json").unwrap().is_none());
+            assert!(folder.read("b.json").unwrap_err().to_string().ends_with("b.json"));
+        }
     }
 }

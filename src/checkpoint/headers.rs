@@ -1,5 +1,5 @@
-//! What is known of a checkpoint before any weight is read, and how files of a family are told from
-//! others by it.
+//! What is known of a checkpoint before any weight is read, and how a family's files are recognised
+//! by it.
 
 use crate::checkpoint::folder_config::FolderConfig;
 use crate::checkpoint::shapes::TensorShapes;
@@ -15,7 +15,7 @@ pub struct Headers<'a> {
     pub file_name: &'a str,
 }
 
-/// How files of a family are told from others.
+/// How files of a family are recognised.
 #[derive(Debug)]
 pub struct Signature {
     /// The family's name, for example "MaskGIT-VQGAN".

@@ -40,74 +40,17 @@ impl ExpectedTensor {
     }
 }
 
-/// The tensors of one model, built up in the order of its layers.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Manifest {
-    pub(crate) tensors: Vec<ExpectedTensor>,
-    /// Beginnings of names that belong to the model and are not needed for drawing (encoders).
-    pub(crate) companions: &'static [&'static str],
-}
-
-impl Manifest {
-    pub(crate) fn add(&mut self, name: impl Into<String>, shape: &[usize], role: TensorRole) {
-        self.tensors.push(ExpectedTensor { name: name.into(), shape: shape.to_vec(), role });
-    }
-
-    /// A linear weight `[outputs, inputs]` without bias.
-    pub(crate) fn linear(&mut self, place: &str, outputs: usize, inputs: usize) {
-        self.add(format!("{place}.weight"), &[outputs, inputs], TensorRole::Linear);
-    }
-
-    /// A linear weight with bias.
-    pub(crate) fn linear_with_bias(&mut self, place: &str, outputs: usize, inputs: usize) {
-        self.linear(place, outputs, inputs);
-        self.add(format!("{place}.bias"), &[outputs], TensorRole::Other);
-    }
-
-    /// A norm with `weight` and, if asked for, `bias`.
-    pub(crate) fn norm(&mut self, place: &str, width: usize, bias: bool) {
-        self.add(format!("{place}.weight"), &[width], TensorRole::Other);
-        if bias {
-            self.add(format!("{place}.bias"), &[width], TensorRole::Other);
+/// How a checkpoint deviates from what a model wants, in the order of the model's layers; empty if it
+/// fits.
+pub(crate) fn mismatches(wanted: &[ExpectedTensor], shapes: &TensorShapes) -> Vec<String> {
+    let differences = wanted.iter().filter_map(|expected| match shapes.get(&expected.name) {
+        None => Some(format!("{} is missing", expected.name)),
+        Some(shape) if shape != expected.shape => {
+            Some(format!("{} is {shape:?}, not {:?}", expected.name, expected.shape))
         }
-    }
-
-    /// A convolution `[outputs, inputs, kernel…]` with or without bias.
-    pub(crate) fn conv(
-        &mut self,
-        place: &str,
-        outputs: usize,
-        inputs: usize,
-        kernel: &[usize],
-        bias: bool,
-    ) {
-        let shape: Vec<usize> = [outputs, inputs].iter().chain(kernel).copied().collect();
-        self.add(format!("{place}.weight"), &shape, TensorRole::Other);
-        if bias {
-            self.add(format!("{place}.bias"), &[outputs], TensorRole::Other);
-        }
-    }
-
-    pub(crate) fn embedding(&mut self, name: impl Into<String>, rows: usize, width: usize) {
-        self.add(name, &[rows, width], TensorRole::Embedding);
-    }
-
-    pub(crate) fn other(&mut self, name: impl Into<String>, shape: &[usize]) {
-        self.add(name, shape, TensorRole::Other);
-    }
-
-    /// How the checkpoint deviates, in the order of the model's layers; empty if it fits.
-    pub(crate) fn mismatches(&self, shapes: &TensorShapes) -> Vec<String> {
-        let differences =
-            self.tensors.iter().filter_map(|expected| match shapes.get(&expected.name) {
-                None => Some(format!("{} is missing", expected.name)),
-                Some(shape) if shape != expected.shape => {
-                    Some(format!("{} is {shape:?}, not {:?}", expected.name, expected.shape))
-                }
-                Some(_) => None,
-            });
-        differences.collect()
-    }
+        Some(_) => None,
+    });
+    differences.collect()
 }
 
 /// A source of layers that makes none: it lists the tensors that they would be made of.
@@ -204,5 +147,33 @@ impl LayerSource for Listing {
         _: Range<usize>,
     ) -> Result<((), ()), ModelError> {
         Ok((self.embedding(entries, width)?, ()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listing_writes_down_what_is_asked_of_it_in_order() {
+        let tensors = Listing::of(|source| {
+            let block = source.pp("blocks").pp(3);
+            block.pp("norm").rms_norm(8, 1e-6)?;
+            block.pp("mlp.w1").linear_with_bias(8, 16)?;
+            source.pp("embed").tied_embedding(40, 8, 10..40)?;
+            source.positions(5, 8, "pos_embed")
+        });
+        let expected = [
+            ("blocks.3.norm.weight", vec![8], TensorRole::Other),
+            ("blocks.3.mlp.w1.weight", vec![16, 8], TensorRole::Linear),
+            ("blocks.3.mlp.w1.bias", vec![16], TensorRole::Other),
+            ("embed.weight", vec![40, 8], TensorRole::Embedding),
+            ("pos_embed", vec![1, 5, 8], TensorRole::Embedding),
+        ];
+        let expected = expected.map(|(name, shape, role)| {
+            let name = name.to_owned();
+            ExpectedTensor { name, shape, role }
+        });
+        assert_eq!(tensors.unwrap(), expected);
     }
 }

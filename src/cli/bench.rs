@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 /// One line about the command.
 pub const ABOUT: &str = "Measure how fast this machine decodes, in less than two minutes";
 
-/// What `--help` says about the table.
+/// Help of the command, with what the table holds.
 pub const LONG_ABOUT: &str = "\
 Measure how fast this machine decodes, in less than two minutes.
 
@@ -101,7 +101,7 @@ pub fn run(arguments: &Bench, call: &[&str]) -> Result<()> {
     }
     arguments.check()?;
     let device = arguments.model.device()?;
-    // A device that cannot be used is told before anything is measured.
+    // A device that cannot be used is reported before anything is measured.
     device.open()?;
     let model = arguments.model.has_path().then(|| arguments.model.load()).transpose()?;
     let spinner = ProgressBar::new_spinner().with_message("measuring, up to two minutes");

@@ -1,16 +1,17 @@
 //! `softcfg-studio generate`: one run without a window, its images, trace and settings in a folder.
 
-use crate::cli::choices::{parse, parse_choice};
+use crate::cli::choices::parse_choice;
 use crate::cli::failure::RunFailed;
 use crate::cli::model;
+use crate::cli::setting_arguments::SettingArguments;
 use crate::engine::decode;
-use crate::engine::settings::{LaneSettings, LaneSpec, RunSettings};
+use crate::engine::settings::{LaneSettings, LaneSpec, RunSettings, SettingKey};
 use crate::engine::trace::{RunRecord, RunStatus};
 use crate::engine::worker::decode_pool;
 use crate::export;
 use crate::export::Staged;
+use crate::guidance::Preset;
 use crate::guidance::schedule::Schedule;
-use crate::guidance::{Guidance, Preset};
 use crate::models::card::{AuthorsSchedule, Conditions, Model, ModelCard};
 use crate::prompts::condition::Condition;
 use anyhow::{Context, Result, anyhow, bail};
@@ -50,60 +51,11 @@ pub struct Generate {
     /// (what training leaves where it drops the caption, SimpleAR).
     #[arg(long, requires = "prompt", conflicts_with = "negative_prompt", value_name = "NAME")]
     unconditional: Option<String>,
-    /// Noise of the sampler; lanes share it.
-    #[arg(long)]
-    seed: Option<u64>,
     /// Comma-separated: none, cfg, softcfg, softcfg-no-step-norm.
     #[arg(long, default_value = "cfg,softcfg")]
     lanes: String,
-    /// Guidance scale γ, 0 or more; 1 is no guidance.
-    #[arg(long, allow_negative_numbers = true)]
-    guidance_scale: Option<f32>,
-    /// Cosine power k of the schedule, 0 or more; 0 is a constant scale.
-    #[arg(long, allow_negative_numbers = true)]
-    cosine_power: Option<f32>,
-    /// Schedule of the scale: cosine (the paper's) or authors (what the model's own program does).
-    #[arg(long)]
-    schedule: Option<String>,
-    /// LlamaGen's cfg_interval under --schedule authors: tokens after number INTERVAL + 1, counted
-    /// from 0, are not guided.
-    #[arg(long, requires = "schedule", value_name = "INTERVAL")]
-    guidance_interval: Option<usize>,
-    /// Leave out step normalization (Eq. 9) in the lane softcfg.
-    #[arg(long)]
-    no_step_norm: bool,
-    /// Reading of SoftCFG: paper or released-code.
-    #[arg(long)]
-    variant: Option<String>,
-    /// Exponent on the weights, released code only.
-    #[arg(long, allow_negative_numbers = true)]
-    strength: Option<f32>,
-    /// Confidence: conditional-max, unconditional-max, guided-max, sampled-probability or
-    /// one-minus-entropy. Default: conditional-max (Eq. 3); sampled-probability in the released code.
-    #[arg(long)]
-    confidence: Option<String>,
-    /// What the weights multiply: value, key or key-value (Table 3).
-    #[arg(long)]
-    perturb: Option<String>,
-    /// Who fills the unconditional cache: two-pass or exact (Alg. 1 line 10).
-    #[arg(long)]
-    cache: Option<String>,
-    /// Temperature, above 0.
-    #[arg(long, allow_negative_numbers = true)]
-    temperature: Option<f32>,
-    /// Keep the k most probable tokens; 1 to the number of codes.
-    #[arg(long, allow_negative_numbers = true)]
-    top_k: Option<i64>,
-    /// Keep the smallest set of tokens with this probability, above 0 and up to 1.
-    #[arg(long, allow_negative_numbers = true)]
-    top_p: Option<f32>,
-    /// Penalty on codes drawn before, above 0; 1 is none. Acts on the conditional logits before
-    /// guidance.
-    #[arg(long, allow_negative_numbers = true)]
-    repetition_penalty: Option<f32>,
-    /// Measure what the perturbation changes (Δctx), at one more row per SoftCFG lane.
-    #[arg(long)]
-    delta_context: bool,
+    #[command(flatten)]
+    settings: SettingArguments,
     /// Decoder threads; the tokens are the same with any number. Default: physical cores minus one.
     #[arg(long)]
     threads: Option<usize>,
@@ -147,47 +99,29 @@ pub fn generate(arguments: &Generate) -> Result<()> {
 
 impl Generate {
     fn settings(&self, model: &Model) -> Result<RunSettings> {
-        let defaults = &model.card.defaults;
-        let mut settings = LaneSettings {
+        let mut shared = LaneSettings {
             condition: self.condition(model)?,
-            delta_context: self.delta_context,
+            // In files only where it is asked for.
+            delta_context: false,
             ..LaneSettings::default()
         };
-        settings.adopt(defaults);
-        let lanes = parse_lanes(&self.lanes)?;
-        settings.repetition_penalty =
-            self.repetition_penalty.unwrap_or(settings.repetition_penalty);
-        let Guidance { perturbation, scale, .. } = &mut settings.guidance;
-        scale.guidance_scale = self.guidance_scale.unwrap_or(scale.guidance_scale);
-        scale.cosine_power = self.cosine_power.unwrap_or(scale.cosine_power);
-        scale.schedule = parse("--schedule", self.schedule.as_deref())?.unwrap_or_default();
-        scale.interval = self.guidance_interval;
-        perturbation.step_norm = !self.no_step_norm;
-        perturbation.variant = parse("--variant", self.variant.as_deref())?.unwrap_or_default();
-        perturbation.perturb = parse("--perturb", self.perturb.as_deref())?.unwrap_or_default();
-        perturbation.cache_rule = parse("--cache", self.cache.as_deref())?.unwrap_or_default();
-        perturbation.confidence = parse("--confidence", self.confidence.as_deref())?
-            .unwrap_or(perturbation.variant.default_confidence());
-        let constants = &mut perturbation.released_code;
-        constants.strength = self.strength.unwrap_or(constants.strength);
-        let sampling = &mut settings.sampling;
-        sampling.seed = self.seed.unwrap_or(sampling.seed);
-        sampling.temperature = self.temperature.unwrap_or(sampling.temperature);
-        sampling.top_p = self.top_p.unwrap_or(sampling.top_p);
-        if let Some(k) = self.top_k {
-            // Out of range either way: the check of the settings names the range.
-            sampling.top_k = Some(usize::try_from(k).unwrap_or(0));
+        shared.adopt(&model.card.defaults);
+        self.settings.apply(&mut shared)?;
+        let perturbation = &mut shared.guidance.perturbation;
+        if !self.settings.gives(SettingKey::Confidence) {
+            perturbation.confidence = perturbation.variant.default_confidence();
         }
-        let schedule = defaults.authors_schedule.as_ref();
-        let has_interval = settings.guidance.scale.schedule == Schedule::Authors
+        let schedule = model.card.defaults.authors_schedule.as_ref();
+        let scale = &shared.guidance.scale;
+        let has_interval = scale.schedule == Schedule::Authors
             && schedule.is_some_and(AuthorsSchedule::takes_interval);
-        if self.guidance_interval.is_some() && !has_interval {
+        if scale.interval.is_some() && !has_interval {
             bail!(
                 "--guidance-interval belongs to --schedule authors of LlamaGen's class models; leave it \
                  out"
             );
         }
-        Ok(RunSettings { shared: settings, lanes })
+        Ok(RunSettings { shared, lanes: parse_lanes(&self.lanes)? })
     }
 
     fn condition(&self, model: &Model) -> Result<Condition> {

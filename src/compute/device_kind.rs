@@ -5,31 +5,38 @@ use crate::compute::error::ModelError;
 use crate::compute::precision::Precision;
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
-use std::cell::Cell;
 use std::panic::catch_unwind;
-
-thread_local! {
-    static CPU_AS_DEVICE: Cell<bool> = const { Cell::new(false) };
-}
 
 /// Whether rows like `tensor` are computed by candle on their device, not by this package's kernels.
 pub(crate) fn on_device(tensor: &Tensor) -> bool {
-    !tensor.device().is_cpu() || CPU_AS_DEVICE.get()
+    #[cfg(test)]
+    if cpu_as_device::IS_ON.get() {
+        return true;
+    }
+    !tensor.device().is_cpu()
 }
 
-/// Runs `work` with the processor's tensors taken for those of another device, on this thread: what a
-/// graphics card would run can so be tested where there is none. Models have to be loaded and used
-/// within it.
-#[doc(hidden)]
-pub fn with_cpu_as_device<T>(work: impl FnOnce() -> T) -> T {
-    struct Restore(bool);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            CPU_AS_DEVICE.set(self.0);
-        }
+/// What a graphics card would run is tested on the processor.
+#[cfg(test)]
+pub(crate) mod cpu_as_device {
+    use std::cell::Cell;
+
+    thread_local! {
+        pub(super) static IS_ON: Cell<bool> = const { Cell::new(false) };
     }
-    let _restore = Restore(CPU_AS_DEVICE.replace(true));
-    work()
+
+    /// Runs `work` with the processor's tensors taken for those of another device, on this thread.
+    /// Models have to be loaded and used within it.
+    pub(crate) fn with_cpu_as_device<T>(work: impl FnOnce() -> T) -> T {
+        struct Restore(bool);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                IS_ON.set(self.0);
+            }
+        }
+        let _restore = Restore(IS_ON.replace(true));
+        work()
+    }
 }
 
 /// A kind of device. Image tokenizers and text encoders stay on the processor with each.
@@ -150,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absent_device_is_told_in_one_line() {
+    fn an_absent_device_is_described_in_one_line() {
         let error = DeviceKind::Cuda.first(|| {
             let inner = Box::new(candle_core::Error::Msg("no driver".to_owned()));
             let backtrace = Box::new(std::backtrace::Backtrace::force_capture());

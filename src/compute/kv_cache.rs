@@ -138,7 +138,7 @@ impl KvCache {
     }
 
     /// Keys and values of `layer` on another device, once a row was appended there.
-    pub(crate) fn device_layer(&self, layer: usize) -> Option<&DeviceCache> {
+    pub fn device_layer(&self, layer: usize) -> Option<&DeviceCache> {
         self.device.get(layer)?.as_ref()
     }
 
@@ -155,55 +155,9 @@ impl KvCache {
         Ok(())
     }
 
-    /// Keys of `layer` and kv head `head`, `[length, head_dim]`; for tests. Nothing, where they
-    /// cannot be brought back from a device.
-    pub fn keys(&self, layer: usize, head: usize) -> Vec<f32> {
-        if let Some(Some(cache)) = self.device.get(layer) {
-            return cache.keys(head, self.length).unwrap_or_default();
-        }
-        let at = |position, channel| channel * BLOCK + position % BLOCK;
-        self.of_head(Part::Keys, layer, head, at)
-    }
-
-    /// Raw values of `layer` and kv head `head`, as [`Self::keys`].
-    pub fn values(&self, layer: usize, head: usize) -> Vec<f32> {
-        if let Some(Some(cache)) = self.device.get(layer) {
-            return cache.values(head, self.length).unwrap_or_default();
-        }
-        let at = |position, channel| {
-            let columns = columns(self.shape.head_dim).find(|columns| columns.contains(&channel));
-            columns.map_or(0, |columns| {
-                let place = value_place(position, self.shape.value_block, &columns);
-                place + channel - columns.start
-            })
-        };
-        self.of_head(Part::Values, layer, head, at)
-    }
-
-    /// Position after position, where `at` tells a number's place in its block.
-    fn of_head(
-        &self,
-        part: Part,
-        layer: usize,
-        head: usize,
-        at: impl Fn(usize, usize) -> usize,
-    ) -> Vec<f32> {
-        let Some(run) = self.run(part, layer, self.length) else { return Vec::new() };
-        let (run, dim) = (run.to_f32(), self.shape.head_dim);
-        let number = |i: usize| {
-            let (position, channel) = (i / dim, i % dim);
-            run.get(self.block(part, position, head) + at(position, channel)).copied()
-        };
-        (0..self.length * dim).map_while(number).collect()
-    }
-
     /// Keys and values of `layer` in all blocks that the first positions stand in, as attention reads
     /// them; none where there is no such layer or position.
-    pub(crate) fn visible(
-        &self,
-        layer: usize,
-        positions: usize,
-    ) -> Option<(Numbers<'_>, Numbers<'_>)> {
+    pub fn visible(&self, layer: usize, positions: usize) -> Option<(Numbers<'_>, Numbers<'_>)> {
         let run = |part| self.run(part, layer, positions);
         run(Part::Keys).zip(run(Part::Values))
     }
@@ -244,7 +198,7 @@ impl KvCache {
     }
 
     /// Positions of a block of values.
-    pub(crate) fn value_block(&self) -> usize {
+    pub fn value_block(&self) -> usize {
         self.shape.value_block
     }
 

@@ -1,5 +1,5 @@
-//! Rotary position tables and their application, once for all families: 1-D half-split (Qwen2,
-//! Lumina), 1-D and 2-D interleaved (LlamaGen, AliTok), and zero rows where an original has zeros.
+//! Rotary position tables and their application, once for all families: 1-D half-split (prompt
+//! families), 1-D and 2-D interleaved (class-conditional families), and zero rows where an original has zeros.
 
 use crate::compute::cpu::isa::Isa;
 use crate::compute::cpu::rows;
@@ -22,7 +22,7 @@ pub struct RotaryTable {
 
 impl RotaryTable {
     /// A table from the angle of each position and pair; `None` gives cos = sin = 0, the zero rows
-    /// that AliTok and LlamaGen have at prefix positions (their queries and keys become zero).
+    /// that class-conditional families have at prefix positions (their queries and keys become zero).
     pub fn from_angles(
         positions: usize,
         head_dim: usize,

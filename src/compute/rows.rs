@@ -13,11 +13,11 @@ pub const MAX_ROWS: usize = 8;
 /// What stands before the image tokens of one sequence, in the form its family wants it.
 #[derive(Debug, Clone)]
 pub enum Prefix {
-    /// Vocabulary ids, one position each (SimpleAR, the built-in model, Lumina).
+    /// Vocabulary ids, one position each (prompt families).
     Tokens(Vec<u32>),
-    /// A class index of the model's own table, the null class included (AliTok, RAR, LlamaGen c2i).
+    /// A class index of the model's own table, the null class included.
     Class(u32),
-    /// Embedding rows `[length, width]` of the model, already projected (LlamaGen t2i).
+    /// Embedding rows `[length, width]` of the model, already projected (caption models).
     Embeddings(Tensor),
 }
 
@@ -50,7 +50,12 @@ pub enum RowInput {
     Prefix(usize),
     /// Image token number `index` (from 0). `token` is a code, or for forced tokens the id of the
     /// layout's [`crate::compute::layout::StepKind::RowEnd`].
-    Image { index: usize, token: u32 },
+    Image {
+        /// Number of the image token, from 0.
+        index: usize,
+        /// Code, or vocabulary id of a forced token.
+        token: u32,
+    },
 }
 
 /// One row of a forward pass.

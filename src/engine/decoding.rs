@@ -163,14 +163,13 @@ impl<M: Deref<Target = Model>> Decoding<M> {
     }
 
     fn draw(&mut self, kind: StepKind) -> Result<Vec<StepRecord>, EngineError> {
-        let (at, info) = ((self.position, self.steps()), self.model.decoder.info());
+        let at = (self.position, self.steps());
         let mut records = Vec::with_capacity(self.lanes.len());
         let mut first = 0;
         for lane in &mut self.lanes {
             let count = lane.row_count();
             let rows = self.logits.get(first..first + count).unwrap_or(&[]);
-            let branches: BranchLogits =
-                lane.branches(rows.iter().map(|row| info.code_logits(row)));
+            let branches: BranchLogits = lane.branches(rows.iter().map(Vec::as_slice));
             records.push(lane.draw(at, kind, branches)?);
             first += count;
         }

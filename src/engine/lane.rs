@@ -40,12 +40,13 @@ impl CacheRoles {
         let LaneSettings { guidance, delta_context, .. } = &spec.settings;
         Self {
             weak: guidance.is_guided(),
-            clean: guidance.is_perturbed() && *delta_context && !clean_owner(spec),
+            clean: guidance.is_perturbed() && *delta_context && !is_owned_by_clean(spec),
         }
     }
 }
 
-fn clean_owner(spec: &LaneSpec) -> bool {
+/// Whether a clean branch owns the cache that the perturbed one reads.
+fn is_owned_by_clean(spec: &LaneSpec) -> bool {
     let guidance = &spec.settings.guidance;
     guidance.is_perturbed() && guidance.perturbation.cache_rule == CacheRule::Exact
 }
@@ -118,9 +119,8 @@ impl Lane {
         self.spec.settings.guidance.is_perturbed()
     }
 
-    /// Whether a clean branch owns the cache that the perturbed one reads.
-    fn has_clean_owner(&self) -> bool {
-        clean_owner(&self.spec)
+    fn cache_is_owned_by_clean(&self) -> bool {
+        is_owned_by_clean(&self.spec)
     }
 
     /// Number of rows [`Lane::rows`] gives at every step.
@@ -129,7 +129,7 @@ impl Lane {
     }
 
     fn has_clean_row(&self) -> bool {
-        self.has_clean_owner() || self.caches.clean.is_some()
+        self.cache_is_owned_by_clean() || self.caches.clean.is_some()
     }
 
     /// Recomputes the weights of all tokens drawn so far, before they are fed (Eq. 9).
@@ -154,7 +154,7 @@ impl Lane {
             let on = self.spec.settings.guidance.perturbation.perturb;
             let perturbation =
                 self.is_perturbed().then_some(Perturbation { weights: &self.weights, on });
-            let owned = self.has_clean_owner();
+            let owned = self.cache_is_owned_by_clean();
             let clean = if owned { self.caches.weak } else { self.caches.clean };
             std::iter::once(row(self.caches.conditional, true, None))
                 .chain(clean.map(|cache| row(cache, true, None)))
@@ -204,7 +204,7 @@ impl Lane {
             &ConfidenceInputs {
                 conditional: logits.conditional,
                 unconditional: logits
-                    .cache_owner(self.has_clean_owner())
+                    .cache_owner(self.cache_is_owned_by_clean())
                     .unwrap_or(logits.conditional),
                 guided: &self.guided,
                 token: sampled.token as usize,

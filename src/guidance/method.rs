@@ -36,8 +36,7 @@ pub enum WeakBranch {
 }
 
 /// How one lane is guided.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Guidance {
     /// What the lane is pushed away from.
     pub weak_branch: WeakBranch,

@@ -62,8 +62,7 @@ pub enum CacheRule {
 
 /// How a weak branch is perturbed. Lanes whose weak branch is not perturbed have one as well: it says
 /// which confidence and which budgets their trace reports.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PerturbationRule {
     /// Paper or released code.
     pub variant: Variant,

@@ -48,8 +48,7 @@ pub enum Schedule {
 }
 
 /// How strongly a lane is guided over its steps.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ScaleSettings {
     /// The cosine of the paper, or the rule of the model's authors.
     pub schedule: Schedule,

@@ -10,10 +10,8 @@ use crate::prompts::condition::{Condition, Prefixes};
 /// Sizes a decoder tells the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecoderInfo {
-    /// Number of codes that can be sampled.
+    /// Number of codes that can be sampled: logits of a row.
     pub codebook_size: usize,
-    /// Logits entries per row; the codes are the last `codebook_size` of them.
-    pub logits_width: usize,
     /// Weights, in numbers.
     pub parameters: u64,
     /// Bytes of weights that one step reads, whatever the number of rows.
@@ -23,18 +21,11 @@ pub struct DecoderInfo {
 impl DecoderInfo {
     /// Of a transformer whose head has the rows of the codes alone.
     pub(super) fn of(transformer: &Transformer) -> Self {
-        let codes = transformer.codes().count;
         Self {
-            codebook_size: codes,
-            logits_width: codes,
+            codebook_size: transformer.codes().count,
             parameters: transformer.parameters(),
             step_weight_bytes: transformer.step_weight_bytes(),
         }
-    }
-
-    /// The part of a row's logits that belongs to the codes: what may be sampled.
-    pub fn code_logits<'a>(&self, row: &'a [f32]) -> &'a [f32] {
-        row.get(row.len().saturating_sub(self.codebook_size)..).unwrap_or(&[])
     }
 }
 

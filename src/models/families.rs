@@ -1,12 +1,13 @@
 //! The table of families: a new one adds its name and its line.
 
 use crate::checkpoint::headers::Signature;
-use crate::models::family::{DecoderFamily, Role};
+use crate::models::family::{DecoderFamily, Download, Role};
 use crate::models::{alitok, llamagen, lumina, rar, simple_ar};
 use crate::prompts::text_encoder::{self, TextEncoderFamily};
 use crate::tokenizers;
 use crate::tokenizers::family::TokenizerFamily;
 use std::fmt;
+use strum::VariantArray;
 
 /// What a checkpoint is of. Files are compared with the families in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::VariantArray)]
@@ -37,7 +38,7 @@ pub enum Family {
     T5Encoder,
 }
 
-/// What a family says of itself.
+/// The description of a family.
 #[derive(Clone, Copy)]
 pub enum FamilyDescription {
     /// Draws codes.
@@ -85,6 +86,19 @@ impl Family {
             FamilyDescription::TextEncoder(family) => &family.signature,
         }
     }
+}
+
+/// Families that draw codes.
+pub fn decoders() -> impl Iterator<Item = &'static DecoderFamily> {
+    Family::VARIANTS.iter().filter_map(|family| match family.description() {
+        FamilyDescription::Decoder(family) => Some(family),
+        _ => None,
+    })
+}
+
+/// The files of all models that can be opened, as their authors publish them.
+pub fn downloads() -> impl Iterator<Item = &'static Download> {
+    decoders().flat_map(|family| family.downloads)
 }
 
 impl fmt::Display for Family {

@@ -1,4 +1,4 @@
-//! What a family of decoders says of itself, once: how its files are recognised, their sizes and
+//! Types of which the description of a family of decoders is made: how its files are recognised, their sizes and
 //! tensors, published names, what they need beside them, and how they are loaded. Identification,
 //! naming, memory, error messages and loading read this.
 
@@ -25,12 +25,25 @@ pub struct DecoderFamily {
     pub signature: Signature,
     /// Families of image tokenizers that its models draw with.
     pub tokenizers: &'static [&'static TokenizerFamily],
+    /// The files that its authors publish, a line for every kind of models.
+    pub downloads: &'static [Download],
     /// Whether rows and columns of a grid have to be equal.
     pub square_grid: bool,
     /// Sizes, tensors and needs. Fails if a tensor that tells a size is missing or sizes make no sense.
     pub describe: fn(&Headers<'_>) -> Result<DecoderDescription, ModelError>,
     /// Loads one. Fails if weights, configuration or grid are damaged or do not fit each other.
     pub load: fn(DecoderPart<'_>) -> Result<LoadedDecoder, ModelError>,
+}
+
+/// Names of the files of one kind of models, as their authors publish them.
+#[derive(Debug, Clone, Copy)]
+pub struct Download {
+    /// "LlamaGen, classes"
+    pub models: &'static str,
+    /// "c2i_*.pt"
+    pub decoder: &'static str,
+    /// What lies beside it.
+    pub companions: &'static str,
 }
 
 /// A decoder, as far as its headers tell.

@@ -83,7 +83,7 @@ fn percent(difference: f64) -> Option<String> {
 /// A part of a model that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundPart {
-    /// "AliTok-L decoder, 318 M, f32, 1.27 GB"
+    /// "RAR-L decoder, 462 M, f32, 1.85 GB"
     pub summary: String,
     /// Its file, or its first shard.
     pub path: PathBuf,

@@ -91,7 +91,7 @@ fn load_tokenizer(
         shapes: &shapes,
         config: &config,
         folder: &folder,
-        weights: opened.into_var_builder(progress),
+        weights: Weights::new(opened.into_var_builder(progress), Precision::F32),
     })
 }
 

@@ -3,7 +3,7 @@
 
 use crate::compute::error::ModelError;
 use crate::compute::rows::Prefix;
-use crate::prompts::check::{self, MAX_PROMPT_CHARACTERS};
+use crate::prompts::check::{MAX_PROMPT_CHARACTERS, Remembered};
 use crate::prompts::condition::{Condition, Prefixes};
 use crate::prompts::grammar::Grammar;
 use crate::prompts::template::{PromptTemplate, Reading, markers_in};
@@ -30,7 +30,7 @@ pub struct PromptBook {
     /// Whether words outside `words` are unknown to the model.
     pub(super) closed: bool,
     /// Prompts that were looked at.
-    pub(super) remembered: check::Remembered,
+    pub(super) remembered: Remembered,
 }
 
 impl PromptBook {
@@ -73,7 +73,7 @@ impl PromptBook {
             specials,
             grammar,
             closed,
-            remembered: check::Remembered::default(),
+            remembered: Remembered::default(),
         };
         book.check_markers()?;
         Ok(book)

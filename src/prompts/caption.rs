@@ -1,5 +1,5 @@
 //! Caption cleaning of LlamaGen's text-to-image models: what the prompts went through before T5 in
-//! training (reference/checkpoints/llamagen.md section 7, whose steps the comments number).
+//! training (`clean_caption` of the authors' language/t5.py; the numbers in comments count its steps).
 //!
 //! The original parses HTML and repairs mojibake with libraries. Here tags and comments are removed, all
 //! entities of HTML resolved (those without semicolon too, as HTML does), UTF-8 that was read as
@@ -42,6 +42,10 @@ pub fn clean_once(caption: &str) -> String {
 struct Rules(Vec<(Regex, &'static str)>);
 
 impl Rules {
+    #[expect(
+        clippy::expect_used,
+        reason = "the expressions are constants, all of which tests compile"
+    )]
     fn new(rules: &[(&str, &'static str)]) -> Self {
         let compile = |&(pattern, with): &(&str, &'static str)| {
             (Regex::new(pattern).expect("the expressions are constants"), with)

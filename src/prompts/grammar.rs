@@ -76,7 +76,8 @@ impl Grammar {
     }
 
     /// Whether `words` are a whole prompt.
-    pub fn accepts(&self, words: &[&str]) -> bool {
+    #[cfg(test)]
+    pub(super) fn accepts(&self, words: &[&str]) -> bool {
         let whole =
             |state: &State| matches!(state, State::Object { .. } | State::Plural | State::Ground);
         self.states_after(words).is_some_and(|states| states.iter().any(whole))

@@ -8,6 +8,8 @@ pub mod class_ids;
 pub mod condition;
 pub mod grammar;
 pub mod imagenet;
+mod look;
+
 pub mod t5;
 pub mod template;
 pub mod text_encoder;

@@ -1,5 +1,4 @@
-//! The text side of LlamaGen's text-to-image models: the encoder of flan-t5-xl, by candle-transformers
-//! (reference/checkpoints/llamagen.md section 6).
+//! The text side of LlamaGen's text-to-image models: the encoder of flan-t5-xl, by candle-transformers.
 //!
 //! That encoder takes no attention mask, so each prompt is encoded alone and without padding, which
 //! gives the same valid rows. Verified on a miniature; the real weights were not at hand.
@@ -9,9 +8,6 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::t5::{Config, T5EncoderModel};
 use tokenizers::Tokenizer;
-
-/// Caption positions of LlamaGen's text-to-image models.
-pub const CAPTION_POSITIONS: usize = 120;
 
 /// Token ids of a caption.
 #[derive(Debug, Clone, PartialEq, Eq)]

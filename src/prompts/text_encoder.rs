@@ -1,11 +1,12 @@
-//! What the text encoder's family says of itself: the encoder of T5 with gated feed-forward layers
+//! Description of the text encoder: the encoder of T5 with gated feed-forward layers
 //! (flan-t5-xl). Decoder and head of the full file are not needed.
 
 use crate::checkpoint::folder::ModelFolder;
 use crate::checkpoint::headers::{Headers, Signature};
-use crate::checkpoint::manifest::Manifest;
+use crate::checkpoint::manifest::{ExpectedTensor, Listing};
 use crate::checkpoint::shapes::TensorShapes;
 use crate::compute::error::ModelError;
+use crate::compute::layer_source::LayerSource;
 use candle_nn::VarBuilder;
 
 /// The family.
@@ -22,6 +23,9 @@ const SIGNATURE: Signature = Signature {
         "encoder.final_layer_norm.weight",
     ],
 };
+
+/// ε of T5's norms.
+const NORM_EPS: f64 = 1e-6;
 
 /// Sizes of a text encoder, all counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +54,7 @@ pub struct TextEncoderDescription {
     /// Sizes.
     pub geometry: EncoderGeometry,
     /// The tensors of the encoder.
-    pub(crate) manifest: Manifest,
+    pub tensors: Vec<ExpectedTensor>,
 }
 
 /// A family of text encoders.
@@ -79,7 +83,7 @@ fn describe(headers: &Headers<'_>) -> Result<TextEncoderDescription, ModelError>
         (2048, 24) => "flan-t5-xl".into(),
         (width, layers) => format!("T5 (width {width}, {layers} layers)"),
     };
-    Ok(TextEncoderDescription { name, manifest: manifest(&geometry), geometry })
+    Ok(TextEncoderDescription { name, tensors: tensors(&geometry)?, geometry })
 }
 
 fn geometry(shapes: &TensorShapes) -> Result<EncoderGeometry, ModelError> {
@@ -96,24 +100,26 @@ fn geometry(shapes: &TensorShapes) -> Result<EncoderGeometry, ModelError> {
     })
 }
 
-fn manifest(g: &EncoderGeometry) -> Manifest {
-    let (d, width) = (g.hidden, g.attention_width);
-    let mut m = Manifest::default();
-    m.embedding("shared.weight", g.vocabulary, d);
-    m.other(SIGNATURE.tensor, &[g.relative_buckets, g.heads]);
-    for i in 0..g.layers {
-        let attention = format!("encoder.block.{i}.layer.0");
-        for name in ["q", "k", "v"] {
-            m.linear(&format!("{attention}.SelfAttention.{name}"), width, d);
+/// Every tensor of the encoder. Its layers are loaded by candle-transformers, so they are listed here.
+fn tensors(g: &EncoderGeometry) -> Result<Vec<ExpectedTensor>, ModelError> {
+    let (width, heads) = (g.hidden, g.attention_width);
+    Listing::of(|source| {
+        source.pp("shared").embedding(g.vocabulary, width)?;
+        source.tensor((g.relative_buckets, g.heads), SIGNATURE.tensor)?;
+        for index in 0..g.layers {
+            let block = source.pp("encoder.block").pp(index);
+            let attention = block.pp("layer.0");
+            for name in ["q", "k", "v"] {
+                attention.pp("SelfAttention").pp(name).linear(width, heads)?;
+            }
+            attention.pp("SelfAttention.o").linear(heads, width)?;
+            attention.pp("layer_norm").rms_norm(width, NORM_EPS)?;
+            let feed_forward = block.pp("layer.1");
+            feed_forward.pp("DenseReluDense.wi_0").linear(width, g.inner)?;
+            feed_forward.pp("DenseReluDense.wi_1").linear(width, g.inner)?;
+            feed_forward.pp("DenseReluDense.wo").linear(g.inner, width)?;
+            feed_forward.pp("layer_norm").rms_norm(width, NORM_EPS)?;
         }
-        m.linear(&format!("{attention}.SelfAttention.o"), d, width);
-        m.norm(&format!("{attention}.layer_norm"), d, false);
-        let feed_forward = format!("encoder.block.{i}.layer.1");
-        m.linear(&format!("{feed_forward}.DenseReluDense.wi_0"), g.inner, d);
-        m.linear(&format!("{feed_forward}.DenseReluDense.wi_1"), g.inner, d);
-        m.linear(&format!("{feed_forward}.DenseReluDense.wo"), d, g.inner);
-        m.norm(&format!("{feed_forward}.layer_norm"), d, false);
-    }
-    m.norm("encoder.final_layer_norm", d, false);
-    m
+        source.pp("encoder.final_layer_norm").rms_norm(width, NORM_EPS)
+    })
 }

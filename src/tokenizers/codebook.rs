@@ -1,61 +1,65 @@
-//! The codebook of an image tokenizer: codes to vectors and back.
+//! The codebook of a vector-quantised image tokenizer: a table of vectors.
 
 use crate::compute::error::ModelError;
-use candle_core::{DType, Device, Tensor};
+use crate::compute::layer_source::LayerSource;
+use crate::compute::weights::Weights;
+use crate::tokenizers::quantizer::{BEYOND_CODEBOOK, Quantizer};
 
 /// Vectors of all codes.
 #[derive(Debug, Clone)]
 pub struct Codebook {
     vectors: Vec<f32>,
-    entries: usize,
     width: usize,
+    normalized: bool,
 }
 
 /// Smallest norm a vector is divided by.
 const NORM_EPSILON: f32 = 1e-12;
 
+/// Name of the table in every checkpoint.
+pub const TABLE: &str = "quantize.embedding.weight";
+
 impl Codebook {
-    /// From a table `[entries, width]`; `normalized` divides each row by its Euclidean norm.
+    /// From vectors `[codes][width]`; `normalized` divides each, and what is compared with them, by its
+    /// Euclidean norm.
     ///
     /// # Errors
-    /// A tensor that is not a matrix, or an empty one.
-    pub fn new(table: &Tensor, normalized: bool) -> Result<Self, ModelError> {
-        let (entries, width) = table.dims2()?;
-        if entries == 0 || width == 0 {
-            return Err(ModelError::Weights("the codebook is empty".to_string()));
+    /// Numbers that are no table, or an empty one.
+    pub fn new(vectors: Vec<f32>, width: usize, normalized: bool) -> Result<Self, ModelError> {
+        if vectors.is_empty() || width == 0 || !vectors.len().is_multiple_of(width) {
+            return Err(ModelError::Weights("the codebook is empty".into()));
         }
-        let mut vectors = table.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
+        let mut vectors = vectors;
         if normalized {
             vectors.chunks_mut(width).for_each(normalize);
         }
-        Ok(Self { vectors, entries, width })
+        Ok(Self { vectors, width, normalized })
     }
 
-    /// Number of codes.
-    pub fn entries(&self) -> usize {
-        self.entries
-    }
-
-    /// Width of a vector.
-    pub fn width(&self) -> usize {
-        self.width
-    }
-
-    /// Vectors of codes, `[codes, width]`.
+    /// Asks the source for [`TABLE`], `[codes, width]`.
     ///
     /// # Errors
-    /// A code beyond the codebook.
-    pub fn vectors(&self, codes: &[u32]) -> Result<Tensor, ModelError> {
-        let mut data = Vec::with_capacity(codes.len() * self.width);
-        for &code in codes {
-            let start = (code as usize).saturating_mul(self.width);
-            let vector = self
-                .vectors
-                .get(start..start.saturating_add(self.width))
-                .ok_or(ModelError::Internal("a code lies beyond the codebook"))?;
-            data.extend_from_slice(vector);
-        }
-        Ok(Tensor::from_vec(data, (codes.len(), self.width), &Device::Cpu)?)
+    /// The table is missing or has another shape.
+    pub fn request<S: LayerSource>(
+        source: &S,
+        codes: usize,
+        width: usize,
+    ) -> Result<S::Tensor, ModelError> {
+        source.tensor((codes, width), TABLE)
+    }
+
+    /// Loads [`TABLE`], `[codes, width]`.
+    ///
+    /// # Errors
+    /// The table is missing, has another shape, or is empty.
+    pub fn load(
+        weights: &Weights<'_>,
+        codes: usize,
+        width: usize,
+        normalized: bool,
+    ) -> Result<Self, ModelError> {
+        let table = Self::request(weights, codes, width)?;
+        Self::new(table.flatten_all()?.to_vec1()?, width, normalized)
     }
 
     /// The mean of all vectors, `[width]`.
@@ -64,27 +68,41 @@ impl Codebook {
         for vector in self.vectors.chunks(self.width) {
             mean.iter_mut().zip(vector).for_each(|(sum, &x)| *sum += f64::from(x));
         }
-        mean.iter().map(|sum| (sum / self.entries as f64) as f32).collect()
+        let codes = self.codes() as f64;
+        mean.iter().map(|sum| (sum / codes) as f32).collect()
     }
 
-    /// The nearest code of each row of `vectors` `[n, width]`, by squared distance, the lowest code
-    /// on ties. `normalized` divides each row by its norm first.
-    ///
-    /// # Errors
-    /// Vectors of another width.
-    pub fn nearest(&self, vectors: &Tensor, normalized: bool) -> Result<Vec<u32>, ModelError> {
-        let (_, width) = vectors.dims2()?;
-        if width != self.width {
-            return Err(ModelError::Internal("vectors of another width than the codebook's"));
-        }
-        let mut data = vectors.flatten_all()?.to_vec1::<f32>()?;
-        if normalized {
-            data.chunks_mut(width).for_each(normalize);
-        }
-        Ok(data.chunks(width).map(|vector| self.nearest_code(vector)).collect())
+    /// Numbers in the table.
+    pub fn parameters(&self) -> u64 {
+        self.vectors.len() as u64
+    }
+}
+
+impl Quantizer for Codebook {
+    fn codes(&self) -> usize {
+        self.vectors.len() / self.width
     }
 
-    fn nearest_code(&self, vector: &[f32]) -> u32 {
+    fn width(&self) -> usize {
+        self.width
+    }
+
+    fn push_vector(&self, code: u32, vectors: &mut Vec<f32>) -> Result<(), ModelError> {
+        let start = (code as usize).saturating_mul(self.width);
+        let vector = self.vectors.get(start..start.saturating_add(self.width));
+        vectors.extend_from_slice(vector.ok_or(BEYOND_CODEBOOK)?);
+        Ok(())
+    }
+
+    /// By squared distance, the lowest code on ties.
+    fn nearest(&self, vector: &[f32]) -> Option<u32> {
+        if vector.len() != self.width {
+            return None;
+        }
+        let mut vector = vector.to_vec();
+        if self.normalized {
+            normalize(&mut vector);
+        }
         let mut best = (f32::INFINITY, 0);
         for (code, entry) in (0u32..).zip(self.vectors.chunks(self.width)) {
             let distance = vector.iter().zip(entry).map(|(a, b)| (a - b) * (a - b)).sum::<f32>();
@@ -92,7 +110,7 @@ impl Codebook {
                 best = (distance, code);
             }
         }
-        best.1
+        Some(best.1)
     }
 }
 
@@ -106,21 +124,21 @@ mod tests {
     use super::*;
 
     fn codebook(normalized: bool) -> Codebook {
-        let table = Tensor::new(&[[3f32, 4.0], [0.0, -2.0], [0.0, -2.0]], &Device::Cpu).unwrap();
-        Codebook::new(&table, normalized).unwrap()
+        Codebook::new(vec![3.0, 4.0, 0.0, -2.0, 0.0, -2.0], 2, normalized).unwrap()
     }
 
     #[test]
     fn rows_are_normalized_on_request() {
-        let vectors = codebook(true).vectors(&[0, 1]).unwrap().to_vec2::<f32>().unwrap();
-        assert_eq!(vectors, [[0.6, 0.8], [0.0, -1.0]]);
+        assert_eq!(codebook(true).vectors(&[0, 1]).unwrap(), [0.6, 0.8, 0.0, -1.0]);
         assert_eq!(codebook(false).mean(), [1.0, 0.0]);
+        assert_eq!(codebook(true).nearest(&[30.0, 40.0]), Some(0));
     }
 
     #[test]
     fn the_lowest_of_equal_codes_is_nearest() {
-        let rows = Tensor::new(&[[0f32, -9.0], [3.0, 3.0]], &Device::Cpu).unwrap();
-        assert_eq!(codebook(false).nearest(&rows, false).unwrap(), [1, 0]);
+        assert_eq!(codebook(false).nearest(&[0.0, -9.0]), Some(1));
+        assert_eq!(codebook(false).nearest(&[3.0, 3.0]), Some(0));
+        assert_eq!(codebook(false).nearest(&[3.0]), None);
         assert!(codebook(false).vectors(&[3]).is_err());
     }
 }

@@ -1,14 +1,15 @@
-//! What a family of image tokenizers says of itself, once: how its files are recognised, what their
-//! sizes are, which tensors they hold, and how they are loaded.
+//! Types of which the description of a family of image tokenizers is made: how its files are
+//! recognised, what their sizes are, which tensors they hold, and how they are loaded.
 
 use crate::checkpoint::folder::ModelFolder;
 use crate::checkpoint::folder_config::FolderConfig;
 use crate::checkpoint::headers::{Headers, Signature};
-use crate::checkpoint::manifest::Manifest;
+use crate::checkpoint::manifest::ExpectedTensor;
 use crate::checkpoint::shapes::TensorShapes;
 use crate::compute::error::ModelError;
+use crate::compute::weights::Weights;
 use crate::tokenizers::ImageTokenizer;
-use candle_nn::VarBuilder;
+use serde::de::DeserializeOwned;
 
 /// Sizes of an image tokenizer, all counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +30,9 @@ pub struct TokenizerDescription {
     /// Sizes.
     pub geometry: TokenizerGeometry,
     /// The tensors of the half that draws pixels.
-    pub(crate) manifest: Manifest,
+    pub tensors: Vec<ExpectedTensor>,
+    /// Beginnings of the names of its other tensors, which drawing does not need (encoders).
+    pub other_parts: &'static [&'static str],
 }
 
 /// Everything an image tokenizer is loaded from.
@@ -41,7 +44,24 @@ pub struct TokenizerPart<'a> {
     /// Where those lie.
     pub folder: &'a ModelFolder,
     /// The weights, in f32.
-    pub weights: VarBuilder<'static>,
+    pub weights: Weights<'static>,
+}
+
+impl TokenizerPart<'_> {
+    /// Sizes from `config.json` if it is one of this kind, else from the shapes of the tensors: the
+    /// published tokenizers come without one.
+    ///
+    /// # Errors
+    /// Those of `from_shapes`.
+    pub(super) fn sizes<C: DeserializeOwned>(
+        &self,
+        from_shapes: impl FnOnce(&TensorShapes) -> Result<C, ModelError>,
+    ) -> Result<C, ModelError> {
+        match self.config.parsed() {
+            Some(config) => Ok(config),
+            None => from_shapes(self.shapes),
+        }
+    }
 }
 
 /// A family of image tokenizers.
@@ -52,29 +72,4 @@ pub struct TokenizerFamily {
     pub describe: fn(&Headers<'_>) -> Result<TokenizerDescription, ModelError>,
     /// Loads one in f32. Fails if weights or configuration are damaged or do not fit each other.
     pub load: fn(TokenizerPart<'_>) -> Result<Box<dyn ImageTokenizer>, ModelError>,
-}
-
-/// Sizes of a tokenizer with a table of codes, whose resolution doubles between `levels` levels.
-pub(super) fn geometry_of_levels(
-    codes: usize,
-    code_width: usize,
-    levels: usize,
-) -> Result<TokenizerGeometry, ModelError> {
-    let pixels_per_token = doubled(1, levels)?;
-    Ok(TokenizerGeometry { codebook_size: Some(codes), code_width, pixels_per_token })
-}
-
-/// `base` doubled between `levels` levels, of which no tokenizer has more than eight.
-pub(super) fn doubled(base: usize, levels: usize) -> Result<usize, ModelError> {
-    if (1..=8).contains(&levels) {
-        return Ok(base << (levels - 1));
-    }
-    Err(ModelError::Weights(format!("a decoder of {levels} levels, not 1 to 8")))
-}
-
-/// Side of the square of coloured pixels that `channels` numbers are.
-pub(super) fn patch_side(channels: usize) -> Result<usize, ModelError> {
-    (1..=64).find(|side| side * side * 3 == channels).ok_or_else(|| {
-        ModelError::Weights(format!("{channels} outputs are no square of coloured pixels"))
-    })
 }

@@ -2,6 +2,7 @@
 //! is a number in mixed radix, least significant digit first, and each digit is one channel.
 
 use crate::compute::error::ModelError;
+use crate::tokenizers::quantizer::{BEYOND_CODEBOOK, Quantizer};
 
 /// How far the bounded values may pass the outermost level before rounding (the paper's ε).
 const BOUND_MARGIN: f64 = 1e-3;
@@ -31,11 +32,6 @@ impl FiniteScalarQuantizer {
     /// Number of codes.
     pub fn codebook_size(&self) -> u32 {
         self.codebook_size
-    }
-
-    /// Channels of a code.
-    pub fn channels(&self) -> usize {
-        self.levels.len()
     }
 
     /// The digits of a code, least significant first: `digit_k = (code / Π levels_{<k}) mod levels_k`.
@@ -83,9 +79,27 @@ impl FiniteScalarQuantizer {
         let offset = if level % 2 == 0 { 0.5 } else { 0.0 };
         (f64::from(z) + (offset / half).atanh()).tanh() * half - offset
     }
+}
 
-    /// The code nearest to an encoder's output, one entry per channel.
-    pub fn quantize(&self, z: &[f32]) -> Option<u32> {
+impl Quantizer for FiniteScalarQuantizer {
+    fn codes(&self) -> usize {
+        self.codebook_size as usize
+    }
+
+    fn width(&self) -> usize {
+        self.levels.len()
+    }
+
+    fn push_vector(&self, code: u32, vectors: &mut Vec<f32>) -> Result<(), ModelError> {
+        if code >= self.codebook_size {
+            return Err(BEYOND_CODEBOOK);
+        }
+        vectors.extend(self.values(code));
+        Ok(())
+    }
+
+    /// The code of the bounded values, rounded half to even.
+    fn nearest(&self, z: &[f32]) -> Option<u32> {
         if z.len() != self.levels.len() {
             return None;
         }
@@ -121,7 +135,7 @@ mod tests {
         #[test]
         fn any_number_has_a_code(z in prop::collection::vec(prop::num::f32::NORMAL, 4)) {
             let fsq = FiniteScalarQuantizer::new(&[8, 8, 8, 5]).unwrap();
-            prop_assert!(fsq.quantize(&z).unwrap() < 2560);
+            prop_assert!(fsq.nearest(&z).unwrap() < 2560);
         }
 
         #[test]

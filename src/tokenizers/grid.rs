@@ -1,16 +1,18 @@
-//! Between the tokens of a run and the codes of a whole grid: checks, stand-ins for what is not drawn
-//! yet, pixels to 8 bits.
+//! Grids of codes: checks, stand-ins for what is not drawn yet, and swatches.
 
 use crate::compute::error::ModelError;
 use crate::compute::layout::{StepKind, TokenLayout};
-use crate::tokenizers::TokenizerInfo;
-use crate::tokenizers::feature_map::FeatureMap;
+use crate::tokenizers::image_tokenizer::TokenizerInfo;
+use crate::tokenizers::layers::feature_map::FeatureMap;
+use crate::tokenizers::pixels::{side, token_square};
+use crate::tokenizers::quantizer::{BEYOND_CODEBOOK, Quantizer};
 use image::{Rgb, RgbImage};
 
-/// The codes of a grid in raster order, `None` where not drawn yet. Forced steps are left out.
+/// The codes of a grid: those of the whole image first, then the cells in raster order, `None` where
+/// not drawn yet. Forced steps are left out.
 ///
 /// # Errors
-/// A code beyond the codebook, or fewer tokens than steps.
+/// A code beyond the codebook, or another number of tokens than steps.
 pub fn grid_codes(
     tokens: &[Option<u32>],
     layout: &TokenLayout,
@@ -19,20 +21,78 @@ pub fn grid_codes(
     if tokens.len() != layout.len() {
         return Err(ModelError::Internal("a grid needs one entry per step"));
     }
-    let mut codes = Vec::with_capacity(layout.rows() * layout.columns());
-    for (token, step) in tokens.iter().zip(layout.steps()) {
-        if matches!(step, StepKind::Cell { .. }) {
-            if token.is_some_and(|code| code as usize >= codebook_size) {
-                return Err(ModelError::Internal("a code lies beyond the codebook"));
-            }
-            codes.push(*token);
-        }
+    let steps = tokens.iter().zip(layout.steps());
+    let drawing = steps.filter(|(_, step)| !matches!(step, StepKind::RowEnd { .. }));
+    let codes: Vec<Option<u32>> = drawing.map(|(token, _)| *token).collect();
+    if codes.iter().flatten().any(|&code| code as usize >= codebook_size) {
+        return Err(BEYOND_CODEBOOK);
     }
     Ok(codes)
 }
 
-/// Replaces missing codes by the one above, so that the undrawn part continues the last row; where
-/// there is none above by the one to the left, else by `neutral`.
+/// What is decoded where no token has been drawn yet.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StandIn {
+    /// This code vector; the whole grid is decoded.
+    Vector(Vec<f32>),
+    /// The code above, so that the undrawn part continues the last row; where there is none above the
+    /// one to the left, else `neutral`. Only the rows that hold something and `rows_below` more are
+    /// decoded, so that the last drawn row is not decoded at a border; the rest of the image is grey.
+    /// A preview costs what it shows.
+    CodeAbove {
+        /// The code of a grid that holds nothing.
+        neutral: u32,
+        /// Rows of stand-ins decoded below the drawn ones.
+        rows_below: usize,
+    },
+}
+
+/// The part of a grid that is decoded.
+pub struct Strip {
+    /// Code vectors of some rows, from the top.
+    pub vectors: FeatureMap,
+    /// How many of the rows are shown.
+    pub shown_rows: usize,
+}
+
+impl StandIn {
+    /// The code vectors of a grid with stand-ins; `None` if there is nothing to decode.
+    ///
+    /// # Errors
+    /// Codes that do not fill rows of `columns`, or lie beyond the codebook.
+    pub fn strip(
+        &self,
+        quantizer: &impl Quantizer,
+        codes: &[Option<u32>],
+        columns: usize,
+    ) -> Result<Option<Strip>, ModelError> {
+        let rows = codes.len() / columns.max(1);
+        match self {
+            Self::Vector(stand_in) => {
+                let mut vectors = Vec::with_capacity(codes.len() * quantizer.width());
+                for code in codes {
+                    match code {
+                        Some(code) => quantizer.push_vector(*code, &mut vectors)?,
+                        None => vectors.extend_from_slice(stand_in),
+                    }
+                }
+                let vectors = FeatureMap::new(rows, columns, quantizer.width(), vectors)?;
+                Ok(Some(Strip { vectors, shown_rows: rows }))
+            }
+            Self::CodeAbove { neutral, rows_below } => {
+                let Some(last) = codes.iter().rposition(Option::is_some) else { return Ok(None) };
+                let shown_rows = last / columns.max(1) + 1;
+                let decoded = (shown_rows + rows_below).min(rows);
+                let filled = continue_downwards(codes, columns, *neutral);
+                let filled = filled.get(..decoded * columns).unwrap_or(&filled);
+                let vectors = quantizer.grid(filled, decoded, columns)?;
+                Ok(Some(Strip { vectors, shown_rows }))
+            }
+        }
+    }
+}
+
+/// Replaces missing codes as [`StandIn::CodeAbove`] says.
 pub fn continue_downwards(codes: &[Option<u32>], columns: usize, neutral: u32) -> Vec<u32> {
     let mut filled: Vec<u32> = Vec::with_capacity(codes.len());
     for (index, code) in codes.iter().enumerate() {
@@ -44,71 +104,61 @@ pub fn continue_downwards(codes: &[Option<u32>], columns: usize, neutral: u32) -
     filled
 }
 
-/// An image from pixels in [-1, 1], `[height][width][3]`: clamped, `(x + 1) / 2 · 255` rounded.
-///
-/// # Errors
-/// A number of pixels that is not `width · height`.
-pub fn to_image(pixels: &[f32], width: usize, height: usize) -> Result<RgbImage, ModelError> {
-    let bytes = pixels.iter().map(|x| ((x.clamp(-1.0, 1.0) + 1.0) * 127.5 + 0.5) as u8).collect();
-    u32::try_from(width)
-        .ok()
-        .zip(u32::try_from(height).ok())
-        .and_then(|(width, height)| RgbImage::from_raw(width, height, bytes))
-        .ok_or(ModelError::Internal("pixels do not fill the image"))
-}
-
 /// Grey of what is not decoded.
 const UNDRAWN: Rgb<u8> = Rgb([128; 3]);
 
-/// Decodes only the rows that hold something and `rows_below` rows of stand-ins, so that the last
-/// drawn row is not decoded at a border; the rest of the image is grey. A preview costs what it shows.
-///
-/// # Errors
-/// Those of [`grid_codes`] and of `decode`, which gets codes, rows and columns.
-pub fn decode_strip(
-    info: &TokenizerInfo,
-    tokens: &[Option<u32>],
-    layout: &TokenLayout,
-    neutral: u32,
-    rows_below: usize,
-    decode: impl Fn(&[u32], usize, usize) -> Result<FeatureMap, ModelError>,
-) -> Result<RgbImage, ModelError> {
-    let codes = grid_codes(tokens, layout, info.codebook_size)?;
-    let (rows, columns) = (layout.rows(), layout.columns());
-    let side = |tokens: usize| u32::try_from(tokens * info.pixels_per_token).unwrap_or(u32::MAX);
-    let mut image = RgbImage::from_pixel(side(columns), side(rows), UNDRAWN);
-    let Some(last) = codes.iter().rposition(Option::is_some) else { return Ok(image) };
-    let drawn = last / columns.max(1) + 1;
-    let decoded = (drawn + rows_below).min(rows);
-    let filled = continue_downwards(&codes, columns, neutral);
-    let strip = decode(filled.get(..decoded * columns).unwrap_or(&filled), decoded, columns)?;
-    let strip = to_image(&strip.data, strip.width, strip.height)?;
-    let strip = image::imageops::crop_imm(&strip, 0, 0, side(columns), side(drawn));
-    image::imageops::replace(&mut image, &*strip, 0, 0);
-    Ok(image)
+/// An image of `width · height` pixels: the topmost `shown` rows of pixels of a picture, grey below.
+pub fn on_grey(picture: Option<(&RgbImage, usize)>, width: usize, height: usize) -> RgbImage {
+    let mut image = RgbImage::from_pixel(side(width), side(height), UNDRAWN);
+    if let Some((picture, shown)) = picture {
+        let shown = image::imageops::crop_imm(picture, 0, 0, side(width), side(shown));
+        image::imageops::replace(&mut image, &*shown, 0, 0);
+    }
+    image
 }
 
-/// The centre of a 3×3 field of each code.
-///
-/// # Errors
-/// A code beyond the codebook, or those of `decode`.
-pub fn swatches_of_fields(
-    info: &TokenizerInfo,
-    codes: &[u32],
-    decode: impl Fn(&[u32], usize, usize) -> Result<FeatureMap, ModelError>,
-) -> Result<Vec<RgbImage>, ModelError> {
-    let side = u32::try_from(info.pixels_per_token).unwrap_or(u32::MAX);
-    codes
-        .iter()
-        .map(|&code| {
-            if code as usize >= info.codebook_size {
-                return Err(ModelError::Internal("a code lies beyond the codebook"));
-            }
-            let field = decode(&[code; 9], 3, 3)?;
-            let field = to_image(&field.data, field.width, field.height)?;
-            Ok(image::imageops::crop_imm(&field, side, side, side, side).to_image())
-        })
-        .collect()
+/// How swatches are cut: from squares of one code each, several of which may share a grid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SwatchGrid {
+    /// Tokens on a side of the grid.
+    pub grid: usize,
+    /// Tokens on a side of a square.
+    pub square: usize,
+}
+
+impl SwatchGrid {
+    /// The picture of each code: a token from the middle of its square. `decode` gets the codes of a
+    /// grid in raster order.
+    ///
+    /// # Errors
+    /// A code beyond the codebook, or those of `decode`.
+    pub fn swatches(
+        self,
+        info: &TokenizerInfo,
+        codes: &[u32],
+        decode: impl Fn(&[u32]) -> Result<RgbImage, ModelError>,
+    ) -> Result<Vec<RgbImage>, ModelError> {
+        if codes.iter().any(|&code| code as usize >= info.codebook_size) {
+            return Err(BEYOND_CODEBOOK);
+        }
+        let Self { grid, square } = self;
+        let per_row = (grid / square.max(1)).max(1);
+        let mut swatches = Vec::with_capacity(codes.len());
+        for chunk in codes.chunks(per_row * per_row) {
+            let square_of = |index: usize| (index / square.max(1)).min(per_row - 1);
+            let code_at = |cell: usize| {
+                let square = square_of(cell / grid) * per_row + square_of(cell % grid);
+                chunk.get(square).or(chunk.first()).copied().unwrap_or_default()
+            };
+            let image = decode(&(0..grid * grid).map(code_at).collect::<Vec<u32>>())?;
+            swatches.extend((0..chunk.len()).map(|index| {
+                let middle = |index: usize| index * square + square / 2;
+                let (row, column) = (middle(index / per_row), middle(index % per_row));
+                token_square(&image, info.pixels_per_token, row, column)
+            }));
+        }
+        Ok(swatches)
+    }
 }
 
 #[cfg(test)]
@@ -134,9 +184,9 @@ mod tests {
     }
 
     #[test]
-    fn pixels_are_clamped_and_rounded() {
-        let image = to_image(&[-2.0, 0.0, 1.0, f32::NAN, -1.0, 0.5], 1, 2).unwrap();
-        assert_eq!(image.into_raw(), [0, 128, 255, 0, 0, 191]);
-        assert!(to_image(&[0.0; 3], 2, 1).is_err());
+    fn tokens_of_the_whole_image_come_first() {
+        let layout = TokenLayout::with_prefix(1, 1, 2);
+        let tokens = [Some(4), Some(1), None];
+        assert_eq!(grid_codes(&tokens, &layout, 10).unwrap(), tokens);
     }
 }

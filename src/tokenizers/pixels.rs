@@ -1,9 +1,11 @@
-//! Pixels to bytes the way the models' authors do it (truncating, not rounding), and squares of one
-//! token for the swatches.
+//! Pixels to bytes, each tokenizer as its authors do it: some truncate, some round.
 
 use crate::compute::error::ModelError;
-use candle_core::Tensor;
+use crate::tokenizers::layers::feature_map::FeatureMap;
 use image::RgbImage;
+
+/// Byte of a pixel.
+pub type ByteRule = fn(f32) -> u8;
 
 /// Byte of a pixel in 0..1: clamp, times 255, truncate (AliTok, RAR).
 pub fn unit_byte(x: f32) -> u8 {
@@ -15,35 +17,38 @@ pub fn signed_byte(x: f32) -> u8 {
     (127.5 * x + 128.0).clamp(0.0, 255.0) as u8
 }
 
-/// The picture of `pixels` `[3, height, width]`.
+/// Byte of a pixel in -1..1: clamp, `(x + 1) / 2 · 255`, round (the built-in tokenizer, Cosmos, MoVQGAN).
+pub fn rounded_byte(x: f32) -> u8 {
+    ((x.clamp(-1.0, 1.0) + 1.0) * 127.5 + 0.5) as u8
+}
+
+/// The picture of pixels with three channels.
 ///
 /// # Errors
-/// A tensor with another number of channels.
-pub fn rgb_image(pixels: &Tensor, byte: impl Fn(f32) -> u8) -> Result<RgbImage, ModelError> {
-    let (channels, height, width) = pixels.dims3()?;
-    if channels != 3 {
+/// A map with another number of channels, or sides beyond 32 bits.
+pub fn rgb_image(pixels: &FeatureMap, byte: ByteRule) -> Result<RgbImage, ModelError> {
+    if pixels.channels != 3 {
         return Err(ModelError::Internal("a picture needs three channels"));
     }
-    let bytes: Vec<u8> =
-        pixels.permute((1, 2, 0))?.flatten_all()?.to_vec1::<f32>()?.into_iter().map(byte).collect();
-    let size = |axis: usize| u32::try_from(axis).ok();
-    size(width)
-        .zip(size(height))
-        .and_then(|(width, height)| RgbImage::from_raw(width, height, bytes))
+    let bytes = pixels.data.iter().map(|&x| byte(x)).collect();
+    RgbImage::from_raw(side(pixels.width), side(pixels.height), bytes)
         .ok_or(ModelError::Internal("a picture is too large"))
 }
 
-/// The square of `side` pixels at token (row, column) of a picture.
-pub fn token_square(image: &RgbImage, side: usize, row: usize, column: usize) -> RgbImage {
-    let at = |index: usize| u32::try_from(index * side).unwrap_or(u32::MAX);
-    let size = u32::try_from(side).unwrap_or(u32::MAX);
-    image::imageops::crop_imm(image, at(column), at(row), size, size).to_image()
+/// The square of `pixels` pixels at token (row, column) of a picture.
+pub fn token_square(image: &RgbImage, pixels: usize, row: usize, column: usize) -> RgbImage {
+    let (x, y, size) = (side(column * pixels), side(row * pixels), side(pixels));
+    image::imageops::crop_imm(image, x, y, size, size).to_image()
+}
+
+/// A length as the image library counts; what is too long becomes a length that no picture has.
+pub(super) fn side(pixels: usize) -> u32 {
+    u32::try_from(pixels).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::Device;
 
     #[test]
     fn bytes_are_truncated_and_clamped() {
@@ -52,9 +57,18 @@ mod tests {
     }
 
     #[test]
+    fn pixels_are_clamped_and_rounded() {
+        let pixels = vec![-2.0, 0.0, 1.0, f32::NAN, -1.0, 0.5];
+        let image = rgb_image(&FeatureMap::new(2, 1, 3, pixels).unwrap(), rounded_byte).unwrap();
+        assert_eq!(image.into_raw(), [0, 128, 255, 0, 0, 191]);
+        let flat = FeatureMap::new(1, 2, 1, vec![0.0; 2]).unwrap();
+        assert!(rgb_image(&flat, rounded_byte).is_err());
+    }
+
+    #[test]
     fn channels_become_colours_and_squares_are_cut_by_token() {
-        let pixels = Tensor::arange(0f32, 24.0, &Device::Cpu).unwrap();
-        let pixels = (pixels.reshape((3, 2, 4)).unwrap() / 255.0).unwrap();
+        let planes: Vec<f32> = (0..24).map(|i| i as f32 / 255.0).collect();
+        let pixels = FeatureMap::from_planes(3, 2, 4, &planes).unwrap();
         let image = rgb_image(&pixels, |x| (x * 255.0).round() as u8).unwrap();
         assert_eq!(image.get_pixel(3, 1).0, [7, 15, 23]);
         let square = token_square(&image, 2, 0, 1);

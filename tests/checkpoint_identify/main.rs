@@ -20,6 +20,7 @@ use softcfg_studio::opening::inspect::{InspectOptions, Inspection, inspect};
 use softcfg_studio::opening::memory;
 use softcfg_studio::opening::memory::{Footprint, MemoryPlan, RunSize};
 use softcfg_studio::opening::opened::Opened;
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -183,6 +184,20 @@ fn text_models_are_identified() {
     assert_eq!(found.ignored, 1);
 }
 
+/// The names that a family's likeness is judged by are names of tensors that it loads.
+fn assert_typical(identified: &Identified) {
+    let numbers = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    let pattern = |name: &str| {
+        let parts = name.split('.').map(|part| if numbers(part) { "#" } else { part });
+        parts.collect::<Vec<_>>().join(".")
+    };
+    let names: HashSet<String> =
+        identified.tensors.iter().map(|tensor| pattern(&tensor.name)).collect();
+    for typical in identified.family.signature().typical {
+        assert!(names.contains(*typical), "{}: {typical}", identified.family);
+    }
+}
+
 #[test]
 fn miniatures_are_identified() {
     let cases = [
@@ -210,6 +225,7 @@ fn miniatures_are_identified() {
         let opened = Opened::open(&own_golden().join(name), None).unwrap();
         assert_eq!(opened.identified.family, family, "{name}");
         assert_eq!(opened.identified.codebook_size(), codes, "{name}");
+        assert_typical(&opened.identified);
     }
     let gqa = Opened::open(&own_golden().join("llamagen/c2i_gqa_tiny/weights.safetensors"), None)
         .unwrap();

@@ -168,12 +168,7 @@ impl ImageTokenizer for TestTokenizer {
 
 /// A model of random weights that is the same every time.
 pub fn test_model(behaviour: Behaviour) -> Model {
-    let info = DecoderInfo {
-        codebook_size: CODES,
-        logits_width: CODES,
-        parameters: 0,
-        step_weight_bytes: 0,
-    };
+    let info = DecoderInfo { codebook_size: CODES, parameters: 0, step_weight_bytes: 0 };
     let tokenizer = TokenizerInfo {
         name: "test".into(),
         codebook_size: CODES,

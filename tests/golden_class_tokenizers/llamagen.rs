@@ -19,7 +19,7 @@ fn vq_folders(formula: bool) -> Vec<(PathBuf, Value)> {
 fn check_vq(
     folder: &Path,
     json: &Value,
-    vb: &VarBuilder<'_>,
+    weights: &Weights<'_>,
     shapes: &TensorShapes,
     tolerance: f64,
 ) {
@@ -29,8 +29,8 @@ fn check_vq(
     inferred.norm_num_groups = config.norm_num_groups;
     assert_eq!(inferred, config);
     assert_eq!(Some(config.pixels_per_token() as u64), json["downsample"].as_u64());
-    let tokenizer = LlamagenVq::load(vb, &config, shapes).unwrap();
-    let encoder = LlamagenVqEncoder::load(vb, &config).unwrap();
+    let tokenizer = llamagen_vq::load_decoder(&config, weights, shapes).unwrap();
+    let encoder = llamagen_vq::load_encoder(&config, weights).unwrap();
     let expected = Expected::read(folder);
     let recorded = expected.get("tokens");
     let side = |axis: usize| json["grid"][axis].as_u64().unwrap() as usize;
@@ -41,27 +41,35 @@ fn check_vq(
     };
     for sample in 0..recorded.shape[0] {
         let codes: Vec<u32> = recorded.at(&[sample]).iter().map(|&code| code as u32).collect();
-        let vectors = channels(&tokenizer.codebook().vectors(&codes).unwrap(), rows, columns);
+        let vectors = tokenizer.quantizer().grid(&codes, rows, columns).unwrap();
         let compare = |name: &str, tolerance: f64, actual: &Tensor| {
-            let actual = actual.squeeze(0).unwrap();
-            expected.comparison(name, tolerance).tensor(&actual, &one(name, sample));
+            expected.comparison(name, tolerance).tensor(actual, &one(name, sample));
         };
-        let mut shown = Vec::new();
-        let pixels = tokenizer.decode_vectors(&vectors, &mut |x| shown.push(x.clone())).unwrap();
+        let (pixels, shown) =
+            observed(|observe| tokenizer.decode_vectors(&vectors, observe).unwrap());
         compare("image", tolerance, &pixels);
         if expected.find("codes").is_some() {
-            compare("codes", 1e-6, &vectors);
-            let stages = ["post_quant", "dec_conv_in", "dec_mid0", "dec_mid1", "dec_mid2"];
-            for (name, stage) in stages.iter().chain(&["dec_level0", "dec_up0"]).zip(&shown) {
-                compare(&format!("dbg.{name}"), 1e-4, stage);
+            compare("codes", 1e-6, &planes(&vectors));
+            let last = format!("decoder.conv_blocks.0.attn.{}", config.num_res_blocks);
+            let stages = [
+                ("post_quant", "post_quant_conv"),
+                ("dec_conv_in", "decoder.conv_in"),
+                ("dec_mid0", "decoder.mid.0"),
+                ("dec_mid1", "decoder.mid.1"),
+                ("dec_mid2", "decoder.mid.2"),
+                ("dec_level0", last.as_str()),
+                ("dec_up0", "decoder.conv_blocks.0.upsample.conv"),
+            ];
+            for (name, stage) in stages {
+                compare(&format!("dbg.{name}"), 1e-4, &shown[stage]);
             }
             let layout = TokenLayout::raster(rows, columns);
             let image = tokenizer.decode(&tokens(&codes), &layout).unwrap();
             assert_bytes(&image, &one("image_u8", sample).data, 1e-3);
             check_partial(&tokenizer, &codes, &layout, |drawn| {
-                let vectors = with_mean(tokenizer.codebook(), &codes, drawn, columns);
-                let pixels = tokenizer.decode_vectors(&vectors, &mut |_| ()).unwrap();
-                rgb_image(&pixels.squeeze(0).unwrap(), signed_byte).unwrap()
+                let vectors = with_mean(tokenizer.quantizer(), &codes, drawn, columns);
+                let pixels = tokenizer.decode_vectors(&vectors, &mut |_, _| ()).unwrap();
+                rgb_image(&pixels, signed_byte).unwrap()
             });
         }
         let picture = if expected.find("enc.image_u8").is_some() {
@@ -72,20 +80,21 @@ fn check_vq(
             let pixel = config.pixels_per_token();
             formula("image", &[3, rows * pixel, columns * pixel], 1.0, 0.0)
         };
-        let mut shown = Vec::new();
-        let latents = encoder
-            .encode_vectors(&picture.unsqueeze(0).unwrap(), &mut |x| shown.push(x.clone()))
-            .unwrap();
-        compare("enc.pre_quant", tolerance.max(1e-4), &latents);
-        let found = tokenizer.codebook().nearest(&to_rows(&latents), true).unwrap();
+        let mut latents = None;
+        let (encoded, shown) = observed(|observe| {
+            latents.insert(encoder.forward(&map(&picture), observe).unwrap()).clone()
+        });
+        compare("enc.pre_quant", tolerance.max(1e-4), &encoded);
+        let found = tokenizer.quantizer().quantize_grid(&latents.unwrap()).unwrap();
         let nearest = one("enc.indices", sample).ids();
         assert_eq!(found, nearest);
         if expected.find("enc.quant").is_some() {
-            let quantized = tokenizer.codebook().vectors(&found).unwrap();
-            compare("enc.quant", 1e-6, &channels(&quantized, rows, columns));
-            let crop = shown[0].narrow(2, 0, 8).unwrap().narrow(3, 0, 8).unwrap();
+            let quantized = tokenizer.quantizer().grid(&found, rows, columns).unwrap();
+            compare("enc.quant", 1e-6, &planes(&quantized));
+            let first = &shown["encoder.conv_in"];
+            let crop = first.narrow(1, 0, 8).unwrap().narrow(2, 0, 8).unwrap();
             compare("dbg.enc_conv_in_8x8", 1e-4, &crop);
-            compare("dbg.enc_out", 1e-4, &shown[1]);
+            compare("dbg.enc_out", 1e-4, &shown["encoder.conv_out"]);
         }
     }
     check_swatches(&tokenizer);
@@ -94,8 +103,8 @@ fn check_vq(
 #[test]
 fn vq_tokens_and_pictures_are_those_of_the_program() {
     for (folder, config) in vq_folders(false) {
-        let (vb, shapes) = var_builder(&folder);
-        check_vq(&folder, &config, &vb, &shapes, 1e-4);
+        let (weights, shapes) = weights(&folder);
+        check_vq(&folder, &config, &weights, &shapes, 1e-4);
     }
 }
 
@@ -141,7 +150,7 @@ fn the_full_size_vq_agrees_on_formula_weights() {
             .collect();
         let tensors =
             shapes.iter().map(|(name, shape)| (name.to_string(), formula_weight(name, shape)));
-        let tensors: std::collections::HashMap<String, Tensor> = tensors.collect();
+        let tensors: HashMap<String, Tensor> = tensors.collect();
         let expected = Expected::read(&folder);
         for (name, tensor) in &tensors {
             let Some(probe) = expected.find(&format!("probe.{name}")) else { continue };
@@ -151,7 +160,7 @@ fn the_full_size_vq_agrees_on_formula_weights() {
             compare.finish();
         }
         let vb = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
-        check_vq(&folder, &config, &vb, &shapes, 1e-3);
+        check_vq(&folder, &config, &Weights::new(vb, Precision::F32), &shapes, 1e-3);
     }
 }
 
@@ -165,29 +174,33 @@ fn single_blocks_agree_with_32_groups() {
     for folder in found {
         let config: Value = json(&folder.join("config.json"));
         let number = |name: &str| config[name].as_f64().unwrap();
-        let norm =
-            NormStyle { groups: number("norm_num_groups") as usize, eps: number("norm_eps") };
-        let style = ResidualStyle { norm, bias: true, shortcut: Shortcut::Input };
-        let (vb, _) = var_builder(&folder);
+        let (groups, eps) = (number("norm_num_groups") as usize, number("norm_eps"));
+        let (weights, _) = weights(&folder);
         let expected = Expected::read(&folder);
-        let input = |name: &str| expected.get(&format!("{name}.in")).tensor();
-        let width = |name: &str| input(name).dim(1).unwrap();
-        let check = |name: &str, actual: Tensor| {
+        let check = |name: &str, add: &dyn Fn(&mut Architecture)| {
+            let input = expected.get(&format!("{name}.in"));
             let name = format!("{name}.out");
-            expected.comparison(&name, 1e-4).tensor(&actual, expected.get(&name));
+            let mut network = Architecture::new(llamagen_vq::style(groups, eps), input.shape[1]);
+            add(&mut network);
+            let network = network.load(&weights).unwrap();
+            let outputs = (0..input.shape[0]).map(|sample| {
+                let input = map(&input.tensor().get(sample).unwrap());
+                planes(&network.forward(&input, &mut |_, _| ()).unwrap())
+            });
+            let outputs = Tensor::stack(&outputs.collect::<Vec<_>>(), 0).unwrap();
+            expected.comparison(&name, 1e-4).tensor(&outputs, expected.get(&name));
         };
         let outputs = expected.get("res_nin.out").shape[1];
-        let block =
-            ResidualBlock::load(width("res_nin"), outputs, style, &vb.pp("res_nin")).unwrap();
-        check("res_nin", block.forward(&input("res_nin")).unwrap());
-        let block = PixelAttention::load(width("attn"), norm, &vb.pp("attn")).unwrap();
-        check("attn", block.forward(&input("attn")).unwrap());
-        let conv = downsample_convolution(width("down"), vb.pp("down").pp("conv")).unwrap();
-        check("down", downsample(&input("down"), &conv).unwrap());
-        let channels = width("up");
-        let conv = convolution(channels, channels, 3, true, vb.pp("up").pp("conv")).unwrap();
-        check("up", upsample(&input("up"), &conv).unwrap());
-        let layer = norm.load(width("norm"), vb.pp("norm")).unwrap();
-        check("norm", layer.forward(&input("norm")).unwrap());
+        check("res_nin", &|network| network.residual("res_nin", outputs));
+        check("attn", &|network| network.attention("attn"));
+        check("down", &|network| {
+            network.strided_convolution("down.conv", network.channels(), 3, Window::HALVING);
+        });
+        check("up", &|network| network.upsample("up.conv"));
+        check("norm", &|network| {
+            let (channels, kind) = (network.channels(), NormForm::Group { groups, eps });
+            let norm = NormSpec { place: "norm".into(), channels, kind };
+            network.add("norm", Layer::Norm(norm), channels);
+        });
     }
 }

@@ -1,6 +1,10 @@
 //! The image tokenizers of AliTok, RAR and LlamaGen against the authors' programs, on miniatures with
 //! random weights (README-alitok-rar-paper.md and README-llamagen.md in tests/golden).
 
+#[path = "../cache_contents/mod.rs"]
+mod cache_contents;
+#[path = "../golden_folder/mod.rs"]
+mod golden_folder;
 #[path = "../golden_models_class/mod.rs"]
 mod golden_models_class;
 mod llamagen;
@@ -8,27 +12,59 @@ mod llamagen;
 mod test_device;
 
 use candle_core::{DType, Device, Tensor};
-use candle_nn::{Module, VarBuilder};
-use golden_models_class::golden_folder::folders_with;
+use candle_nn::VarBuilder;
+use golden_folder::folders_with;
 use golden_models_class::{Array, Expected, json, var_builder};
 use image::RgbImage;
 use serde_json::Value;
 use softcfg_studio::checkpoint::shapes::TensorShapes;
 use softcfg_studio::compute::layout::TokenLayout;
+use softcfg_studio::compute::precision::Precision;
+use softcfg_studio::compute::weights::Weights;
 use softcfg_studio::tokenizers::ImageTokenizer;
 use softcfg_studio::tokenizers::alitok::{AlitokEncoder, AlitokTokenizer, AlitokTokenizerConfig};
-use softcfg_studio::tokenizers::blocks::{
-    NormStyle, PixelAttention, ResidualBlock, ResidualStyle, Shortcut, convolution, downsample,
-    downsample_convolution, upsample,
-};
 use softcfg_studio::tokenizers::codebook::Codebook;
-use softcfg_studio::tokenizers::llamagen_vq::{LlamagenVq, LlamagenVqConfig, LlamagenVqEncoder};
-use softcfg_studio::tokenizers::maskgit_vqgan::{
-    MaskgitVqgan, MaskgitVqganConfig, MaskgitVqganEncoder,
-};
-use softcfg_studio::tokenizers::partial::to_channels;
+use softcfg_studio::tokenizers::layers::conv2d::Window;
+use softcfg_studio::tokenizers::layers::feature_map::FeatureMap;
+use softcfg_studio::tokenizers::layers::layer::Layer;
+use softcfg_studio::tokenizers::layers::network::{Architecture, Network};
+use softcfg_studio::tokenizers::layers::norm::{NormForm, NormSpec};
+use softcfg_studio::tokenizers::llamagen_vq::{self, LlamagenVqConfig};
+use softcfg_studio::tokenizers::maskgit_vqgan::{self, MaskgitVqgan, MaskgitVqganConfig};
 use softcfg_studio::tokenizers::pixels::{rgb_image, signed_byte, unit_byte};
+use softcfg_studio::tokenizers::quantizer::Quantizer;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+
+/// The weights of a folder, with the shapes of all its tensors.
+fn weights(folder: &Path) -> (Weights<'static>, TensorShapes) {
+    let (builder, shapes) = var_builder(folder);
+    (Weights::new(builder, Precision::F32), shapes)
+}
+
+/// A map as a tensor `[channels, height, width]`.
+fn planes(map: &FeatureMap) -> Tensor {
+    let shape = (map.channels, map.height, map.width);
+    Tensor::from_vec(map.to_planes(), shape, &Device::Cpu).unwrap()
+}
+
+/// A recorded picture `[channels, height, width]` as a map.
+fn map(picture: &Tensor) -> FeatureMap {
+    let (channels, height, width) = picture.dims3().unwrap();
+    let numbers: Vec<f32> = picture.flatten_all().unwrap().to_vec1().unwrap();
+    FeatureMap::from_planes(channels, height, width, &numbers).unwrap()
+}
+
+/// Runs a network and keeps the output of every layer as planes, by name.
+fn observed(
+    forward: impl FnOnce(&mut dyn FnMut(&str, &FeatureMap)) -> FeatureMap,
+) -> (Tensor, HashMap<String, Tensor>) {
+    let mut shown = HashMap::new();
+    let output = forward(&mut |name, map| {
+        shown.insert(name.to_owned(), planes(map));
+    });
+    (planes(&output), shown)
+}
 
 /// Every `step`th pixel of `[3, height, width]`.
 fn subsample(pixels: &Tensor, step: usize) -> Tensor {
@@ -40,18 +76,8 @@ fn subsample(pixels: &Tensor, step: usize) -> Tensor {
     pixels.index_select(&index(height), 1).unwrap().index_select(&index(width), 2).unwrap()
 }
 
-/// Rows `[positions, channels]` of a picture of channels `[1, channels, rows, columns]`.
-fn to_rows(channels: &Tensor) -> Tensor {
-    channels.squeeze(0).unwrap().flatten_from(1).unwrap().t().unwrap().contiguous().unwrap()
-}
-
 fn tokens(codes: &[u32]) -> Vec<Option<u32>> {
     codes.iter().map(|&code| Some(code)).collect()
-}
-
-/// Codes as a batch of one picture of channels.
-fn channels(vectors: &Tensor, rows: usize, columns: usize) -> Tensor {
-    to_channels(vectors, rows, columns).unwrap()
 }
 
 /// Bytes in the order of [`RgbImage`]; `count` may be off by one.
@@ -106,12 +132,11 @@ fn check_partial(
     assert!(tokenizer.decode(&beyond, layout).is_err());
 }
 
-/// Vectors of the codes drawn so far, then the codebook's mean, as a picture of channels.
-fn with_mean(codebook: &Codebook, codes: &[u32], drawn: usize, columns: usize) -> Tensor {
-    let mut rows = vec![codebook.vectors(&codes[..drawn]).unwrap()];
-    let mean = Tensor::new(codebook.mean(), &Device::Cpu).unwrap().unsqueeze(0).unwrap();
-    rows.extend(vec![mean; codes.len() - drawn]);
-    channels(&Tensor::cat(&rows, 0).unwrap(), codes.len() / columns, columns)
+/// Vectors of the codes drawn so far, then the codebook's mean.
+fn with_mean(codebook: &Codebook, codes: &[u32], drawn: usize, columns: usize) -> FeatureMap {
+    let mut vectors = codebook.vectors(&codes[..drawn]).unwrap();
+    (drawn..codes.len()).for_each(|_| vectors.extend(codebook.mean()));
+    FeatureMap::new(codes.len() / columns, columns, codebook.width(), vectors).unwrap()
 }
 
 // --- AliTok ---
@@ -121,15 +146,15 @@ fn alitok_folders() -> Vec<PathBuf> {
 }
 
 fn alitok(folder: &Path) -> (AlitokTokenizer, AlitokEncoder) {
-    let (vb, shapes) = var_builder(folder);
+    let (weights, shapes) = weights(folder);
     let config: AlitokTokenizerConfig = json(&folder.join("config.json"));
     let mut inferred = AlitokTokenizerConfig::from_shapes(&shapes).unwrap();
     // Heads of miniatures are narrower than the published 64.
     inferred.encoder.heads = config.encoder.heads;
     inferred.decoder.heads = config.decoder.heads;
     assert_eq!(inferred, config);
-    let encoder = AlitokEncoder::load(&vb, &config).unwrap();
-    (AlitokTokenizer::load(&vb, config, &shapes).unwrap(), encoder)
+    let encoder = AlitokEncoder::load(&config, &weights).unwrap();
+    (AlitokTokenizer::load(config, &weights, &shapes).unwrap(), encoder)
 }
 
 #[test]
@@ -140,7 +165,8 @@ fn alitok_tokens_become_the_recorded_picture() {
         let codes = expected.get("decode_tokens").ids();
         let latents = tokenizer.codebook().vectors(&codes).unwrap();
         let mut shown = Vec::new();
-        let pixels = tokenizer.decode_vectors(&latents, &mut |x| shown.push(x.clone())).unwrap();
+        let pixels = tokenizer.decode_vectors(latents, &mut |x| shown.push(x.clone())).unwrap();
+        let pixels = planes(&pixels);
         let image = expected.get("decoded_image");
         expected.comparison("decoded_image", 2e-5).tensor(&pixels, image);
 
@@ -156,8 +182,8 @@ fn alitok_tokens_become_the_recorded_picture() {
         let picked = last.index_select(&ends, 0).unwrap();
         expected.comparison(name, 1e-4).tensor(&picked, expected.get(name));
 
-        let partial = expected.get("partial_latents").tensor();
-        let pixels = tokenizer.decode_vectors(&partial, &mut |_| ()).unwrap();
+        let partial = expected.get("partial_latents").data.iter().map(|&x| x as f32).collect();
+        let pixels = planes(&tokenizer.decode_vectors(partial, &mut |_| ()).unwrap());
         let step = pixels.dim(1).unwrap() / expected.get("partial_image_sub").shape[1];
         let compare = expected.comparison("partial_image_sub", 2e-5);
         compare.tensor(&subsample(&pixels, step), expected.get("partial_image_sub"));
@@ -170,7 +196,7 @@ fn alitok_tokens_become_the_recorded_picture() {
             let mut codes = codes.clone();
             codes[drawn..].copy_from_slice(&tokenizer.stand_ins()[drawn..]);
             let latents = tokenizer.codebook().vectors(&codes).unwrap();
-            let pixels = tokenizer.decode_vectors(&latents, &mut |_| ()).unwrap();
+            let pixels = tokenizer.decode_vectors(latents, &mut |_| ()).unwrap();
             rgb_image(&pixels, unit_byte).unwrap()
         });
         check_swatches(&tokenizer);
@@ -183,13 +209,15 @@ fn alitok_pictures_become_the_recorded_codes() {
         let (tokenizer, encoder) = alitok(&folder);
         let expected = Expected::read(&folder);
         let picture = (expected.get("encode_image_u8").tensor() / 255.0).unwrap();
-        let latents = encoder.encode_vectors(&picture).unwrap();
+        let latents = encoder.encode_vectors(&map(&picture)).unwrap();
         let recorded = expected.get("encode_latents");
-        expected.comparison("encode_latents", 2e-4).tensor(&latents, recorded);
-        let codes = tokenizer.codebook().nearest(&latents, false).unwrap();
+        let shape = (latents.height, latents.channels);
+        let rows = Tensor::from_slice(&latents.data, shape, &Device::Cpu).unwrap();
+        expected.comparison("encode_latents", 2e-4).tensor(&rows, recorded);
+        let codes = tokenizer.codebook().quantize_grid(&latents).unwrap();
         assert_eq!(codes, expected.get("encode_indices").ids());
         let vectors = tokenizer.codebook().vectors(&codes).unwrap();
-        let pixels = tokenizer.decode_vectors(&vectors, &mut |_| ()).unwrap();
+        let pixels = planes(&tokenizer.decode_vectors(vectors, &mut |_| ()).unwrap());
         let recorded = expected.get("recon_sub");
         let step = pixels.dim(1).unwrap() / recorded.shape[1];
         expected.comparison("recon_sub", 5e-5).tensor(&subsample(&pixels, step), recorded);
@@ -198,32 +226,36 @@ fn alitok_pictures_become_the_recorded_codes() {
 
 // --- RAR ---
 
-fn maskgit(folder: &Path) -> (MaskgitVqgan, MaskgitVqganEncoder) {
-    let (vb, shapes) = var_builder(folder);
+fn maskgit(folder: &Path) -> (MaskgitVqgan, Network) {
+    let (weights, shapes) = weights(folder);
     let config: MaskgitVqganConfig = json(&folder.join("config.json"));
     let mut inferred = MaskgitVqganConfig::from_shapes(&shapes).unwrap();
     // Miniatures have fewer groups than the published 32.
     inferred.num_groups = config.num_groups;
     assert_eq!(inferred, config);
-    let encoder = MaskgitVqganEncoder::load(&vb, &config).unwrap();
-    (MaskgitVqgan::load(&vb, &config, &shapes).unwrap(), encoder)
+    let encoder = maskgit_vqgan::load_encoder(&config, &weights).unwrap();
+    (maskgit_vqgan::load_decoder(&config, &weights, &shapes).unwrap(), encoder)
 }
 
 #[test]
 fn maskgit_tokens_become_the_recorded_picture() {
     for folder in folders_with("rar_tokenizer", "config.json") {
         let (tokenizer, _) = maskgit(&folder);
+        let config: MaskgitVqganConfig = json(&folder.join("config.json"));
         let expected = Expected::read(&folder);
         let codes = expected.get("decode_tokens").ids();
         let grid = codes.len().isqrt();
-        let vectors = channels(&tokenizer.codebook().vectors(&codes).unwrap(), grid, grid);
-        let mut shown = Vec::new();
-        let pixels = tokenizer.decode_vectors(&vectors, &mut |x| shown.push(x.clone())).unwrap();
-        let pixels = pixels.squeeze(0).unwrap();
-        let stages = [("dbg_conv_in", 0), ("dbg_mid", 1), ("dbg_up_deepest", 2)];
+        let vectors = tokenizer.quantizer().grid(&codes, grid, grid).unwrap();
+        let (pixels, shown) =
+            observed(|observe| tokenizer.decode_vectors(&vectors, observe).unwrap());
+        let deepest = config.channel_mult.len() - 1;
+        let stages = [
+            ("dbg_conv_in", "decoder.conv_in".to_owned()),
+            ("dbg_mid", format!("decoder.mid.{}", config.num_res_blocks - 1)),
+            ("dbg_up_deepest", format!("decoder.up.{deepest}.upsample_conv")),
+        ];
         for (name, stage) in stages {
-            let stage = shown[stage].squeeze(0).unwrap();
-            expected.comparison(name, 1e-4).tensor(&stage, expected.get(name));
+            expected.comparison(name, 1e-4).tensor(&shown[&stage], expected.get(name));
         }
         let raw = expected.get("decoded_raw_sub");
         let step = pixels.dim(1).unwrap() / raw.shape[1];
@@ -235,9 +267,9 @@ fn maskgit_tokens_become_the_recorded_picture() {
         let decoded = tokenizer.decode(&tokens(&codes), &layout).unwrap();
         assert_bytes(&decoded, &unit_bytes(image), 1e-2);
         check_partial(&tokenizer, &codes, &layout, |drawn| {
-            let vectors = with_mean(tokenizer.codebook(), &codes, drawn, grid);
-            let pixels = tokenizer.decode_vectors(&vectors, &mut |_| ()).unwrap();
-            rgb_image(&pixels.squeeze(0).unwrap(), unit_byte).unwrap()
+            let vectors = with_mean(tokenizer.quantizer(), &codes, drawn, grid);
+            let pixels = tokenizer.decode_vectors(&vectors, &mut |_, _| ()).unwrap();
+            rgb_image(&pixels, unit_byte).unwrap()
         });
         check_swatches(&tokenizer);
     }
@@ -249,10 +281,10 @@ fn maskgit_pictures_become_the_recorded_codes() {
         let (tokenizer, encoder) = maskgit(&folder);
         let expected = Expected::read(&folder);
         let picture = (expected.get("encode_image_u8").tensor() / 255.0).unwrap();
-        let hidden = encoder.encode_vectors(&picture.unsqueeze(0).unwrap()).unwrap();
+        let hidden = encoder.forward(&map(&picture), &mut |_, _| ()).unwrap();
         let recorded = expected.get("encode_hidden");
-        expected.comparison("encode_hidden", 2e-4).tensor(&hidden.squeeze(0).unwrap(), recorded);
-        let codes = tokenizer.codebook().nearest(&to_rows(&hidden), false).unwrap();
+        expected.comparison("encode_hidden", 2e-4).tensor(&planes(&hidden), recorded);
+        let codes = tokenizer.quantizer().quantize_grid(&hidden).unwrap();
         assert_eq!(codes, expected.get("encode_indices").ids());
     }
 }

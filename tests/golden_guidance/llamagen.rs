@@ -1,6 +1,6 @@
 //! Cases of LlamaGen: guidance with its interval, the filters' final probabilities, SoftCFG records.
 
-use crate::golden_support::golden_folder::assert_kind;
+use crate::golden_folder::assert_kind;
 use crate::golden_support::{Case, Golden, cases};
 use crate::{PROBABILITY_TOLERANCE, SCALE_TOLERANCE, WEIGHT_TOLERANCE};
 use crate::{guided, weight_row, weights_at};

@@ -3,6 +3,8 @@
 //! confidences go in. Tolerances are those of float32 code, or tighter where the
 //! check is arithmetic on recorded inputs.
 
+#[path = "../golden_folder/mod.rs"]
+mod golden_folder;
 #[path = "../golden_support/mod.rs"]
 mod golden_support;
 mod llamagen;
@@ -10,7 +12,7 @@ mod paper;
 mod released_code;
 mod text_to_image;
 
-use golden_support::golden_folder::Others;
+use golden_folder::Others;
 use softcfg_studio::guidance::combination::linear::combine;
 use softcfg_studio::guidance::weights::{WeightRule, perturbation_weights};
 

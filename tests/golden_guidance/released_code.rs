@@ -1,7 +1,7 @@
 //! Cases of the authors' released code: schedule, guided logits, confidences, and effective weights by
 //! their closed form.
 
-use crate::golden_support::golden_folder::assert_kind;
+use crate::golden_folder::assert_kind;
 use crate::golden_support::{Case, Golden, cases};
 use crate::{GUIDED_TOLERANCE, PROBABILITY_TOLERANCE, SCALE_TOLERANCE};
 use crate::{guided, weight_row, weights_at};

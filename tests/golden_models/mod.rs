@@ -1,21 +1,26 @@
 //! Shared by the golden tests of the prompt families: finding cases, reading tensors, comparing, and
 //! decoding forced tokens under every mode at once.
-#![allow(dead_code)] // each test file uses a part
+#![allow(dead_code, reason = "each test binary uses its own part")]
 
-#[path = "../golden_folder/mod.rs"]
-pub mod golden_folder;
-
-use crate::test_device::assert_same;
-use golden_folder::assert_kind;
+use super::cache_contents;
+use super::golden_folder::assert_kind;
+use super::test_device::assert_same;
 use safetensors::tensor::{Dtype, SafeTensors};
+use softcfg_studio::checkpoint::Container;
+use softcfg_studio::checkpoint::shapes::TensorShapes;
 use softcfg_studio::compute::kv_cache::KvCache;
 use softcfg_studio::compute::rows::{Perturbation, Prefix, Row, RowInput};
 use softcfg_studio::guidance::Perturb;
 use softcfg_studio::models::decoder::{Decoder, prefill};
 use softcfg_studio::prompts::condition::Prefixes;
-use softcfg_studio::tokenizers::feature_map::FeatureMap;
+use softcfg_studio::tokenizers::layers::feature_map::FeatureMap;
 use std::collections::HashMap;
 use std::path::Path;
+
+/// Shapes of all tensors of a file.
+pub fn shapes(file: &Container) -> TensorShapes {
+    file.entries().iter().map(|entry| (entry.name.clone(), entry.shape.clone())).collect()
+}
 
 /// A JSON file.
 pub fn json(path: &Path) -> serde_json::Value {
@@ -311,8 +316,8 @@ fn compare_cache(case: &str, mode: &str, cache: &KvCache, golden: &Golden) {
         }
         let found: Vec<f32> = (0..cache.kv_heads())
             .flat_map(|head| match kind {
-                "k" => cache.keys(layer, head),
-                _ => cache.values(layer, head),
+                "k" => cache_contents::keys(cache, layer, head),
+                _ => cache_contents::values(cache, layer, head),
             })
             .collect();
         assert_close(&format!("{case} {name}"), found, golden.values(&name), CACHES);
@@ -362,8 +367,16 @@ pub fn assert_rows_are_independent(decoder: &dyn Decoder, prefixes: &Prefixes, t
     }
     for (together, alone) in together.iter().zip(&alone) {
         for head in 0..together.kv_heads() {
-            assert_same(&together.keys(1, head), &alone.keys(1, head), "keys");
-            assert_same(&together.values(1, head), &alone.values(1, head), "values");
+            assert_same(
+                &cache_contents::keys(together, 1, head),
+                &cache_contents::keys(alone, 1, head),
+                "keys",
+            );
+            assert_same(
+                &cache_contents::values(together, 1, head),
+                &cache_contents::values(alone, 1, head),
+                "values",
+            );
         }
     }
 }
@@ -381,6 +394,9 @@ pub fn assert_features(
 ) {
     let mut seen = Vec::new();
     let pixels = decode(&mut |name, map| {
+        // Layers are named after their places in the checkpoint.
+        let name = name.strip_prefix("decoder.").unwrap_or(name);
+        let name = name.strip_suffix(".conv").unwrap_or(name);
         let name = format!("feat.{name}");
         if golden.has(&name) {
             assert_close_relative(&name, &map.to_planes(), golden.values(&name), 1e-4);

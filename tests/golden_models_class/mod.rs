@@ -1,15 +1,14 @@
 //! What the golden tests of the class-conditional models share: reading cases, comparing numbers,
 //! replaying forced tokens, and the arithmetic of guidance, written here a second
 //! time so that it does not depend on the program's.
-#![allow(dead_code)] // each test binary uses its own part
+#![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub mod arithmetic;
-#[path = "../golden_folder/mod.rs"]
-pub mod golden_folder;
 pub mod replay;
 pub mod softcfg;
 
-use crate::test_device::device;
+use super::golden_folder::is_own;
+use super::test_device::device;
 use candle_core::{Device, Tensor};
 use candle_nn::VarBuilder;
 use safetensors::SafeTensors;
@@ -143,7 +142,7 @@ impl Expected {
     /// # Panics
     /// The case is one of the project's own and does not record it.
     pub fn comparison(&self, name: &str, tolerance: f64) -> Comparison<'_> {
-        if golden_folder::is_own() {
+        if is_own() {
             return self.required(name, tolerance);
         }
         self.optional(name, tolerance)

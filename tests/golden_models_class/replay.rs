@@ -1,6 +1,6 @@
 //! Replays forced tokens through a decoder, all branches in one batch.
 
-use crate::test_device::assert_same;
+use super::super::test_device::assert_same;
 use candle_core::Tensor;
 use softcfg_studio::compute::error::ModelError;
 use softcfg_studio::compute::kv_cache::KvCache;

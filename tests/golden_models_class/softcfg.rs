@@ -1,7 +1,8 @@
 //! The recorded runs of the released programs and of the paper's algorithm for AliTok and RAR.
 
+use super::super::cache_contents;
+use super::super::golden_folder::{assert_kind, folders_with};
 use super::arithmetic::*;
-use super::golden_folder::{assert_kind, folders_with};
 use super::replay::{Branch, Replay, class_prefixes};
 use super::{Array, Comparison, Expected, json};
 use serde::Deserialize;
@@ -292,8 +293,8 @@ pub fn check_caches(expected: &Expected, replay: &Replay<'_>, weights: &[f32]) {
         let cache = &replay.caches[branch];
         let heads = (0..cache.layers()).flat_map(|l| (0..cache.kv_heads()).map(move |h| (l, h)));
         for (layer, head) in heads {
-            keys.at(&[layer, branch, head], &cache.keys(layer, head));
-            let mut scaled = cache.values(layer, head).to_vec();
+            keys.at(&[layer, branch, head], &cache_contents::keys(cache, layer, head));
+            let mut scaled = cache_contents::values(cache, layer, head);
             if branch == 1 {
                 let images = scaled.chunks_mut(cache.head_dim()).skip(cache.prefix_len());
                 images.zip(weights).for_each(|(value, w)| value.iter_mut().for_each(|v| *v *= w));

@@ -1,14 +1,14 @@
 //! Every golden miniature and the built-in model as a decoder in a precision of choice, with the
 //! prefixes and forced tokens to compare it along. Needs `golden_models`, `golden_models_class` and
 //! `open_folder` beside it.
-#![allow(dead_code)] // each test binary uses its own part
+#![allow(dead_code, reason = "each test binary uses its own part")]
 
-use crate::golden_models::{Golden, json as json_value, size};
-use crate::golden_models_class::golden_folder::folders_with;
-use crate::golden_models_class::softcfg::{model_folder, released_cases};
-use crate::golden_models_class::{Expected, json, var_builder};
-use crate::open_folder::{LuminaFolder, Qwen2Folder};
-use crate::test_device::device;
+use super::golden_folder::folders_with;
+use super::golden_models::{Golden, json as json_value, size};
+use super::golden_models_class::softcfg::{model_folder, released_cases};
+use super::golden_models_class::{Expected, json, var_builder};
+use super::open_folder::{LuminaFolder, Qwen2Folder};
+use super::test_device::device;
 use softcfg_studio::compute::kv_cache::KvCache;
 use softcfg_studio::compute::precision::{ActivationNumber, Precision};
 use softcfg_studio::compute::rows::{Perturbation, Prefix, Row, RowInput};

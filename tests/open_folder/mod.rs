@@ -1,9 +1,9 @@
 //! Prompt models from their folders as decoders alone, without the image tokenizer that the program
 //! opens beside them; and the same transformer with the output head of the whole vocabulary, whose
 //! logits golden data records.
-#![allow(dead_code)] // each test binary uses its own part
+#![allow(dead_code, reason = "each test binary uses its own part")]
 
-use crate::test_device::device;
+use super::test_device::device;
 use softcfg_studio::checkpoint::folder::ModelFolder;
 use softcfg_studio::checkpoint::{Container, LoadProgress};
 use softcfg_studio::compute::error::ModelError;
@@ -22,7 +22,8 @@ use softcfg_studio::models::simple_ar::decoder::Qwen2;
 use softcfg_studio::prompts::book::PromptBook;
 use softcfg_studio::prompts::condition::{Condition, Prefixes};
 use softcfg_studio::prompts::template::PromptTemplate;
-use softcfg_studio::tokenizers::conv_fsq::{ConvFsq, ConvFsqConfig, ConvFsqEncoder};
+use softcfg_studio::tokenizers::conv_fsq::{self, ConvFsq, ConvFsqConfig};
+use softcfg_studio::tokenizers::layers::network::Network;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -145,7 +146,6 @@ impl WholeHead {
         let transformer = Transformer::load(options, whole, weights).unwrap();
         let info = DecoderInfo {
             codebook_size: codes.count,
-            logits_width: whole.count,
             parameters: transformer.parameters(),
             step_weight_bytes: transformer.step_weight_bytes(),
         };
@@ -186,10 +186,10 @@ fn built_in_tokenizer_weights() -> Weights<'static> {
 
 /// The image tokenizer of the built-in model.
 pub fn built_in_tokenizer() -> ConvFsq {
-    ConvFsq::load(&built_in_tokenizer_config(), &built_in_tokenizer_weights()).unwrap()
+    conv_fsq::load_decoder(&built_in_tokenizer_config(), &built_in_tokenizer_weights()).unwrap()
 }
 
 /// Its encoder.
-pub fn built_in_encoder() -> ConvFsqEncoder {
-    ConvFsqEncoder::load(&built_in_tokenizer_config(), &built_in_tokenizer_weights()).unwrap()
+pub fn built_in_encoder() -> Network {
+    conv_fsq::load_encoder(&built_in_tokenizer_config(), &built_in_tokenizer_weights()).unwrap()
 }

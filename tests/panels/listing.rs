@@ -54,11 +54,7 @@ fn painted(shape: &Shape, palette: &Palette, lines: &mut Vec<String>) {
             let own = own.filter(|colour| *colour != Color32::PLACEHOLDER);
             let colour = text.override_text_color.or(own).unwrap_or(text.fallback_color);
             let faded = if text.opacity_factor < 1.0 { ", faded" } else { "" };
-            lines.push(format!(
-                "  {}  ({}{faded})",
-                words,
-                name(colour, palette)
-            ));
+            lines.push(format!("  {}  ({}{faded})", words, name(colour, palette)));
         }
         _ => {}
     }

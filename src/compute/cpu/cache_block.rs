@@ -6,7 +6,7 @@ use std::ops::Range;
 
 /// Positions of a block. Its keys stand channel by channel, [`BLOCK`] apart: their scores are one vector,
 /// and need no sums over lanes, which would take twice the time of the products.
-pub(crate) const BLOCK: usize = LANES;
+pub const BLOCK: usize = LANES;
 
 /// Most query heads a key for which memory takes so much longer than the arithmetic that short blocks of
 /// values cost nothing.
@@ -16,7 +16,7 @@ const MOST_HEADS_OF_SHORT_BLOCKS: usize = 4;
 /// are many, bringing their outputs into registers and back for each block takes time: with seven, 32
 /// positions were 3 % faster than 16 in all of attention. With 128 the second pass over a block no longer
 /// found it in the first-level cache. A block that is not full leaves a gap before the next head's.
-pub(crate) fn value_block(group: usize) -> usize {
+pub fn value_block(group: usize) -> usize {
     if group > MOST_HEADS_OF_SHORT_BLOCKS { 2 * BLOCK } else { BLOCK }
 }
 
@@ -25,20 +25,20 @@ pub(super) const MOST_VECTORS: usize = 4;
 
 /// Channels of a few vectors whose values stand together, position by position; the last ones may be fewer, and
 /// what is less than a vector stands apart.
-pub(crate) fn column_width(dim: usize) -> usize {
+pub fn column_width(dim: usize) -> usize {
     let vectors = (dim / LANES).max(1);
     LANES * vectors.div_ceil(vectors.div_ceil(MOST_VECTORS))
 }
 
 /// All channels by [`column_width`].
-pub(crate) fn columns(dim: usize) -> impl Iterator<Item = Range<usize>> + Clone {
+pub fn columns(dim: usize) -> impl Iterator<Item = Range<usize>> + Clone {
     let (width, whole) = (column_width(dim), dim - dim % LANES);
     let rest = (whole < dim).then_some(whole..dim);
     (0..whole).step_by(width).map(move |from| from..(from + width).min(whole)).chain(rest)
 }
 
 /// Where in a block of `length` positions' values such channels of a position stand.
-pub(crate) fn value_place(position: usize, length: usize, columns: &Range<usize>) -> usize {
+pub fn value_place(position: usize, length: usize, columns: &Range<usize>) -> usize {
     columns.start * length + position % length * columns.len()
 }
 

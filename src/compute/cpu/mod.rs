@@ -15,13 +15,13 @@
 //! Layout, threads and packing are safe code in `packed`. `storage` hands out memory and `product` the
 //! numbers that a product has written, each with reasons of its own.
 
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "see above")]
 
 pub(crate) mod activation;
 mod ahead;
 pub(crate) mod attention;
 #[deny(unsafe_code)]
-pub(crate) mod cache_block;
+pub mod cache_block;
 mod inputs;
 pub mod isa;
 mod key_block;
@@ -43,3 +43,5 @@ mod tests;
 mod value_block;
 #[cfg(target_arch = "x86_64")]
 mod x86;
+
+pub use storage::Numbers;

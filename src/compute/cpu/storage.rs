@@ -4,7 +4,7 @@
 //! Weights lie one after the other in large maps (arenas) that the system backs with huge pages. A
 //! step reads all of them in the order they were packed in, so that nearly every page is a huge one
 //! and nearly every prefetch beyond the end of a matrix fetches the next. With a map for every
-//! matrix a third of AliTok-B's bf16 weights lay on small pages, and a step took 10 % longer.
+//! matrix a third of a decoder's bf16 weights lay on small pages, and a step took 10 % longer.
 //!
 //! Why this needs `unsafe`: matrices are written one by one while others of the same map are read,
 //! which the borrow checker can not see to be disjoint. Why it is sound:
@@ -124,7 +124,8 @@ impl AlignedBytes {
 
 /// Numbers of a cache.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Numbers<'a> {
+pub enum Numbers<'a> {
+    /// 32-bit floats.
     F32(&'a [f32]),
     /// The bits of bf16.
     Bf16(&'a [u16]),
@@ -136,16 +137,6 @@ impl Numbers<'_> {
         match self {
             Self::F32(numbers) => numbers.len(),
             Self::Bf16(numbers) => numbers.len(),
-        }
-    }
-
-    /// As f32.
-    pub(crate) fn to_f32(self) -> Vec<f32> {
-        match self {
-            Self::F32(numbers) => numbers.to_vec(),
-            Self::Bf16(numbers) => {
-                numbers.iter().map(|&bits| f32::from_bits(u32::from(bits) << 16)).collect()
-            }
         }
     }
 }
@@ -270,8 +261,9 @@ mod tests {
         numbers.push(f32::from_bits(0x7f80_0001));
         let mut memory = CacheMemory::zeroed(numbers.len() + 3, ActivationNumber::Bf16).unwrap();
         memory.write(3, &numbers).unwrap();
-        let stored = memory.get(3, numbers.len()).unwrap().to_f32();
-        for (&number, stored) in numbers.iter().zip(stored) {
+        let Some(Numbers::Bf16(stored)) = memory.get(3, numbers.len()) else { panic!("as bf16") };
+        for (&number, &bits) in numbers.iter().zip(stored) {
+            let stored = half::bf16::from_bits(bits).to_f32();
             let expected = half::bf16::from_f32(number).to_f32();
             assert!(stored == expected || stored.is_nan() && expected.is_nan(), "{number}");
         }

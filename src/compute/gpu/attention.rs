@@ -79,6 +79,7 @@ mod tests {
     use crate::compute::precision::ActivationNumber;
     use crate::compute::rows::PlannedRow;
     use crate::compute::rows::{Perturbation, Prefix};
+    use crate::device_path::cache_contents;
     use crate::guidance::Perturb;
 
     #[test]
@@ -111,6 +112,8 @@ mod tests {
             let on_host = attention::attend(shape, 0, &q, &k, &v, &plan, &mut host).unwrap();
             let on_device = attend(shape, 0, &q, &k, &v, &plan, &mut device).unwrap();
             assert_close(&on_device, &on_host, 2e-6);
+            plan.commit(&mut host);
+            plan.commit(&mut device);
         }
         let copy: Vec<_> = device.iter().map(|cache| cache.copy().unwrap()).collect();
         let plan = BatchPlan::of(vec![PlannedRow {
@@ -121,9 +124,7 @@ mod tests {
             perturbation: None,
         }]);
         let (q, kv) = (matrix(1, 1, 120), matrix(50, 1, 40));
-        let keys_of = |caches: &[KvCache]| {
-            caches[0].device_layer(0).map(|cache| cache.keys(1, 8).unwrap()).unwrap()
-        };
+        let keys_of = |caches: &[KvCache]| cache_contents::keys(&caches[0], 0, 1);
         let before = keys_of(&copy);
         attend(shape, 0, &q, &kv, &kv, &plan, &mut device).unwrap();
         assert_eq!(keys_of(&copy), before, "a copy does not share its numbers");
@@ -172,8 +173,8 @@ mod tests {
         step(&[0, 1, 2], &mut host, &mut device);
         for (host, device) in host.iter().zip(&device) {
             assert!(device.is_on_device() && !host.is_on_device());
-            assert_eq!(host.keys(0, 1), device.keys(0, 1));
-            assert_eq!(host.values(0, 1), device.values(0, 1));
+            assert_eq!(cache_contents::keys(host, 0, 1), cache_contents::keys(device, 0, 1));
+            assert_eq!(cache_contents::values(host, 0, 1), cache_contents::values(device, 0, 1));
         }
     }
 

@@ -9,7 +9,7 @@ use candle_core::{DType, Device, Tensor};
 /// All sequences of a stack have their image at the same places. One with a shorter prefix than another
 /// leaves places free before it.
 #[derive(Debug)]
-pub(crate) struct DeviceCache {
+pub struct DeviceCache {
     keys: Tensor,
     values: Tensor,
     slot: usize,
@@ -57,27 +57,13 @@ impl DeviceCache {
         Ok(Self { keys, values, slot: 0, offset: self.offset })
     }
 
-    /// Keys of the first positions of a head, brought back from the device; for tests.
-    pub(crate) fn keys(&self, head: usize, length: usize) -> candle_core::Result<Vec<f32>> {
-        self.of_head(&self.keys, head, length)
-    }
-
-    /// Values of the first positions of a head, brought back from the device; for tests.
-    pub(crate) fn values(&self, head: usize, length: usize) -> candle_core::Result<Vec<f32>> {
-        self.of_head(&self.values, head, length)
-    }
-
-    fn of_head(&self, stack: &Tensor, head: usize, length: usize) -> candle_core::Result<Vec<f32>> {
-        stack.get(self.slot)?.get(head)?.narrow(0, self.offset, length)?.flatten_all()?.to_vec1()
-    }
-
     /// Its place in the stack.
     pub(super) fn slot(&self) -> usize {
         self.slot
     }
 
     /// Places before the first position.
-    pub(super) fn offset(&self) -> usize {
+    pub fn offset(&self) -> usize {
         self.offset
     }
 
@@ -94,11 +80,7 @@ impl DeviceCache {
     }
 
     /// The first places of as many slots, from this one on: keys and values where they lie.
-    pub(super) fn first_places(
-        &self,
-        rows: usize,
-        places: usize,
-    ) -> Result<(Tensor, Tensor), ModelError> {
+    pub fn first_places(&self, rows: usize, places: usize) -> Result<(Tensor, Tensor), ModelError> {
         let part = |stack: &Tensor| stack.narrow(0, self.slot, rows)?.narrow(2, 0, places);
         Ok((part(&self.keys)?, part(&self.values)?))
     }

@@ -14,7 +14,7 @@ mod runs;
 mod stack;
 
 pub(crate) use attention::attend;
-pub(crate) use cache::DeviceCache;
+pub use cache::DeviceCache;
 pub(crate) use linear::DeviceLinear;
 pub(crate) use norm::DeviceNorm;
 pub(crate) use rotary::DeviceRotary;

@@ -2,14 +2,13 @@
 
 use crate::guidance::schedule::ScaleRule;
 use crate::guidance::{Guidance, Preset};
-use crate::models::card::ModelDefaults;
+use crate::models::card::{AuthorsSchedule, ModelDefaults};
 use crate::prompts::condition::Condition;
 use crate::sampling::Sampling;
-use serde::{Deserialize, Serialize};
 
 /// Everything that shapes one lane: complete, editable, possibly wrong.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+/// The table of settings has a row for each of its values, and files hold one value a key.
+#[derive(Debug, Clone, PartialEq)]
 pub struct LaneSettings {
     /// Prompt or class.
     pub condition: Condition,
@@ -41,7 +40,7 @@ impl Default for LaneSettings {
 }
 
 /// Presets of the lanes that a run has unless others are chosen.
-pub const USUAL_LANES: [Preset; 2] = [Preset::Cfg, Preset::SoftCfg];
+pub(super) const USUAL_LANES: [Preset; 2] = [Preset::Cfg, Preset::SoftCfg];
 
 impl LaneSettings {
     /// The lanes that share these settings but for their presets, each with its name.
@@ -61,9 +60,9 @@ impl LaneSettings {
         self.sampling = defaults.sampling;
     }
 
-    /// The rule of the chosen schedule; `None` if the authors' is chosen and the model has none.
-    pub fn scale_rule(&self, defaults: &ModelDefaults) -> Option<ScaleRule> {
-        let authors = defaults.authors_schedule.as_ref();
+    /// The rule of the chosen schedule, given that of the model's authors; `None` if theirs is chosen and
+    /// they have none.
+    pub fn scale_rule(&self, authors: Option<&AuthorsSchedule>) -> Option<ScaleRule> {
         self.guidance.scale.rule(authors.map(|schedule| schedule.rule))
     }
 }

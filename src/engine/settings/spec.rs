@@ -25,7 +25,6 @@ pub struct LaneSpec {
     /// Its name in files: that of its preset, unless another was given.
     pub name: String,
     /// The settings, checked against the model.
-    #[serde(flatten)]
     pub settings: LaneSettings,
     /// How γ and k become the scale of a step, the interval included.
     pub scale_rule: ScaleRule,

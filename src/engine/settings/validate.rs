@@ -1,37 +1,21 @@
 //! Settings against a model: one message per wrong setting, or the run that they make.
 
 use crate::compute::error::ModelError;
+use crate::engine::settings::key::SettingKey;
 use crate::engine::settings::lane::LaneSettings;
 use crate::engine::settings::run::RunSettings;
 use crate::engine::settings::spec::{LaneSpec, RunSpec};
+use crate::engine::settings::table::SETTINGS;
 use crate::models::card::{Conditions, ModelCard};
 use crate::prompts::check::PromptCheck;
 use crate::prompts::condition::Condition;
-use crate::sampling::Sampling;
 
-/// A setting that a message can point at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Field {
-    Prompt,
-    Class,
-    Lanes,
-    GuidanceScale,
-    CosinePower,
-    Schedule,
-    Unconditional,
-    RepetitionPenalty,
-    Temperature,
-    TopK,
-    TopP,
-    ReleasedCode,
-}
-
-/// What is wrong with one field, and what to do.
+/// What is wrong with one setting, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct FieldError {
-    /// Where.
-    pub field: Field,
+pub struct SettingError {
+    /// Which setting; `None` is the list of lanes.
+    pub key: Option<SettingKey>,
     /// What, and what to do.
     pub message: String,
 }
@@ -41,7 +25,7 @@ impl RunSettings {
     ///
     /// # Errors
     /// One message per wrong setting.
-    pub fn validate(&self, card: &ModelCard) -> Result<RunSpec, Vec<FieldError>> {
+    pub fn validate(&self, card: &ModelCard) -> Result<RunSpec, Vec<SettingError>> {
         let mut errors = if self.lanes.is_empty() { self.shared.check(card) } else { Vec::new() };
         RunSpec::of_lanes(self.named_lanes(), card).map_err(|more| {
             errors.extend(more);
@@ -58,11 +42,11 @@ impl RunSpec {
     pub fn of_lanes(
         lanes: Vec<(String, LaneSettings)>,
         card: &ModelCard,
-    ) -> Result<Self, Vec<FieldError>> {
-        let mut errors: Vec<FieldError> = check_names(&lanes).into_iter().collect();
+    ) -> Result<Self, Vec<SettingError>> {
+        let mut errors: Vec<SettingError> = check_names(&lanes).into_iter().collect();
         for (_, settings) in &lanes {
             let new = settings.check(card).into_iter().filter(|error| !errors.contains(error));
-            let new: Vec<FieldError> = new.collect();
+            let new: Vec<SettingError> = new.collect();
             errors.extend(new);
         }
         if !errors.is_empty() {
@@ -70,7 +54,9 @@ impl RunSpec {
         }
         let lane = |(name, settings): (String, LaneSettings)| LaneSpec {
             name,
-            scale_rule: settings.scale_rule(&card.defaults).unwrap_or_default(),
+            scale_rule: settings
+                .scale_rule(card.defaults.authors_schedule.as_ref())
+                .unwrap_or_default(),
             unconditional_text: unconditional_text(&settings.condition, card),
             settings,
         };
@@ -82,7 +68,7 @@ impl RunSpec {
     }
 }
 
-fn check_names(lanes: &[(String, LaneSettings)]) -> Option<FieldError> {
+fn check_names(lanes: &[(String, LaneSettings)]) -> Option<SettingError> {
     let mut names: Vec<&str> = lanes.iter().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();
     names.dedup();
@@ -93,7 +79,7 @@ fn check_names(lanes: &[(String, LaneSettings)]) -> Option<FieldError> {
     } else {
         return None;
     };
-    Some(FieldError { field: Field::Lanes, message: message.into() })
+    Some(SettingError { key: None, message: message.into() })
 }
 
 fn unconditional_text(condition: &Condition, card: &ModelCard) -> Option<String> {
@@ -107,49 +93,58 @@ fn unconditional_text(condition: &Condition, card: &ModelCard) -> Option<String>
 
 impl LaneSettings {
     /// What is wrong with the settings under a model.
-    pub fn check(&self, card: &ModelCard) -> Vec<FieldError> {
+    pub fn check(&self, card: &ModelCard) -> Vec<SettingError> {
         let mut errors = Vec::new();
         self.check_condition(card, &mut errors);
-        self.check_guidance(&mut errors);
-        if self.scale_rule(&card.defaults).is_none() {
-            errors.push(FieldError {
-                field: Field::Schedule,
-                message: format!(
-                    "{} has no schedule of its authors. Choose the cosine.",
-                    card.identity.name
-                ),
-            });
+        let mut wrong = |key, message| errors.push(SettingError { key: Some(key), message });
+        for setting in &SETTINGS {
+            if let Some(message) = setting.problem(self) {
+                wrong(setting.key, message);
+            }
         }
-        self.check_sampling(card, &mut errors);
+        if self.scale_rule(card.defaults.authors_schedule.as_ref()).is_none() {
+            let name = &card.identity.name;
+            let message = format!("{name} has no schedule of its authors. Choose the cosine.");
+            wrong(SettingKey::Schedule, message);
+        }
+        let codes = card.decoder.codebook_size;
+        if let Some(k) = self.sampling.top_k
+            && !(1..=codes).contains(&k)
+        {
+            let message =
+                format!("Top-k is {k}. Use 1 to {codes}, the number of codes, or switch it off.");
+            wrong(SettingKey::TopK, message);
+        }
         errors
     }
 
-    fn check_condition(&self, card: &ModelCard, errors: &mut Vec<FieldError>) {
-        let mut wrong = |field, message: String| errors.push(FieldError { field, message });
+    fn check_condition(&self, card: &ModelCard, errors: &mut Vec<SettingError>) {
+        let mut wrong =
+            |key, message: String| errors.push(SettingError { key: Some(key), message });
         match (&self.condition, &card.conditions) {
             (Condition::Prompt { text, negative }, Conditions::Prompts(book)) => {
                 if text.trim().is_empty() {
                     wrong(
-                        Field::Prompt,
+                        SettingKey::Prompt,
                         "The prompt is empty. Type one, or press the dice.".into(),
                     );
                     return;
                 }
-                let mut look = |field, what, check: Result<PromptCheck, ModelError>| {
+                let mut look = |key, what, check: Result<PromptCheck, ModelError>| {
                     if let Some(message) = prompt_problem(&card.identity.name, what, check) {
-                        wrong(field, message);
+                        wrong(key, message);
                     }
                 };
-                look(Field::Prompt, "prompt", book.check(text));
+                look(SettingKey::Prompt, "prompt", book.check(text));
                 if let Some(negative) = negative {
                     let check = book.check_unconditional(negative);
-                    look(Field::Unconditional, "unconditional prompt", check);
+                    look(SettingKey::NegativePrompt, "unconditional prompt", check);
                 }
             }
             (Condition::Class(id), Conditions::Classes(classes)) => {
                 if !classes.iter().any(|class| class.id == *id) {
                     wrong(
-                        Field::Class,
+                        SettingKey::Class,
                         format!(
                             "There is no class {id}. Choose one of the {} classes.",
                             classes.len()
@@ -158,65 +153,11 @@ impl LaneSettings {
                 }
             }
             (Condition::Prompt { .. }, Conditions::Classes(_)) => {
-                wrong(Field::Class, "This model draws classes. Choose a class.".into());
+                wrong(SettingKey::Class, "This model draws classes. Choose a class.".into());
             }
             (Condition::Class(_), Conditions::Prompts(_)) => {
-                wrong(Field::Prompt, "This model draws prompts. Type a prompt.".into());
+                wrong(SettingKey::Prompt, "This model draws prompts. Type a prompt.".into());
             }
-        }
-    }
-
-    fn check_guidance(&self, errors: &mut Vec<FieldError>) {
-        let (scale, released_code) =
-            (&self.guidance.scale, &self.guidance.perturbation.released_code);
-        let at_least_zero = [
-            (Field::GuidanceScale, "guidance scale γ", scale.guidance_scale),
-            (Field::CosinePower, "cosine power k", scale.cosine_power),
-            (Field::ReleasedCode, "strength", released_code.strength),
-            (Field::ReleasedCode, "weight floor", released_code.floor),
-        ];
-        for (field, name, value) in at_least_zero {
-            if !value.is_finite() || value < 0.0 {
-                let message = format!("The {name} is {value}. Use a number of 0 or more.");
-                errors.push(FieldError { field, message });
-            }
-        }
-        if released_code.floor > 1.0 {
-            let message =
-                format!("The weight floor is {}. Use a number from 0 to 1.", released_code.floor);
-            errors.push(FieldError { field: Field::ReleasedCode, message });
-        }
-    }
-
-    fn check_sampling(&self, card: &ModelCard, errors: &mut Vec<FieldError>) {
-        let Sampling { temperature, top_k, top_p, seed: _ } = self.sampling;
-        let mut wrong = |field, message| errors.push(FieldError { field, message });
-        if !temperature.is_finite() || temperature <= 0.0 {
-            wrong(
-                Field::Temperature,
-                format!(
-                    "The temperature is {temperature}. Use a number above 0; 1 leaves the distribution as it is."
-                ),
-            );
-        }
-        let penalty = self.repetition_penalty;
-        if !penalty.is_finite() || penalty <= 0.0 {
-            wrong(
-                Field::RepetitionPenalty,
-                format!("The repetition penalty is {penalty}. Use a number above 0; 1 is none."),
-            );
-        }
-        let codes = card.decoder.codebook_size;
-        if let Some(k) = top_k
-            && !(1..=codes).contains(&k)
-        {
-            wrong(
-                Field::TopK,
-                format!("Top-k is {k}. Use 1 to {codes}, the number of codes, or switch it off."),
-            );
-        }
-        if !(top_p > 0.0 && top_p <= 1.0) {
-            wrong(Field::TopP, format!("Top-p is {top_p}. Use a number above 0 and up to 1."));
         }
     }
 }

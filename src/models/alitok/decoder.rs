@@ -49,7 +49,6 @@ impl AlitokDecoder {
         Ok(Self {
             info: DecoderInfo {
                 codebook_size: codes,
-                logits_width: codes,
                 parameters: config.parameters(),
                 step_weight_bytes: layers.step_weight_bytes(),
             },
@@ -61,11 +60,6 @@ impl AlitokDecoder {
             device: weights.device().clone(),
             config,
         })
-    }
-
-    /// Sizes.
-    pub fn config(&self) -> &AlitokConfig {
-        &self.config
     }
 
     /// [`Decoder::forward`] that also shows the residual stream `[rows, hidden_size]`: the input of
@@ -92,7 +86,7 @@ impl AlitokDecoder {
         let output = requested_rows(&hidden, rows)?
             .map(|hidden| self.layers.output.forward(&self.layers.norm.forward(&hidden)?))
             .transpose()?;
-        to_logits(output, self.info.logits_width)
+        to_logits(output, self.info.codebook_size)
     }
 
     /// Token embeddings `[rows, hidden_size]`. Ids: the codes, one reserved, the classes.

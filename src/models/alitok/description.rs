@@ -1,4 +1,4 @@
-//! What AliTok says of itself: the tables of its README and sampling configurations, the file names of
+//! Description of AliTok: the tables of its README and sampling configurations, the file names of
 //! its downloads.
 
 use crate::checkpoint::headers::{Headers, Signature};
@@ -9,7 +9,7 @@ use crate::models::alitok::decoder::AlitokDecoder;
 use crate::models::card::{AuthorsSchedule, Conditions, ModelDefaults};
 use crate::models::family::{
     CompanionNeed, Conditioning, DecoderDescription, DecoderFamily, DecoderGeometry, DecoderPart,
-    GridGuess, GridSource, LoadedDecoder, Role,
+    Download, GridGuess, GridSource, LoadedDecoder, Role,
 };
 use crate::tokenizers;
 
@@ -17,6 +17,7 @@ use crate::tokenizers;
 pub static FAMILY: DecoderFamily = DecoderFamily {
     signature: Signature { family: "AliTok", tensor: "blocks.0.mlp.w1.weight", typical: TYPICAL },
     tokenizers: &[&tokenizers::alitok::description::FAMILY],
+    downloads: &[Download { models: "AliTok", decoder: "alitok_*.bin", companions: "AliTok.pth" }],
     square_grid: false,
     describe,
     load,
@@ -41,7 +42,7 @@ const TOKENIZER: CompanionNeed = CompanionNeed {
 };
 
 /// A published size and the settings that its authors sample with.
-struct Published {
+struct PublishedSize {
     name: &'static str,
     hidden_size: usize,
     layers: usize,
@@ -51,8 +52,8 @@ struct Published {
     source: &'static str,
 }
 
-const PUBLISHED: [Published; 3] = [
-    Published {
+const PUBLISHED: [PublishedSize; 3] = [
+    PublishedSize {
         name: "AliTok-B",
         hidden_size: 768,
         layers: 24,
@@ -61,7 +62,7 @@ const PUBLISHED: [Published; 3] = [
         seed: 42,
         source: "AliTok's sampling configuration for B (CFG).",
     },
-    Published {
+    PublishedSize {
         name: "AliTok-L",
         hidden_size: 1024,
         layers: 24,
@@ -70,7 +71,7 @@ const PUBLISHED: [Published; 3] = [
         seed: 42,
         source: "AliTok's sampling configuration for L (CFG).",
     },
-    Published {
+    PublishedSize {
         name: "AliTok-XL",
         hidden_size: 1280,
         layers: 32,
@@ -85,7 +86,7 @@ const PUBLISHED: [Published; 3] = [
 /// Codes of the published sizes.
 const PUBLISHED_CODES: usize = 4096;
 
-fn published(config: &AlitokConfig) -> Option<&'static Published> {
+fn published(config: &AlitokConfig) -> Option<&'static PublishedSize> {
     let size = (config.hidden_size, config.num_hidden_layers);
     PUBLISHED.iter().find(|published| (published.hidden_size, published.layers) == size)
 }

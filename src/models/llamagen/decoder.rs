@@ -90,7 +90,6 @@ impl LlamagenDecoder {
         Ok(Self {
             info: DecoderInfo {
                 codebook_size: codes,
-                logits_width: codes,
                 parameters: config.parameters(),
                 step_weight_bytes: layers.step_weight_bytes(),
             },
@@ -110,11 +109,6 @@ impl LlamagenDecoder {
     /// [`LlamagenDecoder::caption_prefixes`] only. Class-conditional models have no use for it.
     pub fn with_caption_encoder(self, caption_encoder: Arc<dyn CaptionEncoder>) -> Self {
         Self { caption_encoder: Some(caption_encoder), ..self }
-    }
-
-    /// Sizes.
-    pub fn config(&self) -> &LlamagenConfig {
-        &self.config
     }
 
     /// Prefixes of a caption given by its valid rows `[n, caption_dim]`: its projection, and the last
@@ -138,10 +132,7 @@ impl LlamagenDecoder {
     }
 
     /// Caption rows `[n, caption_dim]` to prefix rows `[n, dim]`.
-    ///
-    /// # Errors
-    /// Those of [`LlamagenDecoder::caption_prefixes`].
-    pub fn project_caption(&self, caption: &Tensor) -> Result<Tensor, ModelError> {
+    fn project_caption(&self, caption: &Tensor) -> Result<Tensor, ModelError> {
         let ConditionLayers::Caption { fc1, fc2, .. } = &self.layers.condition else {
             return Err(ModelError::Internal("a class-conditional model got a caption"));
         };
@@ -153,11 +144,6 @@ impl LlamagenDecoder {
             )));
         }
         project(fc1, fc2, &caption.to_device(&self.device)?)
-    }
-
-    /// The whole null caption after projection, `[cls_token_num, dim]`; `None` for classes.
-    pub fn null_caption(&self) -> Option<&Tensor> {
-        self.null_caption.as_ref()
     }
 
     /// [`Decoder::forward`] that also shows the residual stream `[rows, dim]`: the input of the first
@@ -195,7 +181,7 @@ impl LlamagenDecoder {
         let output = requested_rows(&hidden, rows)?
             .map(|hidden| self.layers.output.forward(&self.layers.norm.forward(&hidden)?))
             .transpose()?;
-        to_logits(output, self.info.logits_width)
+        to_logits(output, self.info.codebook_size)
     }
 
     fn embed(&self, rows: &[Row<'_>], caches: &[KvCache]) -> Result<Tensor, ModelError> {

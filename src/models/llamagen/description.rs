@@ -1,4 +1,4 @@
-//! What LlamaGen says of itself: the settings of its demonstration programs, the names of its downloads.
+//! Description of LlamaGen: the settings of its demonstration programs, the names of its downloads.
 //! The repositories on Hugging Face are from memory of the authors' pages and were not compared with a
 //! download.
 
@@ -9,7 +9,7 @@ use crate::guidance::schedule::ScaleRule;
 use crate::models::card::{AuthorsSchedule, Conditions, ModelDefaults};
 use crate::models::family::{
     CompanionNeed, Conditioning, DecoderDescription, DecoderFamily, DecoderGeometry, DecoderPart,
-    GridGuess, GridSource, LoadedDecoder, Role,
+    Download, GridGuess, GridSource, LoadedDecoder, Role,
 };
 use crate::models::llamagen::captions::Captions;
 use crate::models::llamagen::config::{LlamagenConfig, OTHER_EVALUATION, PublishedSize};
@@ -21,6 +21,14 @@ use std::sync::Arc;
 pub static FAMILY: DecoderFamily = DecoderFamily {
     signature: Signature { family: "LlamaGen", tensor: "tok_embeddings.weight", typical: TYPICAL },
     tokenizers: &[&tokenizers::llamagen_vq::description::FAMILY],
+    downloads: &[
+        Download { models: "LlamaGen, classes", decoder: "c2i_*.pt", companions: "vq_ds16_c2i.pt" },
+        Download {
+            models: "LlamaGen, captions",
+            decoder: "t2i_*.pt",
+            companions: "vq_ds16_t2i.pt and folder flan-t5-xl",
+        },
+    ],
     square_grid: true,
     describe,
     load,

@@ -74,19 +74,9 @@ impl Lumina {
         Ok(Self { info: DecoderInfo::of(&transformer), transformer, prompts, layout, row_end })
     }
 
-    /// The prompts this decoder was loaded with.
-    pub fn prompts(&self) -> &Arc<PromptBook> {
-        &self.prompts
-    }
-
     /// Rows of codes, each with its forced end.
     pub fn layout(&self) -> &TokenLayout {
         &self.layout
-    }
-
-    /// Where the codes lie in the vocabulary.
-    pub fn codes(&self) -> CodeRange {
-        self.transformer.codes()
     }
 }
 

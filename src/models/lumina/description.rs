@@ -1,4 +1,4 @@
-//! What Lumina-mGPT 2.0 says of itself: the settings of its README and program, the names of its
+//! Description of Lumina-mGPT 2.0: the settings of its README and program, the names of its
 //! downloads. The repository on Hugging Face is from memory of the authors' pages and was not compared
 //! with a download.
 
@@ -11,7 +11,7 @@ use crate::compute::transformer::{CodeRange, TransformerLayers};
 use crate::models::card::{AuthorsSchedule, Conditions, ModelDefaults};
 use crate::models::family::{
     CompanionNeed, Conditioning, DecoderDescription, DecoderFamily, DecoderGeometry, DecoderPart,
-    GridGuess, GridSource, LoadedDecoder, Role, room_for_prompt,
+    Download, GridGuess, GridSource, LoadedDecoder, Role, room_for_prompt,
 };
 use crate::models::lumina::config::LuminaConfig;
 use crate::models::lumina::decoder::Lumina;
@@ -28,6 +28,11 @@ pub static FAMILY: DecoderFamily = DecoderFamily {
         typical: TYPICAL,
     },
     tokenizers: &[&tokenizers::movq::description::FAMILY],
+    downloads: &[Download {
+        models: "Lumina-mGPT 2.0",
+        decoder: "folder of the model",
+        companions: "movqgan_270M.ckpt",
+    }],
     square_grid: false,
     describe,
     load,

@@ -29,7 +29,7 @@ use crate::prompts::condition::{Condition, Prefixes};
 use candle_core::{Device, Tensor};
 
 /// Positions before the image tokens: cls token and class token.
-const PREFIX_LEN: usize = 2;
+pub(super) const PREFIX_LEN: usize = 2;
 /// x (1 + scale) + shift.
 fn modulate(x: &Tensor, shift: &Tensor, scale: &Tensor) -> Result<Tensor, ModelError> {
     Ok(((x * (scale + 1.0)?)? + shift)?)
@@ -61,7 +61,6 @@ impl RarDecoder {
         Ok(Self {
             info: DecoderInfo {
                 codebook_size: codes,
-                logits_width: codes,
                 parameters: config.parameters(),
                 step_weight_bytes: layers.step_weight_bytes(),
             },
@@ -74,11 +73,6 @@ impl RarDecoder {
             device: weights.device().clone(),
             config,
         })
-    }
-
-    /// Sizes.
-    pub fn config(&self) -> &RarConfig {
-        &self.config
     }
 
     /// [`Decoder::forward`] that also shows, each `[rows, hidden_size]`: the conditioning before its
@@ -108,7 +102,7 @@ impl RarDecoder {
             Some((hidden, conditioning)) => Some(self.head(&hidden, &conditioning)?),
             None => None,
         };
-        to_logits(output, self.info.logits_width)
+        to_logits(output, self.info.codebook_size)
     }
 
     /// Class embedding (without its position) plus timestep embedding of each row's position.

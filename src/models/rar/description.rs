@@ -1,4 +1,4 @@
-//! What RAR says of itself, and RobusTok's variant, whose files have the same names but other codes: the
+//! Description of RAR, and of RobusTok's variant, whose files have the same names but other codes: the
 //! tables of their READMEs and configurations, the names of their downloads.
 
 use crate::checkpoint::headers::{Headers, Signature};
@@ -7,16 +7,21 @@ use crate::compute::error::ModelError;
 use crate::models::card::{AuthorsSchedule, Conditions, ModelDefaults};
 use crate::models::family::{
     CompanionNeed, Conditioning, DecoderDescription, DecoderFamily, DecoderGeometry, DecoderPart,
-    GridGuess, GridSource, LoadedDecoder, Role,
+    Download, GridGuess, GridSource, LoadedDecoder, Role,
 };
 use crate::models::rar::config::RarConfig;
-use crate::models::rar::decoder::RarDecoder;
+use crate::models::rar::decoder::{PREFIX_LEN, RarDecoder};
 use crate::tokenizers;
 
 /// The family.
 pub static FAMILY: DecoderFamily = DecoderFamily {
     signature: Signature { family: "RAR", tensor: "target_aware_pos_embed", typical: TYPICAL },
     tokenizers: &[&tokenizers::maskgit_vqgan::description::FAMILY],
+    downloads: &[Download {
+        models: "RAR",
+        decoder: "rar_*.bin",
+        companions: "maskgit-vqgan-imagenet-f16-256.bin",
+    }],
     square_grid: false,
     describe,
     load,
@@ -49,7 +54,7 @@ const ROBUSTOK_TOKENIZER: CompanionNeed = CompanionNeed {
 };
 
 /// A published size and, where they are published, the settings that its authors sample with.
-struct Published {
+struct PublishedSize {
     name: &'static str,
     hidden_size: usize,
     layers: usize,
@@ -69,8 +74,8 @@ const fn size(
     (hidden_size, layers): (usize, usize),
     codes: usize,
     settings: Option<Settings>,
-) -> Published {
-    Published { name, hidden_size, layers, codes, settings }
+) -> PublishedSize {
+    PublishedSize { name, hidden_size, layers, codes, settings }
 }
 
 const fn settings(
@@ -91,7 +96,7 @@ const RAR_XL: Settings = settings(6.9, 1.5, 1.02, "RAR's README for XL.");
 const RAR_XXL: Settings = settings(8.0, 1.2, 1.02, "RAR's README for XXL.");
 const ROBUSTOK_L: Settings = settings(6.75, 1.01, 1.0, "RobusTok's configuration for RAR-L.");
 
-const PUBLISHED: [Published; 6] = [
+const PUBLISHED: [PublishedSize; 6] = [
     size("RAR-B", (768, 24), RAR_CODES, Some(RAR_B)),
     size("RAR-L", (1024, 24), RAR_CODES, Some(RAR_L)),
     size("RAR-XL", (1280, 32), RAR_CODES, Some(RAR_XL)),
@@ -108,7 +113,7 @@ const QUICK_START: Settings = settings(
     "RAR's quick start (constant scale); nothing is published for this size.",
 );
 
-fn published(config: &RarConfig) -> Option<&'static Published> {
+fn published(config: &RarConfig) -> Option<&'static PublishedSize> {
     let size = (config.hidden_size, config.num_hidden_layers, config.codebook_size);
     PUBLISHED.iter().find(|known| (known.hidden_size, known.layers, known.codes) == size)
 }
@@ -127,7 +132,7 @@ fn describe(headers: &Headers<'_>) -> Result<DecoderDescription, ModelError> {
         codebook_size: Some(config.codebook_size),
         conditioning: Conditioning::Classes(config.condition_num_classes),
         image_tokens: Some(config.image_seq_len),
-        planned_prefix: 1,
+        planned_prefix: PREFIX_LEN,
         tied: false,
     };
     let name = match published(&config) {

@@ -13,7 +13,7 @@
 use crate::compute::error::ModelError;
 use crate::compute::kv_cache::KvCache;
 use crate::compute::rows::{Logits, Prefix, Row};
-use crate::compute::transformer::{CodeRange, Transformer};
+use crate::compute::transformer::Transformer;
 use crate::compute::weights::Weights;
 use crate::models::decoder::{Decoder, DecoderInfo};
 use crate::models::simple_ar::config::Qwen2Config;
@@ -52,16 +52,6 @@ impl Qwen2 {
         let options = config.options(weights.contains("lm_head.weight"))?;
         let transformer = Transformer::load(options, codes, weights)?;
         Ok(Self { info: DecoderInfo::of(&transformer), transformer, prompts })
-    }
-
-    /// The prompts this decoder was loaded with.
-    pub fn prompts(&self) -> &Arc<PromptBook> {
-        &self.prompts
-    }
-
-    /// Where the codes lie in the vocabulary.
-    pub fn codes(&self) -> CodeRange {
-        self.transformer.codes()
     }
 }
 

@@ -1,9 +1,10 @@
-//! What SimpleAR says of itself: the texts and settings of its generator, the names of its downloads; and
+//! Description of SimpleAR: the texts and settings of its generator, the names of its downloads; and
 //! the built-in model, whose folder has the same layout and an `image_tokenizer.json`.
 //!
 //! The repositories on Hugging Face are from memory of the authors' pages and were not compared with a
 //! download.
 
+use crate::checkpoint::folder_config::FolderConfig;
 use crate::checkpoint::generation_config::GenerationConfig;
 use crate::checkpoint::headers::{Headers, Signature};
 use crate::checkpoint::manifest::Listing;
@@ -14,7 +15,7 @@ use crate::guidance::schedule::ScaleRule;
 use crate::models::card::{AuthorsSchedule, Conditions, ModelDefaults};
 use crate::models::family::{
     CompanionNeed, Conditioning, DecoderDescription, DecoderFamily, DecoderGeometry, DecoderPart,
-    GridGuess, GridSource, LoadedDecoder, Role, room_for_prompt,
+    Download, GridGuess, GridSource, LoadedDecoder, Role, room_for_prompt,
 };
 use crate::models::simple_ar::config::Qwen2Config;
 use crate::models::simple_ar::decoder::Qwen2;
@@ -31,6 +32,11 @@ pub static FAMILY: DecoderFamily = DecoderFamily {
         typical: TYPICAL,
     },
     tokenizers: &[&cosmos::description::FAMILY, &conv_fsq::description::FAMILY],
+    downloads: &[Download {
+        models: "SimpleAR",
+        decoder: "folder of the model",
+        companions: "decoder.jit of Cosmos DV 8×16×16",
+    }],
     square_grid: false,
     describe,
     load,
@@ -68,8 +74,8 @@ const END: &str = "<|soi|>";
 
 /// Side of the grid of 1024 pixels: the fine-tuned checkpoints know no other row width.
 const PUBLISHED_SIDE: usize = 64;
-/// Side of the built-in model's grid.
-const BUILT_IN_SIDE: usize = 16;
+/// Side of the grid of 256 pixels, which other models of the family draw.
+const OTHER_SIDE: usize = 16;
 
 /// Seed of the first picture; the generator draws any.
 const SEED: u64 = 7;
@@ -92,7 +98,11 @@ fn describe(headers: &Headers<'_>) -> Result<DecoderDescription, ModelError> {
     } else {
         config.name(codes)
     };
-    let side = if codes == Some(cosmos::CODES) { PUBLISHED_SIDE } else { BUILT_IN_SIDE };
+    let side = match trained_side(beside) {
+        Some(side) => side,
+        None if codes == Some(cosmos::CODES) => PUBLISHED_SIDE,
+        None => OTHER_SIDE,
+    };
     Ok(DecoderDescription {
         name,
         geometry,
@@ -100,6 +110,12 @@ fn describe(headers: &Headers<'_>) -> Result<DecoderDescription, ModelError> {
         companions: vec![if config.vocab_size < cosmos::CODES { BUILT_IN } else { COSMOS }],
         grid: GridGuess::square(side, GridSource::Guess),
     })
+}
+
+/// Side of the grid that the image tokenizer beside the weights was trained for.
+fn trained_side(beside: &FolderConfig) -> Option<usize> {
+    let pixels = beside.image_tokenizer_size("image_size")?;
+    Some(pixels / beside.image_tokenizer_size("downsample")?).filter(|&side| side > 0)
 }
 
 fn load(part: DecoderPart<'_>) -> Result<LoadedDecoder, ModelError> {

@@ -1,6 +1,11 @@
-mod config;
-mod decoder;
-pub mod description;
+//! AliTok's image tokenizer.
 
-pub use config::*;
-pub use decoder::*;
+mod config;
+pub mod description;
+mod encoder;
+mod tokenizer;
+mod transformer;
+
+pub use config::{AlitokTokenizerConfig, TransformerConfig};
+pub use encoder::AlitokEncoder;
+pub use tokenizer::AlitokTokenizer;

@@ -1,4 +1,8 @@
-mod decoder;
-pub mod description;
+//! The built-in image tokenizer.
 
-pub use decoder::*;
+mod config;
+pub mod description;
+mod networks;
+
+pub use config::{ConvFsqConfig, DecoderSizes};
+pub use networks::{ConvFsq, load_decoder, load_encoder};

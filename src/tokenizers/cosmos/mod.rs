@@ -1,4 +1,8 @@
-mod decoder;
-pub mod description;
+//! Cosmos DV 8×16×16, the image tokenizer of SimpleAR.
 
-pub use decoder::*;
+mod config;
+pub mod description;
+mod network;
+
+pub use config::{CODES, CosmosConfig, CosmosLevel, LEVELS};
+pub use network::{Cosmos, load_decoder};

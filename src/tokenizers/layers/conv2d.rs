@@ -6,9 +6,8 @@
 use crate::compute::cpu::isa::Isa;
 use crate::compute::cpu::packed::PackedMatrix;
 use crate::compute::error::ModelError;
-use crate::compute::weights::Weights;
-use crate::tokenizers::feature_map::FeatureMap;
-use crate::tokenizers::winograd::Winograd;
+use crate::tokenizers::layers::feature_map::FeatureMap;
+use crate::tokenizers::layers::winograd::Winograd;
 use candle_core::Tensor;
 use std::sync::Arc;
 
@@ -17,14 +16,39 @@ const GATHER: usize = 1 << 18;
 /// Largest weight, in numbers, that is kept transformed too: 16 numbers for 9.
 const TRANSFORMED: usize = 1 << 22;
 
+/// Where a kernel is applied: the steps between its places, and the zeros around the map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Positions from one place of the kernel to the next.
+    pub stride: usize,
+    /// Rows of zeros above and columns of zeros at the left.
+    pub before: usize,
+    /// Rows of zeros below and columns of zeros at the right.
+    pub after: usize,
+}
+
+impl Window {
+    /// Half the size with a 3×3 kernel: one row of zeros below and one column at the right, stride 2.
+    pub const HALVING: Self = Self { stride: 2, before: 0, after: 1 };
+
+    /// The size stays, for an odd kernel.
+    pub fn same(kernel: usize) -> Self {
+        Self { stride: 1, before: kernel / 2, after: kernel / 2 }
+    }
+
+    /// Kernels side by side, without overlap.
+    pub fn patches(kernel: usize) -> Self {
+        Self { stride: kernel, before: 0, after: 0 }
+    }
+}
+
 /// A 2-D convolution with bias and zero padding.
 #[derive(Debug, Clone)]
 pub struct Conv2d {
     kind: Kind,
     bias: Vec<f32>,
     kernel: usize,
-    stride: usize,
-    padding: usize,
+    window: Window,
     inputs: usize,
     outputs: usize,
 }
@@ -43,65 +67,20 @@ impl Conv2d {
     ///
     /// # Errors
     /// Tensors of other shapes.
-    pub fn new(
-        weight: &Tensor,
-        bias: Vec<f32>,
-        stride: usize,
-        padding: usize,
-    ) -> Result<Self, ModelError> {
+    pub fn new(weight: &Tensor, bias: Vec<f32>, window: Window) -> Result<Self, ModelError> {
         let (outputs, inputs, kernel, kernel_width) = weight.dims4()?;
-        if kernel != kernel_width || bias.len() != outputs || stride == 0 {
+        if kernel != kernel_width || bias.len() != outputs || window.stride == 0 {
             return Err(ModelError::Weights("a convolution of an unknown form".into()));
         }
-        let kind = if (kernel, stride, padding) == (3, 1, 1) && weight.elem_count() <= TRANSFORMED {
+        let kind = if kernel == 3 && window == Window::same(3) && weight.elem_count() <= TRANSFORMED
+        {
             Kind::Winograd(Winograd::new(weight)?)
         } else {
             let rows = weight.permute((0, 2, 3, 1))?.contiguous()?.flatten_all()?.to_vec1()?;
             let taps = kernel * kernel * inputs;
             Kind::Gathered(Arc::new(PackedMatrix::pack_f32(&rows, outputs, taps)?))
         };
-        Ok(Self { kind, bias, kernel, stride, padding, inputs, outputs })
-    }
-
-    /// Loads `weight` and `bias` of a convolution `inputs → outputs` with the kernel that the checkpoint
-    /// has, stride 1 and as much padding as keeps the size.
-    ///
-    /// # Errors
-    /// A missing tensor or one of another shape.
-    pub fn load_same(
-        weights: &Weights<'_>,
-        inputs: usize,
-        outputs: usize,
-    ) -> Result<Self, ModelError> {
-        let (weight, kernel) = load_kernel(weights, inputs, outputs)?;
-        if kernel % 2 == 0 {
-            return Err(ModelError::Weights("a convolution with an even kernel".into()));
-        }
-        Self::new(&weight, weights.vector(outputs, "bias")?, 1, kernel / 2)
-    }
-
-    /// Loads a convolution `inputs → outputs` whose kernel covers the image without overlap.
-    ///
-    /// # Errors
-    /// A missing tensor or one of another shape.
-    pub fn load_patches(
-        weights: &Weights<'_>,
-        inputs: usize,
-        outputs: usize,
-    ) -> Result<Self, ModelError> {
-        let (weight, kernel) = load_kernel(weights, inputs, outputs)?;
-        Self::new(&weight, weights.vector(outputs, "bias")?, kernel, 0)
-    }
-
-    /// Loads a convolution of whatever sizes the checkpoint has, stride 1 and as much padding as keeps
-    /// the size.
-    ///
-    /// # Errors
-    /// A missing tensor, or a weight that is not `[outputs, inputs, kernel, kernel]`.
-    pub fn load_stored(weights: &Weights<'_>) -> Result<Self, ModelError> {
-        let weight = weights.tensor_as_stored("weight")?;
-        let (outputs, _, kernel, _) = weight.dims4()?;
-        Self::new(&weight, weights.vector(outputs, "bias")?, 1, kernel / 2)
+        Ok(Self { kind, bias, kernel, window, inputs, outputs })
     }
 
     /// Input channels.
@@ -125,7 +104,8 @@ impl Conv2d {
     /// # Errors
     /// A map with other channels, or smaller than the kernel.
     pub fn forward(&self, x: &FeatureMap) -> Result<FeatureMap, ModelError> {
-        let span = |side: usize| (side + 2 * self.padding).checked_sub(self.kernel);
+        let Window { stride, before, after } = self.window;
+        let span = |side: usize| (side + before + after).checked_sub(self.kernel);
         let (Some(down), Some(right)) = (span(x.height), span(x.width)) else {
             return Err(ModelError::Internal("an image smaller than a convolution's kernel"));
         };
@@ -136,7 +116,7 @@ impl Conv2d {
             Kind::Winograd(winograd) => return winograd.forward(x, &self.bias),
             Kind::Gathered(weight) => weight,
         };
-        let (height, width) = (down / self.stride + 1, right / self.stride + 1);
+        let (height, width) = (down / stride + 1, right / stride + 1);
         let taps = self.kernel * self.kernel * self.inputs;
         let rows_at_once = (GATHER / (taps * width).max(1)).max(1);
         let isa = Isa::current();
@@ -145,7 +125,7 @@ impl Conv2d {
         for (piece, out) in pieces.enumerate() {
             let first = piece * rows_at_once;
             let rows = first..(first + rows_at_once).min(height);
-            if self.kernel == 1 && self.stride == 1 && self.padding == 0 {
+            if self.kernel == 1 && self.window == Window::same(1) {
                 let numbers = rows.start * width * taps..rows.end * width * taps;
                 let positions = x.data.get(numbers).unwrap_or(&[]);
                 weight.multiply(isa, positions, Some(&self.bias), out)?;
@@ -159,18 +139,19 @@ impl Conv2d {
 
     /// The inputs of each output position of some rows, `[positions][kernel][kernel][inputs]`.
     fn gather(&self, x: &FeatureMap, rows: std::ops::Range<usize>, width: usize) -> Vec<f32> {
+        let Window { stride, before, .. } = self.window;
         let run = self.kernel * self.inputs;
         let mut gathered = vec![0.0; rows.len() * width * self.kernel * run];
         let places = rows.flat_map(|row| (0..width).map(move |column| (row, column)));
         for (taps, (row, column)) in gathered.chunks_exact_mut(self.kernel * run).zip(places) {
             // The part of the kernel's columns that lies inside the image.
-            let left = column * self.stride;
-            let skip = self.padding.saturating_sub(left);
-            let end = self.kernel.min((x.width + self.padding).saturating_sub(left));
+            let left = column * stride;
+            let skip = before.saturating_sub(left);
+            let end = self.kernel.min((x.width + before).saturating_sub(left));
             for (line, taps) in taps.chunks_exact_mut(run).enumerate() {
-                let y = (row * self.stride + line).checked_sub(self.padding);
+                let y = (row * stride + line).checked_sub(before);
                 let Some(y) = y.filter(|&y| y < x.height) else { continue };
-                let from = (y * x.width + left + skip - self.padding) * self.inputs;
+                let from = (y * x.width + left + skip - before) * self.inputs;
                 let length = end.saturating_sub(skip) * self.inputs;
                 let to = taps.get_mut(skip * self.inputs..skip * self.inputs + length);
                 if let (Some(to), Some(from)) = (to, x.data.get(from..from + length)) {
@@ -179,23 +160,6 @@ impl Conv2d {
             }
         }
         gathered
-    }
-}
-
-fn load_kernel(
-    weights: &Weights<'_>,
-    inputs: usize,
-    outputs: usize,
-) -> Result<(Tensor, usize), ModelError> {
-    let weight = weights.tensor_as_stored("weight")?;
-    match *weight.dims() {
-        [o, i, kernel, width] if (o, i, kernel) == (outputs, inputs, width) && kernel > 0 => {
-            Ok((weight, kernel))
-        }
-        _ => Err(ModelError::Weights(format!(
-            "a convolution {inputs} → {outputs} has a weight of shape {:?}",
-            weight.dims()
-        ))),
     }
 }
 
@@ -223,7 +187,8 @@ mod tests {
             let x = Tensor::from_vec(planes.clone(), (1, inputs, height, width), &Device::Cpu)?;
             let expected = x.conv2d(&weight, padding, stride, 1, 1)?.i(0)?;
             let bias = numbers(outputs, 3);
-            let conv = Conv2d::new(&weight, bias.clone(), stride, padding).unwrap();
+            let window = Window { stride, before: padding, after: padding };
+            let conv = Conv2d::new(&weight, bias.clone(), window).unwrap();
             let x = FeatureMap::from_planes(inputs, height, width, &planes).unwrap();
             let y = conv.forward(&x).unwrap();
             prop_assert_eq!((y.channels, y.height, y.width), expected.dims3()?);
@@ -233,5 +198,19 @@ mod tests {
                 prop_assert!((found - expected - bias[i / positions]).abs() < 1e-4);
             }
         }
+    }
+
+    #[test]
+    fn halving_pads_below_and_at_the_right() {
+        let weight = Tensor::from_vec(numbers(36, 2), (2, 2, 3, 3), &Device::Cpu).unwrap();
+        let conv = Conv2d::new(&weight, vec![0.0; 2], Window::HALVING).unwrap();
+        let planes = numbers(2 * 8 * 6, 1);
+        let x = Tensor::from_vec(planes.clone(), (1, 2, 8, 6), &Device::Cpu).unwrap();
+        let x = x.pad_with_zeros(2, 0, 1).unwrap().pad_with_zeros(3, 0, 1).unwrap();
+        let expected = x.conv2d(&weight, 0, 2, 1, 1).unwrap().i(0).unwrap();
+        let y = conv.forward(&FeatureMap::from_planes(2, 8, 6, &planes).unwrap()).unwrap();
+        assert_eq!((y.channels, y.height, y.width), expected.dims3().unwrap());
+        let expected = expected.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        assert!(y.to_planes().iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-4));
     }
 }

@@ -1,7 +1,7 @@
 //! The inverse Haar transform that ends the Cosmos decoder.
 
 use crate::compute::error::ModelError;
-use crate::tokenizers::feature_map::FeatureMap;
+use crate::tokenizers::layers::feature_map::FeatureMap;
 
 /// One round of the inverse Haar transform for the last frame. Channel `(4 t + 2 y + x) C + c` is the
 /// band (t, y, x), 0 low and 1 high, of channel c: the later frame is low - high in time, even lines

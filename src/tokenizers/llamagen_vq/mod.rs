@@ -1,4 +1,8 @@
-mod decoder;
-pub mod description;
+//! VQ-16 and VQ-8, the image tokenizers of LlamaGen.
 
-pub use decoder::*;
+mod config;
+pub mod description;
+mod networks;
+
+pub use config::LlamagenVqConfig;
+pub use networks::{LlamagenVq, load_decoder, load_encoder, style};

@@ -1,4 +1,8 @@
-mod decoder;
-pub mod description;
+//! MaskGIT-VQGAN, the image tokenizer of RAR.
 
-pub use decoder::*;
+mod config;
+pub mod description;
+mod networks;
+
+pub use config::MaskgitVqganConfig;
+pub use networks::{MaskgitVqgan, load_decoder, load_encoder};

@@ -1,4 +1,8 @@
-mod decoder;
-pub mod description;
+//! MoVQGAN, the image tokenizer of Lumina-mGPT 2.0.
 
-pub use decoder::*;
+mod config;
+pub mod description;
+mod network;
+
+pub use config::{MovqConfig, MovqLevel};
+pub use network::{Movq, load_decoder};

@@ -45,6 +45,7 @@ impl StudioApp {
             }
             Action::DecodeStep => {
                 if let Some(id) = self.state.running().map(|run| run.record.id) {
+                    self.state.shared.cursor.following = true;
                     self.engine.step_once(id);
                 }
             }
@@ -119,7 +120,7 @@ impl StudioApp {
         let spec = match self.state.settings.validate(&card) {
             Ok(spec) => spec,
             Err(errors) => {
-                self.state.field_errors = errors;
+                self.state.problems = errors;
                 return;
             }
         };

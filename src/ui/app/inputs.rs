@@ -61,7 +61,7 @@ pub fn settings(ui: &mut Ui, state: &mut State) {
         live: &mut state.live,
         seed_locked: &mut state.seed_locked,
         model: &state.model,
-        field_errors: &state.field_errors,
+        problems: &state.problems,
         running,
         stopping: state.progress.stopping,
         cursor_step: state.shared.cursor.step(),
@@ -79,7 +79,7 @@ pub fn settings(ui: &mut Ui, state: &mut State) {
 /// The lanes' images.
 pub fn lanes(ui: &mut Ui, state: &mut State) {
     let run = state.shared.run(&state.runs);
-    let invitation = match (state.model.card().is_some(), state.field_errors.is_empty()) {
+    let invitation = match (state.model.card().is_some(), state.problems.is_empty()) {
         (false, _) => "Loading the model",
         (true, true) => "Press Ctrl+Enter to generate",
         (true, false) => "Correct what is marked to generate",
@@ -97,7 +97,8 @@ pub fn lanes(ui: &mut Ui, state: &mut State) {
 pub fn timeline(ui: &mut Ui, state: &mut State) {
     let run = state.shared.run(&state.runs);
     let names = LaneName::all(run, &state.settings, palette(ui.ctx()));
-    TimelineInput { run, names: &names }.show(ui, &mut state.shared);
+    let action = TimelineInput { run, names: &names }.show(ui, &mut state.shared);
+    state.actions.extend(action);
 }
 
 /// Moves the step cursor on while it follows or plays; once a frame, before the panels.

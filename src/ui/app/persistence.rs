@@ -1,8 +1,7 @@
 //! The settings of the last session: one JSON file in the person's configuration folder, written
 //! whole or not at all, on a thread of its own. A damaged file is kept aside and never stops the start.
 
-use crate::engine::settings::{LaneSettings, RunSettings};
-use crate::guidance::Guidance;
+use crate::engine::settings::RunSettings;
 use crate::ui::app::arrangement::PanelSizes;
 use crate::ui::settings::machine::most_threads;
 use crate::ui::state::model::RecentModel;
@@ -133,36 +132,11 @@ impl StoredSettings {
         let folder = file.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder)?;
         let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
-        serde_json::to_writer_pretty(&mut temporary, &self.writable())?;
+        serde_json::to_writer_pretty(&mut temporary, self)?;
         temporary.write_all(b"\n")?;
         temporary.as_file().sync_all()?;
         temporary.persist(file)?;
         Ok(())
-    }
-
-    /// JSON has no NaN and no infinity: a number that is being typed wrong is not kept.
-    fn writable(&self) -> Self {
-        let mut stored = self.clone();
-        let default = LaneSettings::default();
-        let settings = &mut stored.settings.shared;
-        let Guidance { perturbation, scale, .. } = &mut settings.guidance;
-        let usual = &default.guidance;
-        let (constants, usual_constants) =
-            (&mut perturbation.released_code, usual.perturbation.released_code);
-        for (value, otherwise) in [
-            (&mut scale.guidance_scale, usual.scale.guidance_scale),
-            (&mut scale.cosine_power, usual.scale.cosine_power),
-            (&mut constants.strength, usual_constants.strength),
-            (&mut constants.floor, usual_constants.floor),
-            (&mut settings.repetition_penalty, default.repetition_penalty),
-            (&mut settings.sampling.temperature, default.sampling.temperature),
-            (&mut settings.sampling.top_p, default.sampling.top_p),
-        ] {
-            if !value.is_finite() {
-                *value = otherwise;
-            }
-        }
-        stored
     }
 }
 

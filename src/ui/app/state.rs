@@ -2,7 +2,7 @@
 //! they are looked at, and the panels with what each keeps. Panels see only what `inputs` hands them.
 
 use crate::compute::device_kind::DeviceKind;
-use crate::engine::settings::{FieldError, RunSettings};
+use crate::engine::settings::{RunSettings, SettingError};
 use crate::engine::trace::RunId;
 use crate::models::card::ModelCard;
 use crate::ui::action::Action;
@@ -76,7 +76,7 @@ pub struct State {
     /// What the settings panel edits.
     pub settings: RunSettings,
     /// What is wrong with the settings, refreshed each frame they change.
-    pub field_errors: Vec<FieldError>,
+    pub problems: Vec<SettingError>,
     /// Re-decode on a change of prompt, γ, k, step norm or seed.
     pub live: bool,
     /// Keep the seed on Generate.

@@ -265,7 +265,7 @@ impl StudioApp {
             return;
         }
         let card = card.clone();
-        self.state.field_errors = self.state.settings.validate(&card).err().unwrap_or_default();
+        self.state.problems = self.state.settings.validate(&card).err().unwrap_or_default();
         self.checked = Some((self.state.settings.clone(), card));
     }
 
@@ -274,7 +274,7 @@ impl StudioApp {
             self.live_before = self.state.live;
             self.live_choice = Some(self.state.live);
         }
-        let ready = self.state.card().is_some() && self.state.field_errors.is_empty();
+        let ready = self.state.card().is_some() && self.state.problems.is_empty();
         let now = ctx.input(|input| input.time);
         match self.live.poll(now, &self.state.settings, self.state.live && ready) {
             Poll::Idle => {}

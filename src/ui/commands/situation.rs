@@ -30,8 +30,8 @@ impl<'a> Situation<'a> {
         self.shared.run(self.runs)
     }
 
-    /// Whether a run is being decoded.
-    pub fn is_running(&self) -> bool {
-        self.runs.iter().any(|run| !run.status.is_over())
+    /// The run that is being decoded or paused, if any.
+    pub fn running(&self) -> Option<&'a RunView> {
+        self.runs.iter().rev().find(|run| !run.status.is_over())
     }
 }

@@ -1,5 +1,6 @@
 //! The table of commands: menus, buttons, shortcuts, the sheet and the palette are made from it.
 
+use crate::engine::trace::RunStatus;
 use crate::ui::action::Action;
 use crate::ui::commands::situation::Situation;
 use crate::ui::kit::controls::Hint;
@@ -115,11 +116,17 @@ commands! {
         [plain(Key::Escape)], |situation| {
             if situation.sheet_open {
                 Some(Action::ToggleSheet)
-            } else if situation.is_running() {
+            } else if situation.running().is_some() {
                 Some(Action::Cancel)
             } else {
                 situation.shared.focus.pinned.map(|_| Action::Unpin)
             }
+        };
+    PAUSE: Run, Window, "Pause or resume the run",
+        "Halts the run after the present step, or lets it go on; a step forward then decodes one token.",
+        [plain(Key::P)], |situation| {
+            let paused = situation.running()?.status == RunStatus::Paused;
+            Some(Action::SetPaused(!paused))
         };
     EDIT_PROMPT: Run, Window, "Edit the prompt",
         "Gives the keyboard to the prompt.",
@@ -137,8 +144,12 @@ commands! {
         "Back by one token; by a row: Up.",
         [plain(Key::ArrowLeft)], |situation| on_cursor(situation, Move::By(-1));
     STEP_FORWARD: Timeline, Centre, "Step forward",
-        "On by one token; by a row: Down.",
-        [plain(Key::ArrowRight)], |situation| on_cursor(situation, Move::By(1));
+        "On by one token, which a paused run decodes at its newest; by a row: Down.",
+        [plain(Key::ArrowRight)], |situation| {
+            let run = situation.shown()?;
+            let waits = run.waits_at(situation.shared.cursor.position);
+            if waits { Some(Action::DecodeStep) } else { on_cursor(situation, Move::By(1)) }
+        };
     ROW_BACK: Timeline, Centre, "Row back",
         "Back by one row of the image.",
         [plain(Key::ArrowUp)], |situation| on_cursor(situation, Move::Rows(-1));

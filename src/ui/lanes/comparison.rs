@@ -32,7 +32,12 @@ pub enum CellContent {
     /// Two lanes, a line between them.
     Wipe(Pair),
     /// A lane, and which one is behind it.
-    Flip { front: usize, behind: usize },
+    Flip {
+        /// The lane in view.
+        front: usize,
+        /// The lane behind it.
+        behind: usize,
+    },
     /// Where two lanes differ.
     Difference(Pair),
 }

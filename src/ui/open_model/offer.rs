@@ -2,7 +2,8 @@
 //! what was found, what is missing, and the choices that are left.
 
 use crate::compute::precision::Precision;
-use crate::models::family::GridSource;
+use crate::models::families;
+use crate::models::family::{Download, GridSource};
 use crate::opening::amounts::bytes_text;
 use crate::opening::companions::MissingPart;
 use crate::opening::offer::{FoundPart, ModelOffer};
@@ -45,16 +46,6 @@ const COPY: Hint = Hint::new("Copies the file's name.", "");
 /// Notes shown at most; a folder of downloads may have many other files.
 const NOTES: usize = 2;
 
-/// Families with the names of their files, as their authors publish them.
-const MODELS: [[&str; 3]; 6] = [
-    ["AliTok", "alitok_*.bin", "AliTok.pth"],
-    ["RAR", "rar_*.bin", "maskgit-vqgan-imagenet-f16-256.bin"],
-    ["LlamaGen, classes", "c2i_*.pt", "vq_ds16_c2i.pt"],
-    ["LlamaGen, captions", "t2i_*.pt", "vq_ds16_t2i.pt and folder flan-t5-xl"],
-    ["SimpleAR", "folder of the model", "decoder.jit of Cosmos DV 8×16×16"],
-    ["Lumina-mGPT 2.0", "folder of the model", "movqgan_270M.ckpt"],
-];
-
 /// What can be opened.
 pub(super) fn models(ui: &mut Ui) {
     let colours = palette(ui.ctx());
@@ -79,10 +70,10 @@ fn table(ui: &mut Ui) {
             ui.label(RichText::new(title).small().color(colours.secondary));
         }
         ui.end_row();
-        for [family, decoder, tokenizer] in MODELS {
-            ui.label(family);
+        for Download { models, decoder, companions } in families::downloads() {
+            ui.label(*models);
             ui.label(file(decoder));
-            ui.label(file(tokenizer));
+            ui.label(file(companions));
             ui.end_row();
         }
     });

@@ -1,12 +1,13 @@
 //! The class, for models that draw classes: a list searched by name, synonym or number.
 
-use crate::engine::settings::Field;
+use crate::engine::settings::SettingKey;
 use crate::prompts::condition::Condition;
 use crate::prompts::imagenet;
 use crate::prompts::imagenet::ClassName;
 use crate::ui::kit::controls;
 use crate::ui::kit::controls::Hint;
 use crate::ui::settings::form::Form;
+use crate::ui::settings::rows;
 use crate::ui::state::dice;
 use egui::{Button, Popup, TextEdit, Ui, vec2};
 use egui_material_icons::icons::{ICON_CASINO, ICON_EXPAND_MORE};
@@ -45,7 +46,7 @@ pub fn show(ui: &mut Ui, form: &mut Form, classes: &[ClassName]) {
                 ui.close();
             }
         });
-    controls::field_message(ui, form.field_error(Field::Class));
+    rows::problem(ui, form, SettingKey::Class);
 }
 
 fn list(ui: &mut Ui, search: &mut String, classes: &[ClassName], chosen: u32) -> Option<u32> {

@@ -1,7 +1,7 @@
 //! What the settings panel reads and edits in one frame, and what it keeps between frames.
 
 use crate::compute::device_kind::DeviceKind;
-use crate::engine::settings::{Field, FieldError, RunSettings};
+use crate::engine::settings::{RunSettings, SettingError, SettingKey};
 use crate::engine::trace::RunId;
 use crate::ui::action::Action;
 use crate::ui::settings::seed_text::SeedText;
@@ -28,7 +28,7 @@ pub struct Form<'a> {
     /// The model.
     pub model: &'a ModelStatus,
     /// What is wrong with the settings.
-    pub field_errors: &'a [FieldError],
+    pub problems: &'a [SettingError],
     /// The run that is being decoded, if any.
     pub running: Option<&'a RunView>,
     /// The run that was asked to stop.
@@ -48,9 +48,9 @@ pub struct Form<'a> {
 }
 
 impl<'a> Form<'a> {
-    /// The message of a field that is wrong.
-    pub fn field_error(&self, field: Field) -> Option<&'a str> {
-        let errors = self.field_errors;
-        errors.iter().find(|error| error.field == field).map(|error| error.message.as_str())
+    /// The message of a setting that is wrong; of the list of lanes for `None`.
+    pub fn problem(&self, key: Option<SettingKey>) -> Option<&'a str> {
+        let problems = self.problems;
+        problems.iter().find(|problem| problem.key == key).map(|problem| problem.message.as_str())
     }
 }

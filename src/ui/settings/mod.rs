@@ -6,6 +6,7 @@ pub mod machine;
 pub mod method;
 pub mod panel;
 pub mod prompt_field;
+pub mod rows;
 pub mod schedule_field;
 pub mod schedule_plot;
 pub mod seed_text;

@@ -1,23 +1,25 @@
 //! The settings: what shapes every run stands fixed at the top, the rest scrolls below it.
 
-use crate::engine::settings::{Field, LaneSettings, RunSettings};
+use crate::engine::settings::{LaneSettings, RunSettings, SettingKey};
+use crate::engine::trace::RunStatus;
 use crate::guidance::Preset;
 use crate::guidance::schedule::Schedule;
-use crate::models::card::{Conditions, ModelCard, ModelDefaults};
+use crate::models::card::{Conditions, ModelCard};
 use crate::prompts::condition::Condition;
 use crate::ui::action::Action;
 use crate::ui::commands::table;
 use crate::ui::kit::controls;
-use crate::ui::kit::controls::{Hint, SliderRow};
+use crate::ui::kit::controls::Hint;
 use crate::ui::kit::fonts;
 use crate::ui::settings::form::Form;
+use crate::ui::settings::rows;
 use crate::ui::settings::schedule_plot::SchedulePlot;
 use crate::ui::settings::{class_field, machine, method, prompt_field, schedule_field};
 use crate::ui::state::model::ModelStatus;
 use crate::ui::theme::{CONTROL_HEIGHT, palette};
 use egui::{Button, Label, RichText, ScrollArea, Sense, Stroke, TextEdit, Ui, vec2};
 use egui_material_icons::icons::{
-    ICON_CASINO, ICON_LOCK, ICON_LOCK_OPEN, ICON_PLAY_ARROW, ICON_STOP,
+    ICON_CASINO, ICON_LOCK, ICON_LOCK_OPEN, ICON_PAUSE, ICON_PLAY_ARROW, ICON_RESUME, ICON_STOP,
 };
 use std::sync::Arc;
 use strum::VariantArray;
@@ -29,29 +31,20 @@ const STOP: Hint = Hint {
 };
 const LIVE: Hint =
     Hint::new("Decodes again 150 ms after every change of the settings, stopping what runs.", "");
-const GUIDANCE_SCALE: Hint = Hint::new(
-    "How hard the condition pulls. 1 is no guidance; too much breaks the image.",
-    "γ, the guidance scale reached at the last step. Paper: γ_t = scale − 1, Eq. 6.",
-);
-const STEP_NORM: Hint = Hint::new(
-    "Keeps what SoftCFG takes away at one token's worth, however long the sequence.",
-    "Step normalization, Eq. 9: ŵ_i = 1 − (1 − w_i) / Σ_j (1 − w_j).",
-);
-const SEED: Hint = Hint::new(
-    "Key of the noise; every lane draws the same noise at the same step.",
-    "Gumbel noise from a counter-based generator keyed by seed and step.",
-);
 const LOCK: Hint =
     Hint::new("Closed: Generate keeps the seed. Open: Generate takes a new one each time.", "");
 
 /// Shows the panel.
 pub fn show(ui: &mut Ui, form: &mut Form) {
     let card = form.model.card().cloned();
-    let defaults = card.as_ref().map_or_else(plain_defaults, |card| card.defaults.clone());
+    let mut usual = LaneSettings::default();
+    if let Some(card) = &card {
+        usual.adopt(&card.defaults);
+    }
     ui.spacing_mut().item_spacing.y = if form.low { 4.0 } else { 8.0 };
     condition(ui, form, card.as_deref());
     generate(ui, form);
-    guidance(ui, form, &defaults, card.as_deref());
+    guidance(ui, form, &usual, card.as_deref());
     seed(ui, form);
     ui.add_space(if form.low { 0.0 } else { 4.0 });
     separator(ui);
@@ -60,24 +53,12 @@ pub fn show(ui: &mut Ui, form: &mut Form) {
         ui.set_max_width(ui.available_width() - 8.0);
         lanes(ui, form);
         ui.add_space(8.0);
-        method::sampling(ui, form, &defaults, card.as_deref());
+        method::sampling(ui, form, &usual, card.as_deref());
         ui.add_space(8.0);
-        method::method(ui, form, card.as_deref());
+        method::method(ui, form, &usual, card.as_deref());
         ui.add_space(8.0);
         machine::show(ui, form);
     });
-}
-
-fn plain_defaults() -> ModelDefaults {
-    let LaneSettings { guidance, repetition_penalty, sampling, .. } = LaneSettings::default();
-    ModelDefaults {
-        guidance_scale: guidance.scale.guidance_scale,
-        cosine_power: guidance.scale.cosine_power,
-        authors_schedule: None,
-        repetition_penalty,
-        sampling,
-        source: String::new(),
-    }
 }
 
 fn separator(ui: &mut Ui) {
@@ -108,13 +89,15 @@ fn condition(ui: &mut Ui, form: &mut Form, card: Option<&ModelCard>) {
 
 fn generate(ui: &mut Ui, form: &mut Form) {
     ui.horizontal(|ui| {
-        let live_width = 76.0;
-        let size = vec2(ui.available_width() - live_width - 8.0, 32.0);
+        // Pause keeps its place while nothing runs, so that nothing moves when a run begins.
+        let (live_width, gap) = (76.0, ui.spacing().item_spacing.x);
+        let size = vec2(ui.available_width() - CONTROL_HEIGHT - live_width - 2.0 * gap, 32.0);
         let running = form.running.map(|run| (run.record.id, run.steps_done, run.steps()));
         match running {
             Some((id, done, steps)) => stop_button(ui, form, size, id, done as f32 / steps as f32),
             None => generate_button(ui, form, size),
         }
+        pause_button(ui, form);
         controls::switch(ui, form.live, "Live", LIVE);
     });
 }
@@ -126,7 +109,7 @@ fn generate_button(ui: &mut Ui, form: &mut Form, size: egui::Vec2) {
         ModelStatus::Failed(_) => {
             Some("There is no model. Choose one in the menu at the top left.")
         }
-        ModelStatus::Ready(_) => form.field_errors.first().map(|error| error.message.as_str()),
+        ModelStatus::Ready(_) => form.problems.first().map(|error| error.message.as_str()),
     };
     let text = |text: RichText| text.color(colours.on_accent);
     let button =
@@ -164,26 +147,32 @@ fn stop_button(ui: &mut Ui, form: &mut Form, size: egui::Vec2, id: u64, done: f3
     }
 }
 
-fn guidance(ui: &mut Ui, form: &mut Form, defaults: &ModelDefaults, card: Option<&ModelCard>) {
+fn pause_button(ui: &mut Ui, form: &mut Form) {
+    let status = form.running.map(|run| &run.status);
+    let mut paused = status == Some(&RunStatus::Paused);
+    let name = if paused { "Resume run" } else { "Pause run" };
+    let icons = (ICON_RESUME, ICON_PAUSE);
+    let toggled = ui
+        .add_enabled_ui(status.is_some(), |ui| {
+            controls::icon_toggle(ui, &mut paused, icons, name, table::PAUSE.hint())
+        })
+        .inner;
+    if toggled.changed() {
+        form.actions.push(Action::SetPaused(paused));
+    }
+}
+
+fn guidance(ui: &mut Ui, form: &mut Form, usual: &LaneSettings, card: Option<&ModelCard>) {
     let one_line = form.low;
-    let row = SliderRow {
-        name: if one_line { "Guidance γ" } else { "Guidance scale γ" },
-        hint: GUIDANCE_SCALE,
-        range: 0.0..=10.0,
-        default: defaults.guidance_scale,
-        decimals: 1,
-        one_line,
-    };
-    row.show(ui, &mut form.settings.shared.guidance.scale.guidance_scale);
-    controls::field_message(ui, form.field_error(Field::GuidanceScale));
-    schedule_field::cosine_power(ui, form, defaults, one_line);
-    schedule_field::show(ui, form, defaults);
+    let authors = card.and_then(|card| card.defaults.authors_schedule.as_ref());
+    rows::number(ui, form, SettingKey::GuidanceScale, usual, one_line);
+    schedule_field::cosine_power(ui, form, usual, authors, one_line);
+    schedule_field::show(ui, form, usual, authors);
     let settings = &form.settings.shared;
     let scale = &settings.guidance.scale;
-    let authors = defaults.authors_schedule.as_ref();
     let plot = SchedulePlot {
         steps: card.map_or(256, |card| card.layout.len()),
-        rule: settings.scale_rule(defaults).unwrap_or_default(),
+        rule: settings.scale_rule(authors).unwrap_or_default(),
         guidance_scale: scale.guidance_scale,
         cosine_power: scale.cosine_power,
         step: form.cursor_step,
@@ -192,14 +181,16 @@ fn guidance(ui: &mut Ui, form: &mut Form, defaults: &ModelDefaults, card: Option
     };
     plot.show(ui);
     let step_norm = &mut form.settings.shared.guidance.perturbation.step_norm;
-    controls::switch(ui, step_norm, "Step norm", STEP_NORM);
+    let label = SettingKey::StepNorm.setting().label;
+    controls::switch(ui, step_norm, label, rows::hint(SettingKey::StepNorm));
 }
 
 fn seed(ui: &mut Ui, form: &mut Form) {
     let seed = &mut form.settings.shared.sampling.seed;
     let typed = &mut form.panel.seed;
     ui.horizontal(|ui| {
-        let label = SEED.on(ui.label("Seed"));
+        let hint = rows::hint(SettingKey::Seed);
+        let label = hint.on(ui.label(SettingKey::Seed.setting().label));
         ui.spacing_mut().item_spacing.x = 4.0;
         let width = ui.available_width() - 2.0 * (CONTROL_HEIGHT + 4.0);
         let field = TextEdit::singleline(typed.text(*seed))
@@ -207,7 +198,7 @@ fn seed(ui: &mut Ui, form: &mut Form) {
             .desired_width(width)
             .char_limit(24)
             .margin(egui::Margin::symmetric(8, 5));
-        let response = SEED.on(ui.add(field).labelled_by(label.id));
+        let response = hint.on(ui.add(field).labelled_by(label.id));
         if response.changed() {
             *seed = typed.read().unwrap_or(*seed);
         } else if response.lost_focus() {
@@ -263,7 +254,7 @@ fn lanes(ui: &mut Ui, form: &mut Form) {
         }
     }
     ui.spacing_mut().item_spacing.y = spacing;
-    controls::field_message(ui, form.field_error(Field::Lanes));
+    controls::field_message(ui, form.problem(None));
 }
 
 /// A check box that is filled while it is on, so that the lanes of a run are seen at a glance.

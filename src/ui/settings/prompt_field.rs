@@ -1,7 +1,7 @@
 //! The prompt: typing with completion from the model's words, a random one, subjects to insert.
 
 use crate::compute::error::ModelError;
-use crate::engine::settings::{Field, LaneSettings};
+use crate::engine::settings::{LaneSettings, SettingKey};
 use crate::prompts::book::PromptBook;
 use crate::prompts::check::{MAX_PROMPT_CHARACTERS, PromptCheck};
 use crate::prompts::condition::Condition;
@@ -9,6 +9,7 @@ use crate::prompts::grammar::Grammar;
 use crate::ui::kit::controls;
 use crate::ui::kit::controls::Hint;
 use crate::ui::settings::form::Form;
+use crate::ui::settings::rows;
 use crate::ui::state::dice;
 use crate::ui::theme::palette;
 use egui::text::{LayoutJob, TextFormat};
@@ -68,7 +69,7 @@ pub fn show(ui: &mut Ui, form: &mut Form, book: &Arc<PromptBook>) {
     length(ui, book.check(text));
     // A word that is being typed is not wrong yet.
     if !suggesting {
-        controls::field_message(ui, form.field_error(Field::Prompt));
+        rows::problem(ui, form, SettingKey::Prompt);
     }
 }
 
@@ -206,12 +207,12 @@ fn subjects(ui: &mut Ui, search: &mut String, grammar: &Grammar) -> Option<Strin
                     if !titled {
                         ui.add_space(4.0);
                         let colour = palette(ui.ctx()).secondary;
-                        ui.label(egui::RichText::new(name).small().color(colour));
+                        ui.label(RichText::new(name).small().color(colour));
                         (titled, any) = (true, true);
                     }
                     let width = ui.available_width();
                     let button = egui::Button::new(phrase.as_str())
-                        .right_text(egui::RichText::new(note).small().weak())
+                        .right_text(RichText::new(note).small().weak())
                         .frame_when_inactive(false)
                         .min_size(egui::vec2(width, 22.0));
                     if ui.add(button).clicked() {

@@ -1,21 +1,16 @@
 //! What the unconditional branch sees: the authors' prompt, another one that they know, or a text of
 //! one's own. Models that draw classes have a null class instead and no field.
 
-use crate::engine::settings::Field;
+use crate::engine::settings::SettingKey;
 use crate::models::card::{Conditions, ModelCard};
 use crate::prompts::condition::Condition;
 use crate::prompts::template::PromptTemplate;
 use crate::ui::kit::controls;
-use crate::ui::kit::controls::Hint;
 use crate::ui::settings::form::Form;
 use crate::ui::settings::prompt_field;
+use crate::ui::settings::rows;
 use crate::ui::theme::palette;
 use egui::{ComboBox, Id, RichText, TextEdit, Ui};
-
-const UNCONDITIONAL: Hint = Hint::new(
-    "What the unconditional branch sees in place of the prompt.",
-    "The condition of z_u; a text that describes what is not wanted is known as negative prompt.",
-);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Choice {
@@ -27,12 +22,12 @@ enum Choice {
 /// Shows the choice for models that draw prompts.
 pub fn show(ui: &mut Ui, form: &mut Form, card: Option<&ModelCard>) {
     let Some(Conditions::Prompts(book)) = card.map(|card| &card.conditions) else { return };
-    let error = form.field_error(Field::Unconditional).map(str::to_owned);
     let Condition::Prompt { negative, .. } = &mut form.settings.shared.condition else { return };
     let template = book.template();
     let before = current(ui, template, negative.as_deref());
     let mut choice = before;
-    let label = UNCONDITIONAL.on(ui.label("Unconditional prompt"));
+    let hint = rows::hint(SettingKey::NegativePrompt);
+    let label = hint.on(ui.label(SettingKey::NegativePrompt.setting().label));
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 4.0;
         let width = ui.available_width() - 24.0;
@@ -47,7 +42,7 @@ pub fn show(ui: &mut Ui, form: &mut Form, card: Option<&ModelCard>) {
                 }
             }
         });
-        UNCONDITIONAL.on(combo.response.labelled_by(label.id));
+        hint.on(combo.response.labelled_by(label.id));
         if controls::reset_button(ui, choice != Choice::Usual, "the unconditional prompt") {
             choice = Choice::Usual;
         }
@@ -73,7 +68,7 @@ pub fn show(ui: &mut Ui, form: &mut Form, card: Option<&ModelCard>) {
                 .margin(egui::Margin::symmetric(8, 5));
             let area = egui::ScrollArea::vertical().id_salt("own unconditional").max_height(96.0);
             let response = area.show(ui, |ui| ui.add(field)).inner;
-            UNCONDITIONAL.on(response.accessible_name("Own unconditional prompt"));
+            hint.on(response.accessible_name("Own unconditional prompt"));
             prompt_field::length(ui, book.check_unconditional(text));
         }
         (Choice::Usual, _) => {
@@ -83,7 +78,7 @@ pub fn show(ui: &mut Ui, form: &mut Form, card: Option<&ModelCard>) {
         }
         _ => {}
     }
-    controls::field_message(ui, error.as_deref());
+    rows::problem(ui, form, SettingKey::NegativePrompt);
 }
 
 /// Whether a text of one's own is being typed: while it is empty it may look like another choice.

@@ -103,6 +103,11 @@ impl RunView {
         }
     }
 
+    /// Whether the run is paused with `position` at its newest step: a step forward decodes one then.
+    pub fn waits_at(&self, position: usize) -> bool {
+        self.status == RunStatus::Paused && position >= self.steps_done()
+    }
+
     /// T.
     pub fn steps(&self) -> usize {
         self.record.spec.steps

@@ -2,6 +2,7 @@
 //! the same cursor.
 
 use crate::engine::trace::RunId;
+use crate::ui::action::Action;
 use crate::ui::commands::table;
 use crate::ui::commands::table::Command;
 use crate::ui::kit::controls::{icon_button, icon_toggle};
@@ -57,7 +58,7 @@ impl TimelinePanel {
         let whole = self.owed.floor();
         self.owed -= whole;
         cursor.position = cursor.position.saturating_add(whole as usize).min(done);
-        if cursor.position >= done && run.status.is_over() {
+        if cursor.position >= done && !run.status.is_decoding() {
             cursor.playing = false;
         } else {
             ctx.request_repaint();
@@ -66,14 +67,15 @@ impl TimelinePanel {
 }
 
 impl TimelineInput<'_> {
-    /// The timeline in one row.
-    pub fn show(&self, ui: &mut Ui, shared: &mut Shared) {
+    /// The timeline in one row; returns what it asks for.
+    pub fn show(&self, ui: &mut Ui, shared: &mut Shared) -> Option<Action> {
+        let mut action = None;
         let palette = theme::palette(ui.ctx());
         let Shared { cursor, focus, .. } = shared;
         let (width, run) = (ui.available_width(), self.run);
         ui.allocate_ui_with_layout(vec2(width, 32.0), Layout::left_to_right(Align::Center), |ui| {
             ui.spacing_mut().item_spacing.x = 2.0;
-            ui.add_enabled_ui(run.is_some(), |ui| buttons(ui, run, cursor));
+            ui.add_enabled_ui(run.is_some(), |ui| action = buttons(ui, run, cursor));
             let (done, steps) = run.map_or((0, 0), |run| (run.steps_done(), run.steps()));
             let digits = steps.to_string().len().max(3);
             let counter = format!("{:>digits$} / {steps}", cursor.position.min(done));
@@ -88,10 +90,11 @@ impl TimelineInput<'_> {
             ui.add(egui::Label::new(egui::RichText::new(counter).monospace()).extend())
                 .on_hover_text(tooltip);
         });
+        action
     }
 }
 
-fn buttons(ui: &mut Ui, run: Option<&RunView>, cursor: &mut Cursor) {
+fn buttons(ui: &mut Ui, run: Option<&RunView>, cursor: &mut Cursor) -> Option<Action> {
     let go = |ui: &mut Ui, cursor: &mut Cursor, icon, command: &Command, by: Move| {
         if icon_button(ui, icon, command.label, command.hint()).clicked()
             && let Some(run) = run
@@ -109,6 +112,12 @@ fn buttons(ui: &mut Ui, run: Option<&RunView>, cursor: &mut Cursor) {
     {
         cursor.toggle_play(run);
     }
-    go(ui, cursor, ICON_CHEVRON_RIGHT, &table::STEP_FORWARD, Move::By(1));
+    let waits = run.is_some_and(|run| run.waits_at(cursor.position));
+    let command = &table::STEP_FORWARD;
+    let forward = icon_button(ui, ICON_CHEVRON_RIGHT, command.label, command.hint()).clicked();
+    if let Some(run) = run.filter(|_| forward && !waits) {
+        cursor.go_in(Move::By(1), run);
+    }
     go(ui, cursor, ICON_LAST_PAGE, &table::NEWEST_STEP, Move::Newest);
+    (forward && waits).then_some(Action::DecodeStep)
 }

@@ -8,7 +8,6 @@ use egui::{
     vec2,
 };
 use std::ops::RangeInclusive;
-use strum::VariantArray;
 
 /// What a slider row shows.
 pub struct SliderRow<'a> {
@@ -124,17 +123,16 @@ pub fn name_cell(ui: &mut Ui, name: &str) -> Response {
     cell.inner
 }
 
-/// A choice of an enumeration in one line: name, list, reset.
-pub fn choice<T>(
+/// A choice of several options in one line: name, list, reset to `usual`.
+pub fn choice<'a, T: Copy + PartialEq>(
     ui: &mut Ui,
     name: &str,
     hint: Hint,
     value: &mut T,
-    label: fn(T) -> &'static str,
-) -> Response
-where
-    T: VariantArray + Copy + PartialEq + Default,
-{
+    usual: T,
+    options: impl Iterator<Item = (T, &'a str)> + Clone,
+) -> Response {
+    let label = options.clone().find(|(one, _)| one == value).map_or("", |(_, label)| label);
     ui.horizontal(|ui| {
         let named = hint.on(name_cell(ui, name));
         ui.spacing_mut().item_spacing.x = 4.0;
@@ -143,21 +141,19 @@ where
         let response = ui
             .scope(|ui| {
                 ui.set_max_width(width);
-                let combo = ComboBox::from_id_salt(name)
-                    .selected_text(label(*value))
-                    .width(width)
-                    .truncate();
+                let combo =
+                    ComboBox::from_id_salt(name).selected_text(label).width(width).truncate();
                 let combo = combo.show_ui(ui, |ui| {
-                    for one in T::VARIANTS {
-                        ui.selectable_value(value, *one, label(*one));
+                    for (one, label) in options {
+                        ui.selectable_value(value, one, label);
                     }
                 });
                 combo.response
             })
             .inner;
         let response = hint.on(response.labelled_by(named.id));
-        if reset_button(ui, *value != T::default(), name) {
-            *value = T::default();
+        if reset_button(ui, *value != usual, name) {
+            *value = usual;
         }
         response
     })
@@ -217,17 +213,13 @@ mod tests {
     #[test]
     fn a_long_choice_does_not_widen_the_panel() {
         let ctx = egui::Context::default();
-        let mut value = crate::guidance::Confidence::default();
+        let mut value = 0;
         for _ in 0..3 {
             let mut output = ctx.run_ui(egui::RawInput::default(), |ui| {
                 ui.set_max_width(228.0);
-                choice(
-                    ui,
-                    "Confidence",
-                    Hint::new("A choice.", ""),
-                    &mut value,
-                    |_| "A name that is much longer than the panel is wide",
-                );
+                let options =
+                    (0..5).map(|one| (one, "A name that is much longer than the panel is wide"));
+                choice(ui, "Confidence", Hint::new("A choice.", ""), &mut value, 0, options);
                 assert!(ui.min_rect().width() <= 228.0, "{}", ui.min_rect().width());
             });
             output.textures_delta.clear();
