@@ -3,7 +3,11 @@
 //!
 //! Departments, from the ground up; each imports only from those above it in this list.
 
-#![deny(unsafe_code)]
+#![warn(missing_docs, unreachable_pub)]
+// A failure is an error that can be shown; tests may fail.
+#![cfg_attr(not(test), warn(clippy::expect_used, clippy::unwrap_used))]
+// Only the command line prints.
+#![cfg_attr(not(test), warn(clippy::print_stderr, clippy::print_stdout))]
 
 pub mod guidance;
 pub mod sampling;
@@ -31,6 +35,7 @@ pub mod ui;
 // What a graphics card would run is tested with the models of the integration tests, which name this
 // crate from outside.
 #[cfg(test)]
+#[allow(unreachable_pub, reason = "the files are shared with the integration tests")]
 #[path = "../tests/device_path/mod.rs"]
 mod device_path;
 #[cfg(test)]

@@ -308,6 +308,45 @@ fn the_window_fits_a_small_screen() {
 }
 
 #[test]
+fn the_palette_finds_a_command_and_gives_it() {
+    use softcfg_studio::ui::state::view::Overlay;
+    use softcfg_studio::ui::theme::ThemeChoice;
+    let mut window = settled();
+    let open = |window: &mut Window, words: &str| {
+        window.key_press_modifiers(CTRL, Key::P);
+        window.run_steps(3);
+        window.get_by_label("Search commands");
+        window.event(egui::Event::Text(words.into()));
+        window.run_steps(2);
+    };
+    open(&mut window, "theme light");
+    window.key_press(Key::Enter);
+    window.run_steps(3);
+    assert_eq!(window.state().state.theme, ThemeChoice::Light);
+    assert!(window.query_by_label("Search commands").is_none(), "it stays open");
+    // "off", "confidence", "entropy"
+    open(&mut window, "overlay:");
+    for _ in 0..2 {
+        window.key_press(Key::ArrowDown);
+        window.step();
+    }
+    window.key_press(Key::Enter);
+    window.run_steps(3);
+    assert_eq!(window.state().state.shared.view.overlay, Overlay::Entropy);
+    open(&mut window, "new seed");
+    window.key_press(Key::Escape);
+    window.run_steps(3);
+    assert!(window.query_by_label("Search commands").is_none(), "Escape does not close it");
+    let before = window.state().state.settings.shared.sampling.seed;
+    open(&mut window, "new seed");
+    let entries = window.query_all_by_label("New seed");
+    // The button of the settings lies under the palette.
+    entries.last().expect("the entry").click();
+    window.run_steps(3);
+    assert_ne!(window.state().state.settings.shared.sampling.seed, before);
+}
+
+#[test]
 fn a_device_is_named_where_it_is_not_the_cpu() {
     let mut window = window(StoredSettings { live: Some(false), ..StoredSettings::default() });
     wait(&mut window, "the first run", finished);

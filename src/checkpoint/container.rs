@@ -294,7 +294,7 @@ impl SimpleBackend for ContainerBackend {
         dtype: DType,
         device: &Device,
     ) -> candle_core::Result<Tensor> {
-        // Compared before reading: a wrong file is told from its header.
+        // Compared before reading: the header shows a wrong file.
         if let Some(entry) = self.container.entry(name)
             && entry.shape != shape.dims()
         {

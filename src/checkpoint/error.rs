@@ -11,7 +11,7 @@ pub enum CheckpointError {
     /// The system refused to open or read.
     #[error("cannot read ({cause}); check that it exists and that you may read it: {}", path.display())]
     Read {
-        /// What the system said.
+        /// The system's message.
         cause: std::io::Error,
         /// File or folder.
         path: PathBuf,

@@ -63,7 +63,7 @@ impl ModelFolder {
         match self {
             Self::Disk(folder) => {
                 let metadata = std::fs::metadata(folder.join(name)).ok()?;
-                metadata.is_file().then(|| metadata.len())
+                metadata.is_file().then_some(metadata.len())
             }
             Self::Embedded(_) => self.embedded(name).map(|bytes| bytes.len() as u64),
         }

@@ -40,27 +40,17 @@ impl ExpectedTensor {
     }
 }
 
-/// The tensors of one model, in the order of its layers.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Manifest {
-    pub(crate) tensors: Vec<ExpectedTensor>,
-    /// Beginnings of names that belong to the model and are not needed for drawing (encoders).
-    pub(crate) companions: &'static [&'static str],
-}
-
-impl Manifest {
-    /// How the checkpoint deviates, in the order of the model's layers; empty if it fits.
-    pub(crate) fn mismatches(&self, shapes: &TensorShapes) -> Vec<String> {
-        let differences =
-            self.tensors.iter().filter_map(|expected| match shapes.get(&expected.name) {
-                None => Some(format!("{} is missing", expected.name)),
-                Some(shape) if shape != expected.shape => {
-                    Some(format!("{} is {shape:?}, not {:?}", expected.name, expected.shape))
-                }
-                Some(_) => None,
-            });
-        differences.collect()
-    }
+/// How a checkpoint deviates from what a model wants, in the order of the model's layers; empty if it
+/// fits.
+pub(crate) fn mismatches(wanted: &[ExpectedTensor], shapes: &TensorShapes) -> Vec<String> {
+    let differences = wanted.iter().filter_map(|expected| match shapes.get(&expected.name) {
+        None => Some(format!("{} is missing", expected.name)),
+        Some(shape) if shape != expected.shape => {
+            Some(format!("{} is {shape:?}, not {:?}", expected.name, expected.shape))
+        }
+        Some(_) => None,
+    });
+    differences.collect()
 }
 
 /// A source of layers that makes none: it lists the tensors that they would be made of.

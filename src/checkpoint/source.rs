@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 /// An open file, or one inside the binary.
 #[derive(Debug)]
-pub struct SourceFile {
+pub(crate) struct SourceFile {
     path: PathBuf,
     length: u64,
     data: Data,
@@ -34,7 +34,7 @@ impl SourceFile {
     ///
     /// # Errors
     /// The system refuses, or the path is a folder, a device or a pipe, or the file is empty.
-    pub fn open(path: &Path) -> Result<Self, CheckpointError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, CheckpointError> {
         let read = |cause| CheckpointError::read(path, cause);
         // Asked before opening: opening a pipe would wait for a writer.
         let metadata = std::fs::metadata(path).map_err(read)?;
@@ -59,12 +59,12 @@ impl SourceFile {
     }
 
     /// Where it was opened.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Bytes it had when it was opened.
-    pub fn length(&self) -> u64 {
+    pub(crate) fn length(&self) -> u64 {
         self.length
     }
 
@@ -72,7 +72,7 @@ impl SourceFile {
     ///
     /// # Errors
     /// The range lies beyond the end, the file changed since it was opened, or the system refuses.
-    pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), CheckpointError> {
+    pub(crate) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), CheckpointError> {
         let end = offset.checked_add(buffer.len() as u64).filter(|&end| end <= self.length);
         let Some(end) = end else {
             let reason = "the file ends before its contents do; it is truncated, download it again";
@@ -112,7 +112,7 @@ impl SourceFile {
     ///
     /// # Errors
     /// Those of [`SourceFile::read_at`], and memory that is not there.
-    pub fn bytes(&self, offset: u64, length: u64) -> Result<Vec<u8>, CheckpointError> {
+    pub(crate) fn bytes(&self, offset: u64, length: u64) -> Result<Vec<u8>, CheckpointError> {
         if length > self.length {
             let reason = "the file claims more bytes than it has; it is damaged, download it again";
             return Err(CheckpointError::format(&self.path, reason));

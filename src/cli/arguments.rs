@@ -19,6 +19,7 @@ pub struct Arguments {
     /// Where the window decodes: cpu, cuda or metal, as this program was built with. Default: cpu.
     #[arg(long)]
     device: Option<String>,
+    #[expect(missing_docs, reason = "clap would show it as the description of a command")]
     #[command(subcommand)]
     pub command: Option<Command>,
 }
@@ -44,6 +45,7 @@ pub enum Command {
     Generate(Box<Generate>),
     /// Say what lies at some paths: models, companions, memory, what is missing.
     Inspect(Inspect),
+    #[expect(missing_docs, reason = "the description is shared with `cargo bench`")]
     #[command(about = bench::ABOUT, long_about = bench::LONG_ABOUT)]
     Bench(bench::Bench),
 }

@@ -1,5 +1,7 @@
 //! The command line: the same runs without a window. One file a subcommand.
 
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "a command prints its results")]
+
 mod arguments;
 pub mod bench;
 mod choices;

@@ -21,7 +21,7 @@ const SUGGESTIONS: usize = 5;
 
 /// The model of a run; the built-in one if no path is given.
 #[derive(Args)]
-pub struct ModelArguments {
+pub(super) struct ModelArguments {
     /// Weight file or folder of a model in place of the built-in one; repeat it for parts that lie
     /// apart.
     #[arg(long, value_name = "PATH")]
@@ -49,12 +49,12 @@ impl ModelArguments {
     ///
     /// # Errors
     /// No such device.
-    pub fn device(&self) -> Result<DeviceKind> {
+    pub(super) fn device(&self) -> Result<DeviceKind> {
         choices::device(self.device.as_deref())
     }
 
     /// Whether another model than the built-in one is asked for.
-    pub fn has_path(&self) -> bool {
+    pub(super) fn has_path(&self) -> bool {
         !self.model.is_empty()
     }
 
@@ -62,7 +62,7 @@ impl ModelArguments {
     ///
     /// # Errors
     /// An argument that cannot be read, or those of [`open::open`].
-    pub fn load(&self) -> Result<Model> {
+    pub(super) fn load(&self) -> Result<Model> {
         let device = self.device()?;
         if self.model.is_empty() {
             return Ok(builtin::load_on(device)?);
@@ -118,7 +118,7 @@ fn with_progress_bar<T>(progress: &LoadProgress, work: impl FnOnce() -> T) -> T 
 ///
 /// # Errors
 /// A model that draws prompts, no such class, or several; with suggestions.
-pub fn class(card: &ModelCard, query: &str) -> Result<u32> {
+pub(super) fn class(card: &ModelCard, query: &str) -> Result<u32> {
     let Conditions::Classes(classes) = &card.conditions else {
         bail!("{} draws prompts; use --prompt in place of --class", card.identity.name);
     };

@@ -8,14 +8,14 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 /// The settings that a call gives, each with its value.
 #[derive(Debug, Clone, Default)]
-pub struct SettingArguments {
+pub(super) struct SettingArguments {
     texts: Vec<(SettingKey, String)>,
     flags: Vec<(SettingKey, bool)>,
 }
 
 impl SettingArguments {
     /// Whether a setting is given.
-    pub fn gives(&self, key: SettingKey) -> bool {
+    pub(super) fn gives(&self, key: SettingKey) -> bool {
         self.texts.iter().any(|(given, _)| *given == key)
             || self.flags.iter().any(|(given, _)| *given == key)
     }
@@ -24,7 +24,7 @@ impl SettingArguments {
     ///
     /// # Errors
     /// A text that is no value of its setting; the message names the argument.
-    pub fn apply(&self, lane: &mut LaneSettings) -> Result<()> {
+    pub(super) fn apply(&self, lane: &mut LaneSettings) -> Result<()> {
         for (key, text) in &self.texts {
             let setting = key.setting();
             let set = setting.parse(text).and_then(|value| setting.set(lane, value));

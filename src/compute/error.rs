@@ -11,10 +11,20 @@ pub enum ModelError {
     Tensor(#[from] candle_core::Error),
     /// A file could not be read.
     #[error("cannot read the file ({cause}); check that it exists and that you may read it: {}", path.display())]
-    Read { cause: std::io::Error, path: PathBuf },
+    Read {
+        /// The system's message.
+        cause: std::io::Error,
+        /// The file.
+        path: PathBuf,
+    },
     /// A file is not what its name says.
     #[error("{reason}: {}", path.display())]
-    Format { reason: String, path: PathBuf },
+    Format {
+        /// What is wrong and what to do.
+        reason: String,
+        /// The file.
+        path: PathBuf,
+    },
     /// Files that a model reads while it runs cannot be read.
     #[error(transparent)]
     Files(Box<dyn std::error::Error + Send + Sync>),

@@ -7,11 +7,24 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case")]
 pub enum StepKind {
     /// A sampled code shown at this cell of the grid.
-    Cell { row: usize, column: usize },
+    Cell {
+        /// Row of the grid, from 0.
+        row: usize,
+        /// Column of the grid, from 0.
+        column: usize,
+    },
     /// A sampled code that belongs to the whole image, shown beside the grid.
-    Prefix { index: usize },
+    Prefix {
+        /// Which of the prefix tokens, from 0.
+        index: usize,
+    },
     /// A token forced by position at the end of a row; never sampled.
-    RowEnd { row: usize, token: u32 },
+    RowEnd {
+        /// Row of the grid, from 0.
+        row: usize,
+        /// Its vocabulary id.
+        token: u32,
+    },
 }
 
 /// The steps of a run in order.

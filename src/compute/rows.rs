@@ -50,7 +50,12 @@ pub enum RowInput {
     Prefix(usize),
     /// Image token number `index` (from 0). `token` is a code, or for forced tokens the id of the
     /// layout's [`crate::compute::layout::StepKind::RowEnd`].
-    Image { index: usize, token: u32 },
+    Image {
+        /// Number of the image token, from 0.
+        index: usize,
+        /// Code, or vocabulary id of a forced token.
+        token: u32,
+    },
 }
 
 /// One row of a forward pass.

@@ -12,11 +12,19 @@ pub enum Event {
     /// A model is loaded and ready for runs; its settings and runs use this card.
     ModelReady(Arc<ModelCard>),
     /// A model could not be loaded; the one before, if any, stays.
-    ModelFailed { message: String },
+    ModelFailed {
+        /// What failed and what to do.
+        message: String,
+    },
     /// What was found at paths that are to be opened.
     ModelFound(Arc<ModelOffer>),
     /// How far a model is loaded, 0 to 1 by bytes.
-    LoadProgress { name: String, fraction: f32 },
+    LoadProgress {
+        /// The model's name.
+        name: String,
+        /// Part that is loaded.
+        fraction: f32,
+    },
     /// A model was not loaded because somebody cancelled; the one before, if any, stays.
     LoadCancelled,
     /// A run has halted, as it was asked to; it goes on, makes single steps, or ends when asked.
@@ -28,7 +36,10 @@ pub enum Event {
     /// Pictures of single codes that were asked for.
     Swatches(Vec<Swatch>),
     /// A worker failed outside a run (a preview, a swatch); the text can be copied.
-    Problem { message: String },
+    Problem {
+        /// What failed and what to do.
+        message: String,
+    },
 }
 
 /// Pixels of one lane at one step.

@@ -194,7 +194,7 @@ mod tests {
         let offer = offer::survey(request, &SystemResources::default()).unwrap();
         let free_memory = offer.peak(offer.precision()).map(|peak| peak - short);
         let resources = SystemResources { free_memory, ..SystemResources::default() };
-        super::open(&engine.shared, request, resources, &Arc::default());
+        open(&engine.shared, request, resources, &Arc::default());
         let events = std::iter::from_fn(|| engine.next_event());
         events.filter(|event| !matches!(event, Event::LoadProgress { .. })).collect()
     }

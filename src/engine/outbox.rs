@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Called from a worker thread whenever there is something to drain; the window asks for a repaint.
-pub type Waker = Arc<dyn Fn() + Send + Sync>;
+pub(super) type Waker = Arc<dyn Fn() + Send + Sync>;
 
 /// Lifecycle events waiting for the owner. A command causes a handful at most, so an owner that
 /// drains between commands never fills it.

@@ -15,13 +15,26 @@ use thiserror::Error;
 pub enum ExportError {
     /// The system refused.
     #[error("could not save ({cause}); check the free space and that the folder may be written to, or choose another: {}", path.display())]
-    Write { cause: io::Error, path: PathBuf },
+    Write {
+        /// The system's message.
+        cause: io::Error,
+        /// The target.
+        path: PathBuf,
+    },
     /// The target folder is no folder.
     #[error("this is a file, not a folder; choose another name: {}", path.display())]
-    NotAFolder { path: PathBuf },
+    NotAFolder {
+        /// The target.
+        path: PathBuf,
+    },
     /// The picture could not be encoded.
     #[error("the image could not be encoded ({reason}): {}", path.display())]
-    Encode { reason: String, path: PathBuf },
+    Encode {
+        /// The encoder's message.
+        reason: String,
+        /// The target.
+        path: PathBuf,
+    },
 }
 
 /// A file written in full that has not taken its place yet.

@@ -70,9 +70,17 @@ impl Default for ReleasedCode {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum WeightRule {
     /// `w_i = 1 - confidence_i`, or ŵ_i of Eq. 9 with `step_norm`.
-    Paper { step_norm: bool },
+    Paper {
+        /// Whether the perturbation is held at one token's worth.
+        step_norm: bool,
+    },
     /// The authors' program.
-    ReleasedCode { step_norm: bool, constants: ReleasedCode },
+    ReleasedCode {
+        /// Whether the perturbation is held at one token's worth.
+        step_norm: bool,
+        /// Constants of the program.
+        constants: ReleasedCode,
+    },
 }
 
 /// The sums of a step's perturbation, over the image tokens fed so far.

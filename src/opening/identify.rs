@@ -7,7 +7,7 @@
 
 use crate::checkpoint::folder_config::FolderConfig;
 use crate::checkpoint::headers::Headers;
-use crate::checkpoint::manifest::{ExpectedTensor, Manifest};
+use crate::checkpoint::manifest::{ExpectedTensor, mismatches};
 use crate::checkpoint::shapes::{TensorShapes, pattern};
 use crate::checkpoint::{CheckpointError, Container, ElementType, file_name};
 use crate::compute::error::ModelError;
@@ -100,7 +100,9 @@ impl Identified {
 struct Described {
     name: String,
     geometry: Geometry,
-    manifest: Manifest,
+    tensors: Vec<ExpectedTensor>,
+    /// Beginnings of the names of tensors that belong to it and are not needed.
+    other_parts: &'static [&'static str],
     grid: Option<GridGuess>,
     companions: Vec<CompanionNeed>,
 }
@@ -113,27 +115,35 @@ impl Described {
                 Self {
                     name: decoder.name,
                     geometry: Geometry::Decoder(decoder.geometry),
-                    manifest: Manifest { tensors: decoder.tensors, companions: &[] },
+                    tensors: decoder.tensors,
+                    other_parts: &[],
                     grid: Some(decoder.grid),
                     companions: decoder.companions,
                 }
             }
             FamilyDescription::ImageTokenizer(family) => {
                 let tokenizer = (family.describe)(headers)?;
-                let geometry = Geometry::ImageTokenizer(tokenizer.geometry);
-                Self::companion(tokenizer.name, geometry, tokenizer.manifest)
+                Self {
+                    name: tokenizer.name,
+                    geometry: Geometry::ImageTokenizer(tokenizer.geometry),
+                    tensors: tokenizer.tensors,
+                    other_parts: tokenizer.other_parts,
+                    grid: None,
+                    companions: Vec::new(),
+                }
             }
             FamilyDescription::TextEncoder(family) => {
                 let encoder = (family.describe)(headers)?;
-                let geometry = Geometry::TextEncoder(encoder.geometry);
-                let manifest = Manifest { tensors: encoder.tensors, companions: &[] };
-                Self::companion(encoder.name, geometry, manifest)
+                Self {
+                    name: encoder.name,
+                    geometry: Geometry::TextEncoder(encoder.geometry),
+                    tensors: encoder.tensors,
+                    other_parts: &[],
+                    grid: None,
+                    companions: Vec::new(),
+                }
             }
         })
-    }
-
-    fn companion(name: String, geometry: Geometry, manifest: Manifest) -> Self {
-        Self { name, geometry, manifest, grid: None, companions: Vec::new() }
     }
 }
 
@@ -154,7 +164,7 @@ pub fn identify(
         let headers = Headers { shapes: &shapes, config, file_name: &file_name };
         let mismatches = match prefix.map(|_| Described::of(family, &headers)) {
             Some(Ok(described)) => {
-                let mismatches = described.manifest.mismatches(&shapes);
+                let mismatches = mismatches(&described.tensors, &shapes);
                 if mismatches.is_empty() {
                     let prefix = prefix.unwrap_or_default();
                     return Ok(accept(container, family, prefix, described));
@@ -214,15 +224,14 @@ fn reason(error: ModelError) -> String {
 }
 
 fn accept(container: &Container, family: Family, prefix: &str, described: Described) -> Identified {
-    let Described { name, geometry, manifest, grid, companions } = described;
-    let Manifest { tensors, companions: unused_parts } = manifest;
+    let Described { name, geometry, tensors, other_parts, grid, companions } = described;
     let (mut parameters, mut bytes, mut needed_bytes, mut ignored) = (0, 0, 0, 0);
     let needed: HashSet<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
     for entry in container.entries() {
         let name = entry.name.strip_prefix(prefix);
         let is_needed = name.is_some_and(|name| needed.contains(name));
         let belongs =
-            name.is_some_and(|name| unused_parts.iter().any(|part| name.starts_with(part)));
+            name.is_some_and(|name| other_parts.iter().any(|part| name.starts_with(part)));
         if is_needed || belongs {
             parameters += entry.elements();
             bytes += entry.bytes();

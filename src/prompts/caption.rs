@@ -42,6 +42,10 @@ pub fn clean_once(caption: &str) -> String {
 struct Rules(Vec<(Regex, &'static str)>);
 
 impl Rules {
+    #[expect(
+        clippy::expect_used,
+        reason = "the expressions are constants, all of which tests compile"
+    )]
     fn new(rules: &[(&str, &'static str)]) -> Self {
         let compile = |&(pattern, with): &(&str, &'static str)| {
             (Regex::new(pattern).expect("the expressions are constants"), with)

@@ -7,9 +7,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Condition {
-    /// Text for the text-conditional families; `negative` replaces the model's unconditional prompt.
+    /// Text for the text-conditional families.
     Prompt {
+        /// The prompt.
         text: String,
+        /// Replaces the model's unconditional prompt.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         negative: Option<String>,
     },

@@ -47,7 +47,7 @@ pub(super) struct Survivors {
 
 impl Survivors {
     /// Filters one step's logits.
-    pub fn filter(&mut self, logits: &[f32], sampling: &Sampling) {
+    pub(super) fn filter(&mut self, logits: &[f32], sampling: &Sampling) {
         self.candidates.clear();
         self.candidates.extend((0..).zip(logits).map(|(token, &logit)| Candidate { token, logit }));
         self.temperature = f64::from(sampling.temperature.max(SMALLEST_TEMPERATURE));
@@ -63,18 +63,18 @@ impl Survivors {
     }
 
     /// What is left, in no particular order.
-    pub fn candidates(&self) -> &[Candidate] {
+    pub(super) fn candidates(&self) -> &[Candidate] {
         &self.candidates
     }
 
     /// Logit over temperature, relative to the largest; the logarithm of the probability up to a
     /// constant.
-    pub fn exponent(&self, logit: f32) -> f64 {
+    pub(super) fn exponent(&self, logit: f32) -> f64 {
         (f64::from(logit) - self.max) / self.temperature
     }
 
     /// Probability of a survivor with this logit.
-    pub fn probability(&self, logit: f32) -> f32 {
+    pub(super) fn probability(&self, logit: f32) -> f32 {
         (self.exponent(logit).exp() / self.total) as f32
     }
 

@@ -1,14 +1,15 @@
-//! Types of the description of a family of image tokenizers: how its files are recognised, what their
-//! sizes are, which tensors they hold, and how they are loaded.
+//! Types of which the description of a family of image tokenizers is made: how its files are
+//! recognised, what their sizes are, which tensors they hold, and how they are loaded.
 
 use crate::checkpoint::folder::ModelFolder;
 use crate::checkpoint::folder_config::FolderConfig;
 use crate::checkpoint::headers::{Headers, Signature};
-use crate::checkpoint::manifest::Manifest;
+use crate::checkpoint::manifest::ExpectedTensor;
 use crate::checkpoint::shapes::TensorShapes;
 use crate::compute::error::ModelError;
 use crate::compute::weights::Weights;
 use crate::tokenizers::ImageTokenizer;
+use serde::de::DeserializeOwned;
 
 /// Sizes of an image tokenizer, all counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +30,9 @@ pub struct TokenizerDescription {
     /// Sizes.
     pub geometry: TokenizerGeometry,
     /// The tensors of the half that draws pixels.
-    pub(crate) manifest: Manifest,
+    pub tensors: Vec<ExpectedTensor>,
+    /// Beginnings of the names of its other tensors, which drawing does not need (encoders).
+    pub other_parts: &'static [&'static str],
 }
 
 /// Everything an image tokenizer is loaded from.
@@ -42,6 +45,23 @@ pub struct TokenizerPart<'a> {
     pub folder: &'a ModelFolder,
     /// The weights, in f32.
     pub weights: Weights<'static>,
+}
+
+impl TokenizerPart<'_> {
+    /// Sizes from `config.json` if it is one of this kind, else from the shapes of the tensors: the
+    /// published tokenizers come without one.
+    ///
+    /// # Errors
+    /// Those of `from_shapes`.
+    pub(super) fn sizes<C: DeserializeOwned>(
+        &self,
+        from_shapes: impl FnOnce(&TensorShapes) -> Result<C, ModelError>,
+    ) -> Result<C, ModelError> {
+        match self.config.parsed() {
+            Some(config) => Ok(config),
+            None => from_shapes(self.shapes),
+        }
+    }
 }
 
 /// A family of image tokenizers.

@@ -35,15 +35,35 @@ pub enum Action {
     /// Give the keyboard to the prompt.
     EditPrompt,
     /// Save a lane's image at full resolution, with or without the overlay.
-    SaveImage { run: RunId, lane: usize, with_overlay: bool },
+    SaveImage {
+        /// The run.
+        run: RunId,
+        /// Its lane.
+        lane: usize,
+        /// Whether the overlay is drawn over the image.
+        with_overlay: bool,
+    },
     /// Save the trace of all lanes; CSV or JSON by the file name chosen.
-    SaveTrace { run: RunId },
+    SaveTrace {
+        /// The run.
+        run: RunId,
+    },
     /// Save the data of the plot in view as CSV.
-    SavePlotData { run: RunId },
+    SavePlotData {
+        /// The run.
+        run: RunId,
+    },
     /// Save a picture of the plot in view.
     SavePlotPicture,
     /// Ask the engine for a lane's pixels as they stood after `steps` tokens.
-    RequestPreview { run: RunId, lane: usize, steps: usize },
+    RequestPreview {
+        /// The run.
+        run: RunId,
+        /// Its lane.
+        lane: usize,
+        /// Tokens drawn so far.
+        steps: usize,
+    },
     /// Ask the engine for pictures of codes.
     RequestSwatches(Vec<u32>),
     /// Put text on the clipboard.
@@ -66,6 +86,8 @@ pub enum Action {
     SetTheme(ThemeChoice),
     /// Show or hide the sheet of shortcuts.
     ToggleSheet,
+    /// Show or hide the command palette.
+    TogglePalette,
     /// Show the dialog for opening models.
     OpenModel,
     /// Choose files of a model.

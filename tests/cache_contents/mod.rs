@@ -1,5 +1,5 @@
 //! Keys and values that a cache holds, position by position, found where attention reads them.
-#![allow(dead_code)] // each test binary uses its own part
+#![allow(dead_code, reason = "each test binary uses its own part")]
 
 use candle_core::{Device, Tensor};
 use softcfg_studio::compute::cpu::Numbers;

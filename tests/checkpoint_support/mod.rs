@@ -1,6 +1,6 @@
 //! Builders of small weight files, right and wrong ones, written here byte by byte so that the tests
 //! share no code with the readers they test.
-#![allow(dead_code)] // each test file uses a part
+#![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub mod published;
 

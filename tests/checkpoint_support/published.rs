@@ -1,5 +1,5 @@
-//! Names and shapes of the published models, written from the tables of reference/checkpoints and read
-//! from LlamaGen's manifests: truth that shares nothing with the identification it tests.
+//! Names and shapes of the published models, written from the authors' programs and read from LlamaGen's
+//! manifests: truth that shares nothing with the identification it tests.
 
 use super::own_golden;
 
@@ -10,7 +10,7 @@ pub fn push(tensors: &mut Tensors, name: impl Into<String>, shape: &[usize]) {
     tensors.push((name.into(), shape.to_vec()));
 }
 
-/// The table of alitok-rar.md, section "AliTok AR".
+/// AliTok's decoder.
 pub fn alitok(d: usize, layers: usize, head_dim: usize, f: usize) -> Tensors {
     let mut t = Tensors::new();
     push(&mut t, "embeddings.weight", &[5098, d]);
@@ -38,7 +38,7 @@ pub fn alitok(d: usize, layers: usize, head_dim: usize, f: usize) -> Tensors {
     t
 }
 
-/// The table of alitok-rar.md, section "RAR".
+/// RAR's decoder, and RobusTok's.
 pub fn rar(d: usize, layers: usize, head_dim: usize, m: usize, codes: usize) -> Tensors {
     let mut t = Tensors::new();
     push(&mut t, "cls_token", &[1, 1, d]);
@@ -70,7 +70,7 @@ pub fn rar(d: usize, layers: usize, head_dim: usize, m: usize, codes: usize) -> 
     t
 }
 
-/// text-to-image.md, section A4.
+/// The Qwen2 decoder of SimpleAR, its head tied to the embedding.
 pub fn qwen2(v: usize, h: usize, layers: usize, kv: usize, inner: usize) -> Tensors {
     let mut t = Tensors::new();
     push(&mut t, "model.embed_tokens.weight", &[v, h]);
@@ -91,7 +91,7 @@ pub fn qwen2(v: usize, h: usize, layers: usize, kv: usize, inner: usize) -> Tens
     t
 }
 
-/// text-to-image.md, section B1.
+/// Lumina-mGPT 2.0's decoder.
 pub fn lumina() -> Tensors {
     let (v, h, inner) = (171_385, 4096, 11_008);
     let mut t: Tensors = qwen2(v, h, 32, h, inner)
@@ -107,7 +107,7 @@ pub fn lumina() -> Tensors {
     t
 }
 
-/// llamagen.md, section 6, with the decoder half of the full file.
+/// The encoder of flan-t5-xl, with a tensor of the decoder half of the full file.
 pub fn flan_t5_xl() -> Tensors {
     let (d, f) = (2048, 5120);
     let mut t = Tensors::new();

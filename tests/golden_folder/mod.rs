@@ -1,7 +1,7 @@
 //! Where recorded cases are: in `tests/golden`, which holds every kind of them, or in the folder that
 //! `SOFTCFG_GOLDEN` names, which may hold any of them, with any of their tensors but the logits, pixels
 //! or weights that are compared.
-#![allow(dead_code)] // each test binary uses its own part
+#![allow(dead_code, reason = "each test binary uses its own part")]
 
 use safetensors::SafeTensors;
 use std::collections::HashMap;

@@ -1,6 +1,6 @@
 //! Shared by the golden tests of the prompt families: finding cases, reading tensors, comparing, and
 //! decoding forced tokens under every mode at once.
-#![allow(dead_code)] // each test file uses a part
+#![allow(dead_code, reason = "each test binary uses its own part")]
 
 use super::cache_contents;
 use super::golden_folder::assert_kind;

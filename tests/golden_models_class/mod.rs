@@ -1,7 +1,7 @@
 //! What the golden tests of the class-conditional models share: reading cases, comparing numbers,
 //! replaying forced tokens, and the arithmetic of guidance, written here a second
 //! time so that it does not depend on the program's.
-#![allow(dead_code)] // each test binary uses its own part
+#![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub mod arithmetic;
 pub mod replay;

@@ -1,8 +1,7 @@
 //! Shared by the golden tests: reads the parameters and tensors of cases, and compares numbers with a
 //! message that names case, tensor, index and the worst difference.
 
-// Every test binary uses another part of this module.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test binary uses its own part")]
 
 use super::golden_folder::{folders_with, is_own};
 use safetensors::{Dtype, SafeTensors};

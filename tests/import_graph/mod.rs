@@ -2,6 +2,7 @@
 //!
 //! An item that is imported through a re-export counts as one of the file that defines it. Imports of
 //! a whole module (`use a::*`) count as imports of its file.
+#![allow(dead_code, reason = "each test binary uses its own part")]
 
 mod source;
 

@@ -1,7 +1,7 @@
 //! Every golden miniature and the built-in model as a decoder in a precision of choice, with the
 //! prefixes and forced tokens to compare it along. Needs `golden_models`, `golden_models_class` and
 //! `open_folder` beside it.
-#![allow(dead_code)] // each test binary uses its own part
+#![allow(dead_code, reason = "each test binary uses its own part")]
 
 use super::golden_folder::folders_with;
 use super::golden_models::{Golden, json as json_value, size};

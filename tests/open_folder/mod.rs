@@ -1,7 +1,7 @@
 //! Prompt models from their folders as decoders alone, without the image tokenizer that the program
 //! opens beside them; and the same transformer with the output head of the whole vocabulary, whose
 //! logits golden data records.
-#![allow(dead_code)] // each test binary uses its own part
+#![allow(dead_code, reason = "each test binary uses its own part")]
 
 use super::test_device::device;
 use softcfg_studio::checkpoint::folder::ModelFolder;

@@ -1,5 +1,5 @@
 //! Opening and decoding miniatures, and building those that `tests/golden` has only in parts.
-#![allow(dead_code)] // each test binary uses its own part
+#![allow(dead_code, reason = "each test binary uses its own part")]
 
 use candle_core::{DType, Device, Tensor};
 use image::RgbImage;

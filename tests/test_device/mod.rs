@@ -1,6 +1,6 @@
 //! Where the golden tests decode: on the CPU, or on the device that `SOFTCFG_DEVICE` names, in a build
 //! that has it: `SOFTCFG_DEVICE=cuda cargo test --features cuda --test 'golden_*'`.
-#![allow(dead_code)] // each test binary uses its own part
+#![allow(dead_code, reason = "each test binary uses its own part")]
 
 use candle_core::Device;
 use softcfg_studio::compute::device_kind::DeviceKind;

@@ -15,7 +15,7 @@
 //! Layout, threads and packing are safe code in `packed`. `storage` hands out memory and `product` the
 //! numbers that a product has written, each with reasons of its own.
 
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "see above")]
 
 pub(crate) mod activation;
 mod ahead;

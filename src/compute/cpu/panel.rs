@@ -15,7 +15,7 @@ use std::hint::black_box;
 use std::mem::MaybeUninit;
 
 /// Most rows that weights pass through once for.
-pub const PANEL_ROWS: usize = 8;
+pub(super) const PANEL_ROWS: usize = 8;
 
 /// Sums of one panel. Written as whole cache lines, they are read back at once; a line that was
 /// written in two parts is only there when everything before has reached the cache, and the next

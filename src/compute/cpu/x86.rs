@@ -172,7 +172,7 @@ impl<const DOTS: bool> Lanes for Avx512<DOTS> {
 
 /// [`Lanes::dot_bf16`] with the pair read by the instruction itself. The compiler would read it with one of
 /// its own, once for two products; but as few instructions as possible let the processor look further
-/// ahead for loads while it waits for memory. It cannot be told so without writing the instruction.
+/// ahead for loads while it waits for memory. Only the instruction itself says so.
 ///
 /// # Safety
 /// `x` has the pair numbered `k`.

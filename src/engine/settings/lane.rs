@@ -40,7 +40,7 @@ impl Default for LaneSettings {
 }
 
 /// Presets of the lanes that a run has unless others are chosen.
-pub const USUAL_LANES: [Preset; 2] = [Preset::Cfg, Preset::SoftCfg];
+pub(super) const USUAL_LANES: [Preset; 2] = [Preset::Cfg, Preset::SoftCfg];
 
 impl LaneSettings {
     /// The lanes that share these settings but for their presets, each with its name.

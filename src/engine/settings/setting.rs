@@ -77,27 +77,66 @@ pub struct Choice {
 }
 
 /// Reads a setting of a lane.
-pub type Get<T> = fn(&LaneSettings) -> T;
+pub(super) type Get<T> = fn(&LaneSettings) -> T;
 /// Writes it.
-pub type Set<T> = fn(&mut LaneSettings, T);
+pub(super) type Set<T> = fn(&mut LaneSettings, T);
 
 /// Type of a setting and its place in [`LaneSettings`].
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {
     /// A real number.
-    Number { range: NumberRange, get: Get<f32>, set: Set<f32> },
+    Number {
+        /// Where it may lie.
+        range: NumberRange,
+        /// Reads it.
+        get: Get<f32>,
+        /// Writes it.
+        set: Set<f32>,
+    },
     /// Any whole number.
-    Whole { get: Get<u64>, set: Set<u64> },
+    Whole {
+        /// Reads it.
+        get: Get<u64>,
+        /// Writes it.
+        set: Set<u64>,
+    },
     /// A count, which may be off.
-    Count { get: Get<Option<usize>>, set: Set<Option<usize>> },
+    Count {
+        /// Reads it.
+        get: Get<Option<usize>>,
+        /// Writes it.
+        set: Set<Option<usize>>,
+    },
     /// On or off.
-    Switch { get: Get<bool>, set: Set<bool> },
+    Switch {
+        /// Reads it.
+        get: Get<bool>,
+        /// Writes it.
+        set: Set<bool>,
+    },
     /// One of several; `set` leaves things as they are where a key is none of them.
-    Choice { options: &'static [Choice], get: Get<&'static str>, set: Set<&'static str> },
+    Choice {
+        /// What can be chosen.
+        options: &'static [Choice],
+        /// Reads it.
+        get: Get<&'static str>,
+        /// Writes it.
+        set: Set<&'static str>,
+    },
     /// A text; `get` gives nothing where the lane draws a class.
-    Text { get: Get<Option<Option<String>>>, set: Set<Option<String>> },
+    Text {
+        /// Reads it.
+        get: Get<Option<Option<String>>>,
+        /// Writes it.
+        set: Set<Option<String>>,
+    },
     /// Number of a class; `get` gives nothing where the lane draws a prompt.
-    Class { get: Get<Option<u32>>, set: Set<u32> },
+    Class {
+        /// Reads it.
+        get: Get<Option<u32>>,
+        /// Writes it.
+        set: Set<u32>,
+    },
 }
 
 impl NumberRange {

@@ -15,29 +15,42 @@ const HEAD_NORM_EPS: f64 = 1e-5;
 /// `config.json` in the Hugging Face form.
 #[derive(Debug, Clone, Deserialize)]
 pub struct LuminaConfig {
+    /// Width of the residual stream.
     pub hidden_size: usize,
+    /// Inner width of the SwiGLU.
     pub intermediate_size: usize,
+    /// Blocks.
     pub num_hidden_layers: usize,
+    /// Query heads.
     pub num_attention_heads: usize,
     /// Absent means one for every query head.
     pub num_key_value_heads: Option<usize>,
+    /// Rows of the embedding table.
     pub vocab_size: usize,
+    /// Positions of the model.
     pub max_position_embeddings: usize,
+    /// Base of the rotary angles.
     #[serde(default = "default_rope_theta")]
     pub rope_theta: f64,
+    /// ε of the RMS norms.
     #[serde(default = "default_norm_eps")]
     pub rms_norm_eps: f64,
     /// Rows of the head norms' weights.
     #[serde(default = "default_shards")]
     pub model_parallel_size: usize,
+    /// Whether the output head is the embedding table.
     #[serde(default)]
     pub tie_word_embeddings: bool,
+    /// Norms after the layers instead of before them; such models are refused.
     #[serde(default)]
     pub swin_norm: bool,
+    /// Biases of the attention projections; such models are refused.
     #[serde(default)]
     pub attention_bias: bool,
+    /// Biases of the feed-forward layers; such models are refused.
     #[serde(default)]
     pub mlp_bias: bool,
+    /// Scaling of the rotary angles; such models are refused.
     pub rope_scaling: Option<serde_json::Value>,
 }
 

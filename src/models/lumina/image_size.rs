@@ -16,7 +16,9 @@ const PIXELS_PER_CODE: usize = 8;
 /// Size of an image in pixels; both sides are multiples of 32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImageSize {
+    /// Columns of pixels.
     pub width: usize,
+    /// Rows of pixels.
     pub height: usize,
 }
 

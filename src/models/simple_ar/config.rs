@@ -34,24 +34,35 @@ impl PublishedSize {
 /// `config.json` in the Hugging Face form.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Qwen2Config {
+    /// Width of the residual stream.
     pub hidden_size: usize,
+    /// Inner width of the SwiGLU.
     pub intermediate_size: usize,
+    /// Blocks.
     pub num_hidden_layers: usize,
+    /// Query heads.
     pub num_attention_heads: usize,
     /// Absent means one for every query head.
     pub num_key_value_heads: Option<usize>,
     /// Absent means `hidden_size / num_attention_heads`.
     pub head_dim: Option<usize>,
+    /// Rows of the embedding table.
     pub vocab_size: usize,
+    /// Positions of the model.
     pub max_position_embeddings: usize,
+    /// Base of the rotary angles.
     #[serde(default = "default_rope_theta")]
     pub rope_theta: f64,
+    /// ε of the RMS norms.
     #[serde(default = "default_norm_eps")]
     pub rms_norm_eps: f64,
+    /// Activation of the feed-forward layers; only `silu` is known.
     #[serde(default = "default_activation")]
     pub hidden_act: String,
+    /// Whether the output head is the embedding table.
     #[serde(default)]
     pub tie_word_embeddings: bool,
+    /// Whether attention is limited to a window.
     #[serde(default)]
     pub use_sliding_window: bool,
     /// An integer or null; read only if `use_sliding_window`.

@@ -2,7 +2,6 @@
 //! compared.
 
 use crate::checkpoint::headers::{Headers, Signature};
-use crate::checkpoint::manifest::Manifest;
 use crate::compute::error::ModelError;
 use crate::tokenizers::alitok::config::AlitokTokenizerConfig;
 use crate::tokenizers::alitok::tokenizer::{AlitokTokenizer, tensors};
@@ -34,15 +33,15 @@ fn describe(headers: &Headers<'_>) -> Result<TokenizerDescription, ModelError> {
         code_width: config.token_size,
         pixels_per_token: config.patch_size,
     };
-    let manifest =
-        Manifest { tensors: tensors(&config)?, companions: &["encoder.", "latent_tokens"] };
-    Ok(TokenizerDescription { name: SIGNATURE.family.into(), geometry, manifest })
+    Ok(TokenizerDescription {
+        name: SIGNATURE.family.into(),
+        geometry,
+        tensors: tensors(&config)?,
+        other_parts: &["encoder.", "latent_tokens"],
+    })
 }
 
 fn load(part: TokenizerPart<'_>) -> Result<Box<dyn ImageTokenizer>, ModelError> {
-    let config = match part.config.parsed::<AlitokTokenizerConfig>() {
-        Some(config) => config,
-        None => AlitokTokenizerConfig::from_shapes(part.shapes)?,
-    };
+    let config = part.sizes(AlitokTokenizerConfig::from_shapes)?;
     Ok(Box::new(AlitokTokenizer::load(config, &part.weights, part.shapes)?))
 }

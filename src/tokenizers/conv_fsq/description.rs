@@ -1,7 +1,6 @@
 //! How the built-in tokenizer is recognised, described and loaded.
 
 use crate::checkpoint::headers::{Headers, Signature};
-use crate::checkpoint::manifest::Manifest;
 use crate::compute::error::ModelError;
 use crate::tokenizers::conv_fsq::config::{ConvFsqConfig, DecoderSizes};
 use crate::tokenizers::conv_fsq::networks::{load_decoder, tensors};
@@ -31,8 +30,12 @@ fn describe(headers: &Headers<'_>) -> Result<TokenizerDescription, ModelError> {
         code_width: sizes.code_width,
         pixels_per_token: sizes.pixels_per_token(),
     };
-    let manifest = Manifest { tensors: tensors(&sizes)?, companions: &["encoder."] };
-    Ok(TokenizerDescription { name: SIGNATURE.family.into(), geometry, manifest })
+    Ok(TokenizerDescription {
+        name: SIGNATURE.family.into(),
+        geometry,
+        tensors: tensors(&sizes)?,
+        other_parts: &["encoder."],
+    })
 }
 
 fn load(part: TokenizerPart<'_>) -> Result<Box<dyn ImageTokenizer>, ModelError> {

@@ -1,7 +1,6 @@
 //! How a Cosmos DV tokenizer is recognised, described and loaded.
 
 use crate::checkpoint::headers::{Headers, Signature};
-use crate::checkpoint::manifest::Manifest;
 use crate::compute::error::ModelError;
 use crate::tokenizers::cosmos::config::{CODES, CosmosConfig, LEVELS};
 use crate::tokenizers::cosmos::network::{load_decoder, tensors};
@@ -33,9 +32,12 @@ fn describe(headers: &Headers<'_>) -> Result<TokenizerDescription, ModelError> {
         code_width: config.code_width,
         pixels_per_token: config.pixels_per_token(),
     };
-    let manifest =
-        Manifest { tensors: tensors(&config)?, companions: &["encoder.", "quant_conv."] };
-    Ok(TokenizerDescription { name: SIGNATURE.family.into(), geometry, manifest })
+    Ok(TokenizerDescription {
+        name: SIGNATURE.family.into(),
+        geometry,
+        tensors: tensors(&config)?,
+        other_parts: &["encoder.", "quant_conv."],
+    })
 }
 
 fn load(part: TokenizerPart<'_>) -> Result<Box<dyn ImageTokenizer>, ModelError> {

@@ -40,7 +40,7 @@ const NORM: NormForm = NormForm::Frame { eps: 1e-6 };
 const ROWS_BELOW: usize = 1;
 
 /// The decoder: codes to pixels, nominally -1..1.
-pub fn decoder(config: &CosmosConfig) -> Architecture {
+pub(super) fn decoder(config: &CosmosConfig) -> Architecture {
     let style = Style {
         norm: NORM,
         second_norm: true,

@@ -106,7 +106,8 @@ impl NormSpec {
         Ok(match self.modulation() {
             None => Norm::Group(norm),
             Some([scale, shift]) => {
-                Norm::Spatial { norm, scale: scale.load(weights)?, shift: shift.load(weights)? }
+                let (scale, shift) = (scale.load(weights)?, shift.load(weights)?);
+                Norm::Spatial { norm, scale: Box::new(scale), shift: Box::new(shift) }
             }
         })
     }
@@ -130,9 +131,9 @@ pub enum Norm {
         /// The norm that is modulated.
         norm: GroupNorm,
         /// From code vectors to factors.
-        scale: Conv2d,
+        scale: Box<Conv2d>,
         /// From code vectors to summands.
-        shift: Conv2d,
+        shift: Box<Conv2d>,
     },
 }
 

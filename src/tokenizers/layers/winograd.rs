@@ -37,7 +37,7 @@ const WEIGHT: [[f64; 3]; 4] = [[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5
 
 /// Transformed weights of a convolution with stride 1 and padding 1.
 #[derive(Debug, Clone)]
-pub struct Winograd {
+pub(super) struct Winograd {
     /// Of each position of a patch, `[outputs, inputs]`.
     weights: Arc<[PackedMatrix]>,
     inputs: usize,
@@ -49,7 +49,7 @@ impl Winograd {
     ///
     /// # Errors
     /// A weight of another shape.
-    pub fn new(weight: &Tensor) -> Result<Self, ModelError> {
+    pub(super) fn new(weight: &Tensor) -> Result<Self, ModelError> {
         let (outputs, inputs, 3, 3) = weight.dims4()? else {
             return Err(ModelError::Internal("only 3×3 convolutions have this form"));
         };
@@ -74,7 +74,7 @@ impl Winograd {
     ///
     /// # Errors
     /// A map with other channels.
-    pub fn forward(&self, x: &FeatureMap, bias: &[f32]) -> Result<FeatureMap, ModelError> {
+    pub(super) fn forward(&self, x: &FeatureMap, bias: &[f32]) -> Result<FeatureMap, ModelError> {
         let isa = Isa::current();
         let (across, down) = (x.width.div_ceil(2), x.height.div_ceil(2));
         let rows_at_once = (PIECE / (PATCH * across * self.inputs).max(1)).clamp(1, down.max(1));
@@ -133,7 +133,10 @@ impl Winograd {
     }
 
     /// The output transform of one tile: on each axis `m0 + m1 + m2` and `m1 - m2 - m3`.
-    #[allow(clippy::too_many_arguments)] // one tile of one piece, with everything around it
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one tile of one piece, with everything around it"
+    )]
     fn write_positions(
         &self,
         products: &[f32],

@@ -1,7 +1,6 @@
 //! How LlamaGen's VQ-16 and VQ-8 are recognised, described and loaded.
 
 use crate::checkpoint::headers::{Headers, Signature};
-use crate::checkpoint::manifest::Manifest;
 use crate::compute::error::ModelError;
 use crate::tokenizers::family::{
     TokenizerDescription, TokenizerFamily, TokenizerGeometry, TokenizerPart,
@@ -34,19 +33,15 @@ fn describe(headers: &Headers<'_>) -> Result<TokenizerDescription, ModelError> {
         code_width: config.codebook_embed_dim,
         pixels_per_token: config.pixels_per_token(),
     };
-    let manifest =
-        Manifest { tensors: tensors(&config)?, companions: &["encoder.", "quant_conv."] };
     Ok(TokenizerDescription {
         name: format!("LlamaGen VQ-{}", config.pixels_per_token()),
         geometry,
-        manifest,
+        tensors: tensors(&config)?,
+        other_parts: &["encoder.", "quant_conv."],
     })
 }
 
 fn load(part: TokenizerPart<'_>) -> Result<Box<dyn ImageTokenizer>, ModelError> {
-    let config = match part.config.parsed::<LlamagenVqConfig>() {
-        Some(config) => config,
-        None => LlamagenVqConfig::from_shapes(part.shapes)?,
-    };
+    let config = part.sizes(LlamagenVqConfig::from_shapes)?;
     Ok(Box::new(load_decoder(&config, &part.weights, part.shapes)?))
 }

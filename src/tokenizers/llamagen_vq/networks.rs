@@ -57,7 +57,7 @@ fn middle(network: &mut Architecture, half: &str) {
 ///
 /// # Errors
 /// Sizes without levels or groups.
-pub fn decoder(config: &LlamagenVqConfig) -> Result<Architecture, ModelError> {
+pub(super) fn decoder(config: &LlamagenVqConfig) -> Result<Architecture, ModelError> {
     let channels = config.channels()?;
     let style = style(config.norm_num_groups, config.norm_eps);
     let mut network = Architecture::new(style, config.codebook_embed_dim);
@@ -79,7 +79,7 @@ pub fn decoder(config: &LlamagenVqConfig) -> Result<Architecture, ModelError> {
 ///
 /// # Errors
 /// Sizes without levels or groups.
-pub fn encoder(config: &LlamagenVqConfig) -> Result<Architecture, ModelError> {
+pub(super) fn encoder(config: &LlamagenVqConfig) -> Result<Architecture, ModelError> {
     let channels = config.channels()?;
     let style = style(config.norm_num_groups, config.norm_eps);
     let mut network = Architecture::new(style, 3);

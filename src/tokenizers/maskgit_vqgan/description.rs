@@ -1,7 +1,6 @@
 //! How a MaskGIT-VQGAN is recognised, described and loaded.
 
 use crate::checkpoint::headers::{Headers, Signature};
-use crate::checkpoint::manifest::Manifest;
 use crate::compute::error::ModelError;
 use crate::tokenizers::family::{
     TokenizerDescription, TokenizerFamily, TokenizerGeometry, TokenizerPart,
@@ -34,14 +33,15 @@ fn describe(headers: &Headers<'_>) -> Result<TokenizerDescription, ModelError> {
         code_width: config.z_channels,
         pixels_per_token: config.pixels_per_token(),
     };
-    let manifest = Manifest { tensors: tensors(&config)?, companions: &["encoder."] };
-    Ok(TokenizerDescription { name: SIGNATURE.family.into(), geometry, manifest })
+    Ok(TokenizerDescription {
+        name: SIGNATURE.family.into(),
+        geometry,
+        tensors: tensors(&config)?,
+        other_parts: &["encoder."],
+    })
 }
 
 fn load(part: TokenizerPart<'_>) -> Result<Box<dyn ImageTokenizer>, ModelError> {
-    let config = match part.config.parsed::<MaskgitVqganConfig>() {
-        Some(config) => config,
-        None => MaskgitVqganConfig::from_shapes(part.shapes)?,
-    };
+    let config = part.sizes(MaskgitVqganConfig::from_shapes)?;
     Ok(Box::new(load_decoder(&config, &part.weights, part.shapes)?))
 }

@@ -41,7 +41,7 @@ fn style(config: &MaskgitVqganConfig) -> Style {
 ///
 /// # Errors
 /// Sizes without levels or groups.
-pub fn decoder(config: &MaskgitVqganConfig) -> Result<Architecture, ModelError> {
+pub(super) fn decoder(config: &MaskgitVqganConfig) -> Result<Architecture, ModelError> {
     let channels = config.channels()?;
     let deepest = channels.last().copied().unwrap_or(0);
     let mut network = Architecture::new(style(config), config.z_channels);
@@ -66,7 +66,7 @@ pub fn decoder(config: &MaskgitVqganConfig) -> Result<Architecture, ModelError> 
 ///
 /// # Errors
 /// Sizes without levels or groups.
-pub fn encoder(config: &MaskgitVqganConfig) -> Result<Architecture, ModelError> {
+pub(super) fn encoder(config: &MaskgitVqganConfig) -> Result<Architecture, ModelError> {
     let channels = config.channels()?;
     let mut network = Architecture::new(style(config), 3);
     let (place, first) = ("encoder.conv_in", channels.first().copied().unwrap_or(0));

@@ -2,7 +2,6 @@
 //! channel counts than the published file's are known too; what has no blocks is not.
 
 use crate::checkpoint::headers::{Headers, Signature};
-use crate::checkpoint::manifest::Manifest;
 use crate::compute::error::ModelError;
 use crate::tokenizers::family::{
     TokenizerDescription, TokenizerFamily, TokenizerGeometry, TokenizerPart,
@@ -34,9 +33,12 @@ fn describe(headers: &Headers<'_>) -> Result<TokenizerDescription, ModelError> {
         code_width: config.code_width,
         pixels_per_token: config.pixels_per_token(),
     };
-    let manifest =
-        Manifest { tensors: tensors(&config)?, companions: &["encoder.", "quant_conv."] };
-    Ok(TokenizerDescription { name: SIGNATURE.family.into(), geometry, manifest })
+    Ok(TokenizerDescription {
+        name: SIGNATURE.family.into(),
+        geometry,
+        tensors: tensors(&config)?,
+        other_parts: &["encoder.", "quant_conv."],
+    })
 }
 
 fn load(part: TokenizerPart<'_>) -> Result<Box<dyn ImageTokenizer>, ModelError> {

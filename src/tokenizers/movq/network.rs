@@ -34,7 +34,7 @@ const NORM_EPS: f64 = 1e-6;
 const ROWS_BELOW: usize = 1;
 
 /// The decoder: code vectors to pixels, nominally -1..1.
-pub fn decoder(config: &MovqConfig) -> Architecture {
+pub(super) fn decoder(config: &MovqConfig) -> Architecture {
     let code_width = config.code_width;
     let style = Style {
         norm: NormForm::Spatial { groups: GROUPS, eps: NORM_EPS, code_width },

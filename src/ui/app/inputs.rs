@@ -131,22 +131,31 @@ pub fn open_model(ctx: &Context, state: &mut State) {
     state.actions.extend(state.panels.open_model.show(ctx, &input));
 }
 
-/// The sheet of shortcuts while it is open.
+/// The sheet of shortcuts and the command palette, while they are open.
 pub fn commands(ctx: &Context, state: &mut State) {
-    state.panels.commands.show(ctx);
+    let mut panel = std::mem::take(&mut state.panels.commands);
+    let action = panel.show(ctx, &situation(state, panel.sheet_open));
+    state.panels.commands = panel;
+    state.actions.extend(action);
 }
 
 /// What the keys that no panel took ask for.
 pub fn keys(ctx: &Context, state: &mut State, keyboard: Keyboard) {
-    let situation = Situation {
-        runs: &state.runs,
-        shared: &state.shared,
-        sheet_open: state.panels.commands.sheet_open,
-        can_open_models: state.can_open_models,
-        theme: state.theme,
-    };
+    let situation = situation(state, state.panels.commands.sheet_open);
     let actions = keyboard::handle(ctx, keyboard, &situation);
     state.actions.extend(actions);
+}
+
+fn situation(state: &State, sheet_open: bool) -> Situation<'_> {
+    Situation {
+        runs: &state.runs,
+        shared: &state.shared,
+        sheet_open,
+        can_open_models: state.can_open_models,
+        recent: &state.recent,
+        draws_scenarios: state.model.draws_scenarios(),
+        theme: state.theme,
+    }
 }
 
 /// Messages, at the lower right of `inside`.

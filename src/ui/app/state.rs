@@ -45,7 +45,7 @@ pub struct Panels {
     pub open_model: OpenModelPanel,
     /// Messages.
     pub notices: NoticesPanel,
-    /// The sheet of shortcuts.
+    /// The sheet of shortcuts and the command palette.
     pub commands: CommandsPanel,
 }
 
@@ -173,6 +173,7 @@ impl State {
             Action::FitImages => self.shared.view.fit_images(),
             Action::SetTheme(theme) => self.theme = theme,
             Action::ToggleSheet => self.panels.commands.toggle_sheet(),
+            Action::TogglePalette => self.panels.commands.toggle_palette(),
             other => return Some(other),
         }
         None

@@ -3,7 +3,7 @@
 use crate::ui::action::Action;
 use crate::ui::commands::situation::Situation;
 use crate::ui::commands::table::{ALL, Command, Reach};
-use egui::{Context, Id, Key, KeyboardShortcut, Modifiers};
+use egui::{Context, Id, Key, KeyboardShortcut};
 
 /// Who has the keyboard as a frame begins, before panels change it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,42 +59,12 @@ pub fn handle(ctx: &Context, keyboard: Keyboard, situation: &Situation) -> Vec<A
     actions
 }
 
-/// A shortcut as it is read on this system: "Ctrl+Shift+S", on macOS "⇧⌘S".
-pub fn text(ctx: &Context, key: &KeyboardShortcut) -> String {
-    let Modifiers { shift, command, .. } = key.modifiers;
-    let mac = ctx.os().is_mac();
-    let mut text = String::new();
-    if command && !mac {
-        text.push_str("Ctrl+");
-    }
-    if shift {
-        text.push_str(if mac { "⇧" } else { "Shift+" });
-    }
-    if command && mac {
-        text.push('⌘');
-    }
-    text.push_str(match key.logical_key {
-        Key::ArrowLeft => "←",
-        Key::ArrowRight => "→",
-        Key::ArrowUp => "↑",
-        Key::ArrowDown => "↓",
-        Key::Escape => "Esc",
-        key => key.symbol_or_name(),
-    });
-    text
-}
-
-/// All keys of a command, "? or F1".
-pub fn texts(ctx: &Context, command: &Command) -> String {
-    let keys: Vec<String> = command.keys.iter().map(|key| text(ctx, key)).collect();
-    keys.join(" or ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ui::state::shared::Shared;
     use crate::ui::theme::ThemeChoice;
+    use egui::Modifiers;
 
     fn situation(shared: &Shared, sheet_open: bool) -> Situation<'_> {
         Situation {
@@ -102,6 +72,8 @@ mod tests {
             shared,
             sheet_open,
             can_open_models: false,
+            recent: &[],
+            draws_scenarios: false,
             theme: ThemeChoice::Dark,
         }
     }

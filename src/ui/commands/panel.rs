@@ -1,22 +1,23 @@
-//! The sheet of shortcuts, over everything.
+//! What stands over the window for its commands: the sheet of shortcuts and the palette.
 
-use crate::ui::commands::keyboard;
-use crate::ui::commands::table::{ALL, GESTURES, Group};
-use crate::ui::kit::fonts;
-use crate::ui::theme::palette;
-use egui::{Context, Frame, Grid, Id, Modal, Ui};
+use crate::ui::action::Action;
+use crate::ui::commands::palette::{Outcome, Palette};
+use crate::ui::commands::sheet;
+use crate::ui::commands::situation::Situation;
+use egui::Context;
 
-/// The sheet, and whether it is open.
+/// The sheet and the palette, and whether they are open.
 #[derive(Debug, Default)]
 pub struct CommandsPanel {
     /// The sheet of shortcuts is open.
     pub sheet_open: bool,
+    palette: Option<Palette>,
 }
 
 impl CommandsPanel {
-    /// Whether keys go to it.
+    /// Whether keys go to one of them.
     pub fn is_open(&self) -> bool {
-        self.sheet_open
+        self.sheet_open || self.palette.is_some()
     }
 
     /// Opens or closes the sheet.
@@ -24,53 +25,23 @@ impl CommandsPanel {
         self.sheet_open = !self.sheet_open;
     }
 
-    /// Shows the sheet while it is open.
-    pub fn show(&mut self, ctx: &Context) {
-        if !self.sheet_open {
-            return;
-        }
-        let colours = palette(ctx);
-        let frame = Frame::window(&ctx.global_style()).inner_margin(20).fill(colours.panel);
-        let modal = Modal::new(Id::unique("shortcuts")).frame(frame).show(ctx, |ui| {
-            ui.set_width(640.0);
-            ui.label(fonts::title("Shortcuts"));
-            ui.add_space(4.0);
-            ui.columns(2, |columns| {
-                let [left, right] = columns else { return };
-                for group in [Group::Run, Group::Files, Group::Window] {
-                    table(left, group);
-                }
-                for group in [Group::Timeline, Group::Images] {
-                    table(right, group);
-                }
-            });
-        });
-        if modal.should_close() {
+    /// Opens or closes the palette.
+    pub fn toggle_palette(&mut self) {
+        self.palette = if self.palette.is_some() { None } else { Some(Palette::default()) };
+    }
+
+    /// Shows what is open; the command that was chosen.
+    pub fn show(&mut self, ctx: &Context, situation: &Situation) -> Option<Action> {
+        if self.sheet_open && sheet::show(ctx) {
             self.sheet_open = false;
         }
+        let outcome = self.palette.as_mut()?.show(ctx, situation);
+        if !matches!(outcome, Outcome::Open) {
+            self.palette = None;
+        }
+        match outcome {
+            Outcome::Chosen(action) => Some(action),
+            Outcome::Open | Outcome::Left => None,
+        }
     }
-}
-
-fn table(ui: &mut Ui, group: Group) {
-    let colours = palette(ui.ctx());
-    ui.label(fonts::group(group.title()).color(colours.secondary));
-    ui.spacing_mut().item_spacing.y = 6.0;
-    let grid = Grid::new(group.title()).num_columns(2).min_col_width(112.0).spacing([12.0, 0.0]);
-    let ctx = ui.ctx().clone();
-    grid.show(ui, |ui| {
-        let mut line = |keys: String, does: &str| {
-            ui.label(fonts::number(keys));
-            ui.label(does);
-            ui.end_row();
-        };
-        for command in ALL.iter().filter(|command| command.group == group) {
-            if !command.keys.is_empty() {
-                line(keyboard::texts(&ctx, command), command.label);
-            }
-        }
-        for (_, keys, does) in GESTURES.iter().filter(|(of, ..)| *of == group) {
-            line((*keys).to_owned(), does);
-        }
-    });
-    ui.add_space(10.0);
 }

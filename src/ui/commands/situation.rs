@@ -1,5 +1,6 @@
 //! What decides whether a command can be given, and what it acts on.
 
+use crate::ui::state::model::RecentModel;
 use crate::ui::state::run_view::RunView;
 use crate::ui::state::shared::Shared;
 use crate::ui::theme::ThemeChoice;
@@ -15,6 +16,10 @@ pub struct Situation<'a> {
     pub sheet_open: bool,
     /// Model files can be opened.
     pub can_open_models: bool,
+    /// Models that were opened, the newest first.
+    pub recent: &'a [RecentModel],
+    /// The model draws scenarios.
+    pub draws_scenarios: bool,
     /// Dark or light.
     pub theme: ThemeChoice,
 }

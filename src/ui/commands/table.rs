@@ -3,6 +3,7 @@
 use crate::engine::trace::RunStatus;
 use crate::ui::action::Action;
 use crate::ui::commands::situation::Situation;
+use crate::ui::kit::controls::Hint;
 use crate::ui::state::cursor::Move;
 use egui::{Key, KeyboardShortcut, Modifiers};
 
@@ -58,6 +59,18 @@ pub struct Command {
     pub reach: Reach,
     /// What it asks for; `None` while it cannot be given.
     pub action: fn(&Situation) -> Option<Action>,
+}
+
+impl Command {
+    /// Its tooltip, with its keys.
+    pub const fn hint(&self) -> Hint {
+        self.hint_with("")
+    }
+
+    /// Its tooltip with the paper's term.
+    pub const fn hint_with(&self, term: &'static str) -> Hint {
+        Hint { does: self.tooltip, term, keys: self.keys }
+    }
 }
 
 const fn ctrl(key: Key) -> KeyboardShortcut {
@@ -183,6 +196,9 @@ commands! {
     SWITCH_THEME: Window, Window, "Switch theme",
         "Switches between dark and light.",
         [ctrl(Key::T)], |situation| Some(Action::SetTheme(situation.theme.other()));
+    PALETTE: Window, Window, "Commands",
+        "Lists everything that can be done here; type to find it.",
+        [ctrl(Key::P)], |_| Some(Action::TogglePalette);
     SHORTCUTS: Window, Window, "Shortcuts",
         "Lists all shortcuts.",
         [plain(Key::Questionmark), plain(Key::F1)], |_| Some(Action::ToggleSheet);

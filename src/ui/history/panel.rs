@@ -4,12 +4,14 @@
 use crate::engine::settings::{LaneSettings, LaneSpec, RunSettings};
 use crate::engine::trace::{RunId, RunStatus};
 use crate::guidance::schedule::Schedule;
-use crate::prompts::condition::Condition;
 use crate::ui::action::Action;
+use crate::ui::commands::table;
 use crate::ui::history::thumbnails::Thumbnails;
 use crate::ui::kit::controls;
 use crate::ui::kit::controls::Hint;
 use crate::ui::kit::fonts;
+use crate::ui::kit::run_text;
+use crate::ui::kit::run_text::trimmed;
 use crate::ui::state::run_view::RunView;
 use crate::ui::theme::{UNTINTED, palette};
 use egui::{
@@ -17,13 +19,8 @@ use egui::{
 };
 use egui_material_icons::icons::{ICON_DATA_OBJECT, ICON_IMAGE, ICON_SETTINGS_BACKUP_RESTORE};
 
-const RESTORE: Hint =
-    Hint::new("Takes the settings of the run in view back into the settings panel.", "");
 const SAVE_IMAGE: Hint =
     Hint::new("Saves an image of the run in view as PNG; its settings travel inside the file.", "");
-const SAVE_TRACE: Hint =
-    Hint::new("Saves every number of every step of the run in view, as CSV or JSON.", "");
-
 /// What the history keeps between frames.
 #[derive(Default)]
 pub struct HistoryPanel {
@@ -78,7 +75,7 @@ fn commands(ui: &mut Ui, input: &HistoryInput, actions: &mut Vec<Action>) {
         let Some(run) = shown else { return };
         let id = run.record.id;
         let icon = ICON_SETTINGS_BACKUP_RESTORE;
-        if controls::icon_button(ui, icon, "Restore settings", RESTORE).clicked() {
+        if controls::icon_button(ui, icon, table::RESTORE.label, table::RESTORE.hint()).clicked() {
             actions.push(Action::RestoreSettings(id));
         }
         ui.add_enabled_ui(!input.saving, |ui| {
@@ -86,7 +83,14 @@ fn commands(ui: &mut Ui, input: &HistoryInput, actions: &mut Vec<Action>) {
             egui::Popup::menu(&image).show(|ui| {
                 save_image_entries(ui, id, &lane_names(run), actions);
             });
-            if controls::icon_button(ui, ICON_DATA_OBJECT, "Save trace", SAVE_TRACE).clicked() {
+            if controls::icon_button(
+                ui,
+                ICON_DATA_OBJECT,
+                table::SAVE_TRACE.label,
+                table::SAVE_TRACE.hint(),
+            )
+            .clicked()
+            {
                 actions.push(Action::SaveTrace { run: id });
             }
         });
@@ -144,7 +148,7 @@ fn item(
     let picture = vec2(side * aspect, side);
     let size = vec2((picture.x + 2.0) * lanes as f32 - 2.0, height);
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
-    let name = accessible_name(run);
+    let name = run_text::title(run);
     let shown = input.shown == Some(id);
     response
         .widget_info(|| WidgetInfo::selected(egui::accesskit::Role::Button, true, shown, &name));
@@ -222,31 +226,12 @@ fn frame(ui: &Ui, rect: Rect, caption: f32, shown: bool, response: &Response) {
     ui.painter().rect_stroke(pictures, 2.0, stroke, StrokeKind::Outside);
 }
 
-fn drawn(run: &RunView) -> String {
-    match run.record.lanes().first().map(|lane| &lane.settings.condition) {
-        Some(Condition::Prompt { text, .. }) => text.clone(),
-        Some(Condition::Class(id)) => format!("class {id}"),
-        None => String::new(),
-    }
-}
-
-fn accessible_name(run: &RunView) -> String {
-    let LaneSettings { guidance, sampling, .. } = RunSettings::of_run(&run.record.spec).shared;
-    format!(
-        "Run {}: {}, guidance {}, seed {}",
-        run.record.id,
-        drawn(run),
-        trimmed(guidance.scale.guidance_scale),
-        sampling.seed
-    )
-}
-
 fn details(ui: &mut Ui, run: &RunView) {
     let spec = &run.record.spec;
     let LaneSettings { guidance, sampling, .. } = RunSettings::of_run(spec).shared;
     let perturbation = guidance.perturbation;
     ui.spacing_mut().item_spacing.y = 4.0;
-    ui.label(fonts::group(drawn(run)));
+    ui.label(fonts::group(run_text::drawn(run)));
     let step_norm = if perturbation.step_norm { "on" } else { "off" };
     let number = |ui: &mut Ui, text: String| ui.label(fonts::number(text));
     number(
@@ -295,21 +280,5 @@ fn schedule(lane: &LaneSpec) -> String {
         (Schedule::Cosine, _) => format!("k {}", trimmed(scale.cosine_power)),
         (Schedule::Authors, true) => format!("k {}, authors' code", trimmed(scale.cosine_power)),
         (Schedule::Authors, false) => "authors' code".into(),
-    }
-}
-
-/// At most two digits after the point, at least one: 4.0, 1.4, 0.25.
-fn trimmed(value: f32) -> String {
-    let text = format!("{value:.2}");
-    text.strip_suffix('0').map_or(text.clone(), str::to_owned)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_short_but_keep_their_point() {
-        assert_eq!([4.0, 1.4, 0.25, 10.0].map(trimmed), ["4.0", "1.4", "0.25", "10.0"]);
     }
 }

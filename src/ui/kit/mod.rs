@@ -3,9 +3,11 @@
 
 pub mod controls;
 pub mod fonts;
+pub mod keys;
 pub mod lane;
 pub mod marks;
 pub mod quantity_text;
 pub mod range;
+pub mod run_text;
 pub mod texture;
 pub mod token_text;

@@ -24,7 +24,7 @@ pub fn show(ui: &mut Ui, view: &mut ViewSettings, range: Option<(f32, f32)>) {
     let (title, unit) = match range {
         Some(_) => {
             let unit = overlay::quantity(view.overlay).map_or("", |quantity| quantity.unit);
-            (overlay::label(view.overlay), unit)
+            (view.overlay.label(), unit)
         }
         None => ("difference", "of 255"),
     };

@@ -32,7 +32,12 @@ pub enum CellContent {
     /// Two lanes, a line between them.
     Wipe(Pair),
     /// A lane, and which one is behind it.
-    Flip { front: usize, behind: usize },
+    Flip {
+        /// The lane in view.
+        front: usize,
+        /// The lane behind it.
+        behind: usize,
+    },
     /// Where two lanes differ.
     Difference(Pair),
 }
@@ -61,26 +66,6 @@ pub fn cells(comparison: Comparison, pair: Pair, lanes: usize, flipped: bool) ->
         }
         Comparison::Flip => vec![CellContent::Flip { front: pair.a, behind: pair.b }],
         Comparison::Difference => vec![CellContent::Difference(pair)],
-    }
-}
-
-/// Word on the control.
-pub fn label(comparison: Comparison) -> &'static str {
-    match comparison {
-        Comparison::SideBySide => "side by side",
-        Comparison::Wipe => "wipe",
-        Comparison::Flip => "flip",
-        Comparison::Difference => "difference",
-    }
-}
-
-/// What it does, in one sentence.
-pub fn explanation(comparison: Comparison) -> &'static str {
-    match comparison {
-        Comparison::SideBySide => "Every lane in its own place, all at the same zoom.",
-        Comparison::Wipe => "Two lanes in one place; drag the line between them.",
-        Comparison::Flip => "One lane; hold Alt to see the other in the same place.",
-        Comparison::Difference => "Where two lanes differ: pixels by colour, tokens by an outline.",
     }
 }
 

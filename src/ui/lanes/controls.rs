@@ -1,7 +1,7 @@
 //! The row under the images: what lies over them, its opacity and colours, how lanes are compared.
 
+use crate::ui::commands::table;
 use crate::ui::kit::controls::{Hint, icon_button, icon_toggle, secondary, segment};
-use crate::ui::lanes::comparison;
 use crate::ui::lanes::overlay;
 use crate::ui::state::view::{ColourMap, Comparison, Overlay, ViewSettings};
 use crate::ui::theme;
@@ -13,11 +13,6 @@ const SMOOTH: Hint = Hint::new(
     "Smooths the images when they are shown larger than twice their size; otherwise each pixel stays a square.",
     "",
 );
-const FIT: Hint = Hint::new(
-    "Shows the whole images again. The wheel zooms at the pointer, dragging moves, a double click fits.",
-    "",
-);
-
 /// Height of one row of controls.
 const ROW: f32 = 32.0;
 /// Width from which everything fits in one row.
@@ -60,7 +55,7 @@ fn overlay_choice(ui: &mut Ui, view: &mut ViewSettings) {
     ui.label(secondary("Overlay", palette));
     let mut chosen = view.overlay;
     for &value in Overlay::VARIANTS {
-        let text = overlay::label(value);
+        let text = value.label();
         let name = format!("Overlay {text}");
         segment(ui, &mut chosen, value, text, &name, overlay::hint(value));
     }
@@ -106,18 +101,18 @@ fn comparison_choice(ui: &mut Ui, view: &mut ViewSettings, lanes: usize) {
     ui.add_enabled_ui(lanes >= 2, |ui| {
         ui.label(secondary("Compare", palette));
         let combo = ComboBox::from_id_salt("comparison").width(92.0);
-        let response = combo.selected_text(comparison::label(view.comparison)).show_ui(ui, |ui| {
+        let response = combo.selected_text(view.comparison.label()).show_ui(ui, |ui| {
             for &value in Comparison::VARIANTS {
-                let text = comparison::label(value);
-                ui.selectable_value(&mut view.comparison, value, text)
-                    .on_hover_text(comparison::explanation(value));
+                let text = value.label();
+                ui.selectable_value(&mut view.comparison, value, text).on_hover_text(value.does());
             }
         });
-        let response = response.response.on_hover_text(comparison::explanation(view.comparison));
+        let response = response.response.on_hover_text(view.comparison.does());
         response.widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, "Comparison"));
     });
     icon_toggle(ui, &mut view.smooth, (ICON_BLUR_ON, ICON_BLUR_ON), "Smooth", SMOOTH);
-    if icon_button(ui, ICON_FIT_SCREEN, "Fit images", FIT).clicked() {
+    if icon_button(ui, ICON_FIT_SCREEN, table::FIT_IMAGES.label, table::FIT_IMAGES.hint()).clicked()
+    {
         view.fit_images();
     }
 }

@@ -13,17 +13,6 @@ use crate::ui::state::view::{ColourMap, Overlay};
 use crate::ui::theme;
 use egui::{Color32, ColorImage, Context, TextureHandle, TextureId, TextureOptions};
 
-/// Word on the control and in accessible names.
-pub fn label(overlay: Overlay) -> &'static str {
-    match overlay {
-        Overlay::Off => "off",
-        Overlay::Confidence => "confidence",
-        Overlay::Entropy => "entropy",
-        Overlay::Weight => "weight",
-        Overlay::Delta => "‖Δ‖",
-    }
-}
-
 /// The quantity an overlay shows.
 pub fn quantity(overlay: Overlay) -> Option<&'static Quantity> {
     match overlay {

@@ -210,7 +210,7 @@ fn token_tooltip(
         } else if overlay != Overlay::Off {
             let decimals = overlay::decimals(overlay, values.range());
             let value = token_text::number(values.value(lane, step), decimals);
-            ui.monospace(format!("{} {value}", overlay::label(overlay)));
+            ui.monospace(format!("{} {value}", overlay.label()));
         }
     });
 }

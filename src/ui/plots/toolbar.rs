@@ -2,6 +2,7 @@
 
 use crate::engine::quantities::quantity::Axis;
 use crate::ui::action::Action;
+use crate::ui::commands::table;
 use crate::ui::kit::controls::{Hint, icon_button, icon_toggle, segment};
 use crate::ui::kit::lane::LaneName;
 use crate::ui::plots::data;
@@ -15,8 +16,6 @@ use egui_material_icons::icons::{
 };
 use strum::VariantArray;
 
-const PICTURE: Hint = Hint::new("Saves a picture of the plot as it is.", "");
-const DATA: Hint = Hint::new("Saves the data of this plot as a CSV file.", "");
 const COPY: Hint = Hint::new("Copies the data of this plot as CSV.", "");
 const FIT: Hint = Hint::new("Fits the entropy axis to the curves instead of 0 to 1.", "");
 
@@ -71,10 +70,12 @@ pub fn show(
 
 fn buttons(ui: &mut Ui, toolbar: &Toolbar, view: &mut ViewSettings, actions: &mut Vec<Action>) {
     ui.add_enabled_ui(toolbar.run.is_some(), |ui| {
-        if icon_button(ui, ICON_PHOTO_CAMERA, "Save plot picture", PICTURE).clicked() {
+        let (label, hint) = (table::SAVE_PLOT_PICTURE.label, table::SAVE_PLOT_PICTURE.hint());
+        if icon_button(ui, ICON_PHOTO_CAMERA, label, hint).clicked() {
             actions.push(Action::SavePlotPicture);
         }
-        if icon_button(ui, ICON_CSV, "Save plot data", DATA).clicked()
+        let (label, hint) = (table::SAVE_PLOT_DATA.label, table::SAVE_PLOT_DATA.hint());
+        if icon_button(ui, ICON_CSV, label, hint).clicked()
             && let Some(run) = toolbar.run
         {
             actions.push(Action::SavePlotData { run: run.record.id });

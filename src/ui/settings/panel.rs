@@ -7,6 +7,7 @@ use crate::guidance::schedule::Schedule;
 use crate::models::card::{Conditions, ModelCard};
 use crate::prompts::condition::Condition;
 use crate::ui::action::Action;
+use crate::ui::commands::table;
 use crate::ui::kit::controls;
 use crate::ui::kit::controls::Hint;
 use crate::ui::kit::fonts;
@@ -23,20 +24,15 @@ use egui_material_icons::icons::{
 use std::sync::Arc;
 use strum::VariantArray;
 
-const GENERATE: Hint = Hint::new(
-    "Decodes all lanes with the settings below, with the same noise in each. Ctrl+Enter.",
-    "One forward pass a step for all branches of all lanes.",
-);
-const STOP: Hint = Hint::new("Stops after the present step; what is drawn stays. Esc.", "");
-const PAUSE: Hint = Hint::new(
-    "Halts after the present step, or goes on; meanwhile a step forward (Right) decodes one token. P.",
-    "",
-);
+const STOP: Hint = Hint {
+    does: "Stops after the present step; what is drawn stays.",
+    term: "",
+    keys: table::STOP.keys,
+};
 const LIVE: Hint =
     Hint::new("Decodes again 150 ms after every change of the settings, stopping what runs.", "");
 const LOCK: Hint =
     Hint::new("Closed: Generate keeps the seed. Open: Generate takes a new one each time.", "");
-const DICE: Hint = Hint::new("Takes a new seed.", "");
 
 /// Shows the panel.
 pub fn show(ui: &mut Ui, form: &mut Form) {
@@ -124,7 +120,9 @@ fn generate_button(ui: &mut Ui, form: &mut Form, size: egui::Vec2) {
     let response = ui.add_enabled(reason.is_none(), button).accessible_name("Generate");
     let response = match reason {
         Some(reason) => response.on_disabled_hover_text(reason),
-        None => GENERATE.on(response),
+        None => table::GENERATE
+            .hint_with("One forward pass a step for all branches of all lanes.")
+            .on(response),
     };
     if response.clicked() {
         form.actions.push(Action::Generate);
@@ -156,7 +154,7 @@ fn pause_button(ui: &mut Ui, form: &mut Form) {
     let icons = (ICON_RESUME, ICON_PAUSE);
     let toggled = ui
         .add_enabled_ui(status.is_some(), |ui| {
-            controls::icon_toggle(ui, &mut paused, icons, name, PAUSE)
+            controls::icon_toggle(ui, &mut paused, icons, name, table::PAUSE.hint())
         })
         .inner;
     if toggled.changed() {
@@ -208,7 +206,9 @@ fn seed(ui: &mut Ui, form: &mut Form) {
         }
         let icons = (ICON_LOCK, ICON_LOCK_OPEN);
         controls::icon_toggle(ui, form.seed_locked, icons, "Lock seed", LOCK);
-        if controls::icon_button(ui, ICON_CASINO, "New seed", DICE).clicked() {
+        if controls::icon_button(ui, ICON_CASINO, table::NEW_SEED.label, table::NEW_SEED.hint())
+            .clicked()
+        {
             form.actions.push(Action::NewSeed);
         }
     });

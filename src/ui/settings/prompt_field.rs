@@ -207,12 +207,12 @@ fn subjects(ui: &mut Ui, search: &mut String, grammar: &Grammar) -> Option<Strin
                     if !titled {
                         ui.add_space(4.0);
                         let colour = palette(ui.ctx()).secondary;
-                        ui.label(egui::RichText::new(name).small().color(colour));
+                        ui.label(RichText::new(name).small().color(colour));
                         (titled, any) = (true, true);
                     }
                     let width = ui.available_width();
                     let button = egui::Button::new(phrase.as_str())
-                        .right_text(egui::RichText::new(note).small().weak())
+                        .right_text(RichText::new(note).small().weak())
                         .frame_when_inactive(false)
                         .min_size(egui::vec2(width, 22.0));
                     if ui.add(button).clicked() {

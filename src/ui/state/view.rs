@@ -20,6 +20,19 @@ pub enum Overlay {
     Delta,
 }
 
+impl Overlay {
+    /// Word on the control and in accessible names.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Confidence => "confidence",
+            Self::Entropy => "entropy",
+            Self::Weight => "weight",
+            Self::Delta => "‖Δ‖",
+        }
+    }
+}
+
 /// How lanes are set against each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, VariantArray)]
 pub enum Comparison {
@@ -32,6 +45,28 @@ pub enum Comparison {
     Flip,
     /// Which tokens differ, and by how much the pixels do.
     Difference,
+}
+
+impl Comparison {
+    /// Word on the control.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::SideBySide => "side by side",
+            Self::Wipe => "wipe",
+            Self::Flip => "flip",
+            Self::Difference => "difference",
+        }
+    }
+
+    /// What it does, in one sentence.
+    pub fn does(self) -> &'static str {
+        match self {
+            Self::SideBySide => "Every lane in its own place, all at the same zoom.",
+            Self::Wipe => "Two lanes in one place; drag the line between them.",
+            Self::Flip => "One lane; hold Alt to see the other in the same place.",
+            Self::Difference => "Where two lanes differ: pixels by colour, tokens by an outline.",
+        }
+    }
 }
 
 /// Perceptually uniform, colour-blind safe maps.

@@ -3,7 +3,9 @@
 
 use crate::engine::trace::RunId;
 use crate::ui::action::Action;
-use crate::ui::kit::controls::{Hint, icon_button, icon_toggle};
+use crate::ui::commands::table;
+use crate::ui::commands::table::Command;
+use crate::ui::kit::controls::{icon_button, icon_toggle};
 use crate::ui::kit::lane::LaneName;
 use crate::ui::state::cursor::{Cursor, Move};
 use crate::ui::state::run_view::RunView;
@@ -18,15 +20,6 @@ use egui_material_icons::icons::{
 
 /// Longest time between two frames that playback makes up for, in seconds.
 const LONGEST_FRAME: f32 = 0.1;
-
-const FIRST: Hint = Hint::new("To before the first token (Home).", "");
-const BACK: Hint = Hint::new("Back by one token (Left); by a row: Up.", "");
-const PLAY: Hint = Hint::new("Plays the drawing again (Space).", "");
-const FORWARD: Hint = Hint::new(
-    "On by one token (Right), which a paused run decodes at its newest; by a row: Down.",
-    "",
-);
-const NEWEST: Hint = Hint::new("To the newest token, and follows it (End).", "");
 
 /// What playback keeps between frames.
 #[derive(Debug, Default)]
@@ -102,28 +95,29 @@ impl TimelineInput<'_> {
 }
 
 fn buttons(ui: &mut Ui, run: Option<&RunView>, cursor: &mut Cursor) -> Option<Action> {
-    let go = |ui: &mut Ui, cursor: &mut Cursor, icon, name: &str, hint: Hint, by: Move| {
-        if icon_button(ui, icon, name, hint).clicked()
+    let go = |ui: &mut Ui, cursor: &mut Cursor, icon, command: &Command, by: Move| {
+        if icon_button(ui, icon, command.label, command.hint()).clicked()
             && let Some(run) = run
         {
             cursor.go_in(by, run);
         }
     };
-    go(ui, cursor, ICON_FIRST_PAGE, "First step", FIRST, Move::Start);
-    go(ui, cursor, ICON_CHEVRON_LEFT, "Step back", BACK, Move::By(-1));
+    go(ui, cursor, ICON_FIRST_PAGE, &table::FIRST_STEP, Move::Start);
+    go(ui, cursor, ICON_CHEVRON_LEFT, &table::STEP_BACK, Move::By(-1));
     let mut playing = cursor.playing;
     let name = if playing { "Pause" } else { "Play" };
     let icons = (ICON_PAUSE, ICON_PLAY_ARROW);
-    if icon_toggle(ui, &mut playing, icons, name, PLAY).changed()
+    if icon_toggle(ui, &mut playing, icons, name, table::PLAY.hint()).changed()
         && let Some(run) = run
     {
         cursor.toggle_play(run);
     }
     let waits = run.is_some_and(|run| run.waits_at(cursor.position));
-    let forward = icon_button(ui, ICON_CHEVRON_RIGHT, "Step forward", FORWARD).clicked();
+    let command = &table::STEP_FORWARD;
+    let forward = icon_button(ui, ICON_CHEVRON_RIGHT, command.label, command.hint()).clicked();
     if let Some(run) = run.filter(|_| forward && !waits) {
         cursor.go_in(Move::By(1), run);
     }
-    go(ui, cursor, ICON_LAST_PAGE, "Newest step", NEWEST, Move::Newest);
+    go(ui, cursor, ICON_LAST_PAGE, &table::NEWEST_STEP, Move::Newest);
     (forward && waits).then_some(Action::DecodeStep)
 }

@@ -2,9 +2,12 @@
 
 use crate::models::card::ModelCard;
 use crate::ui::action::Action;
+use crate::ui::commands::table;
+use crate::ui::commands::table::Command;
 use crate::ui::kit::controls;
 use crate::ui::kit::controls::Hint;
 use crate::ui::kit::fonts;
+use crate::ui::kit::keys;
 use crate::ui::scenarios::table as scenarios;
 use crate::ui::state::model::{ModelStatus, RecentModel};
 use crate::ui::theme::{ThemeChoice, palette};
@@ -19,8 +22,6 @@ const MODEL: Hint = Hint::new("The model that draws; opens the list of models.",
 const CANCEL: Hint = Hint::new("Stops loading; the model that is open stays open.", "");
 const SCENARIOS: Hint =
     Hint::new("Settings that show what the paper's figures show; one click decodes them.", "");
-const THEME: Hint = Hint::new("Switches between dark and light. Ctrl+T.", "");
-const SHEET: Hint = Hint::new("Lists all shortcuts. ? or F1.", "");
 
 /// What the bar reads.
 pub struct TopBar<'a> {
@@ -50,14 +51,28 @@ impl TopBar<'_> {
             }
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 ui.spacing_mut().item_spacing.x = 4.0;
-                if controls::icon_button(ui, ICON_HELP, "Shortcuts", SHEET).clicked() {
+                if controls::icon_button(
+                    ui,
+                    ICON_HELP,
+                    table::SHORTCUTS.label,
+                    table::SHORTCUTS.hint(),
+                )
+                .clicked()
+                {
                     actions.push(Action::ToggleSheet);
                 }
                 let icon = match self.theme {
                     ThemeChoice::Dark => ICON_LIGHT_MODE,
                     ThemeChoice::Light => ICON_DARK_MODE,
                 };
-                if controls::icon_button(ui, icon, "Switch theme", THEME).clicked() {
+                if controls::icon_button(
+                    ui,
+                    icon,
+                    table::SWITCH_THEME.label,
+                    table::SWITCH_THEME.hint(),
+                )
+                .clicked()
+                {
                     actions.push(Action::SetTheme(self.theme.other()));
                 }
             });
@@ -100,10 +115,10 @@ impl TopBar<'_> {
                 }
             }
             ui.separator();
-            if entry(ui, "Built-in model").clicked() {
+            if command_entry(ui, &table::BUILTIN_MODEL).clicked() {
                 actions.push(Action::LoadBuiltin);
             }
-            if self.can_open_models && open_entry(ui).clicked() {
+            if self.can_open_models && command_entry(ui, &table::OPEN_MODEL).clicked() {
                 actions.push(Action::OpenModel);
             }
             if self.can_open_models && !self.recent.is_empty() {
@@ -125,9 +140,13 @@ impl TopBar<'_> {
     }
 }
 
-fn open_entry(ui: &mut Ui) -> Response {
-    let response = entry_button(ui, Button::new("Open model…").shortcut_text("Ctrl+O"));
-    response.accessible_name("Open model…")
+fn command_entry(ui: &mut Ui, command: &Command) -> Response {
+    let keys = keys::texts(ui.ctx(), command.keys);
+    let mut button = Button::new(command.label);
+    if !keys.is_empty() {
+        button = button.shortcut_text(keys);
+    }
+    entry_button(ui, button).accessible_name(command.label).on_hover_text(command.tooltip)
 }
 
 fn entry(ui: &mut Ui, text: &str) -> Response {
