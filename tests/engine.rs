@@ -184,7 +184,7 @@ fn a_panic_becomes_a_message_and_the_next_run_works() {
     let RunStatus::Failed(message) = record.status() else {
         panic!("the run should have failed, not {:?}", record.status());
     };
-    assert!(message.contains("the decoder was told to panic"), "{message}");
+    assert!(message.contains("the decoder panicked as asked"), "{message}");
     assert!(record.steps_done() > 0, "the steps before the panic stay");
     let next = engine.generate(spec(&card, &settings()));
     wait_until("the next run's end", || next.status().is_over());
