@@ -33,7 +33,7 @@ stop_app() { kill "$app"; wait "$app" 2>/dev/null || true; }
 shoot() { sleep "${2:-0}"; import -window root -crop "${size}+0+0" +repage "$out/$1.png"; echo "$out/$1.png"; }
 click() { xdotool mousemove "$1" "$2"; sleep 0.2; xdotool click 1; sleep 0.3; }
 
-# Settings of a sitting: the file the window itself writes, with a few fields changed.
+# Settings of a session: the file the window itself writes, with a few fields changed.
 settings() { # JSON to lay over the file
   mkdir -p "$XDG_CONFIG_HOME/softcfg-studio"
   python3 - "$XDG_CONFIG_HOME/softcfg-studio/window.json" "$1" <<'PY'

@@ -109,6 +109,31 @@ fn a_paused_run_makes_single_steps_and_draws_what_it_draws_at_once() {
 }
 
 #[test]
+fn a_paused_run_is_shown_as_it_stands_though_its_clock_stands_still() {
+    // A picture of 30 ms is paid for by 200 ms of decoding, which do not pass in a pause.
+    let (engine, card) = engine_with(Behaviour {
+        pause: Duration::from_millis(5),
+        preview_pause: Duration::from_millis(15),
+        live: false,
+        ..Behaviour::default()
+    });
+    let record = engine.generate(spec(&card, &settings()));
+    wait_until("the third step", || record.steps_done() >= 3);
+    engine.pause(record.id);
+    wait_until("the pause", || record.status() == RunStatus::Paused);
+    let steps = record.steps_done();
+    let mut shown = [false; 2];
+    wait_until("pictures of both lanes", || {
+        for event in std::iter::from_fn(|| engine.next_event()) {
+            if let Event::Preview(preview) = event {
+                shown[preview.lane] |= preview.steps == steps;
+            }
+        }
+        shown == [true; 2]
+    });
+}
+
+#[test]
 fn a_paused_run_is_cancelled_replaced_and_ended_by_other_models_and_the_end_of_the_engine() {
     let slow = || Behaviour { pause: Duration::from_millis(5), ..Behaviour::default() };
     let (engine, card) = engine_with(slow());
@@ -159,7 +184,7 @@ fn a_panic_becomes_a_message_and_the_next_run_works() {
     let RunStatus::Failed(message) = record.status() else {
         panic!("the run should have failed, not {:?}", record.status());
     };
-    assert!(message.contains("the decoder was told to panic"), "{message}");
+    assert!(message.contains("the decoder panicked as asked"), "{message}");
     assert!(record.steps_done() > 0, "the steps before the panic stay");
     let next = engine.generate(spec(&card, &settings()));
     wait_until("the next run's end", || next.status().is_over());

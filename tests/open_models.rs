@@ -344,6 +344,6 @@ fn a_load_that_is_cancelled_says_so_and_loads_nothing() {
     engine.cancel_load();
     assert!(matches!(until_end(&engine).last(), Some(Event::ModelReady(_))));
     assert!(matches!(until_end(&engine).last(), Some(Event::LoadCancelled)));
-    // The one that is open draws on; nothing else was told.
+    // The one that is open draws on; nothing else is reported.
     assert!(engine.wait(Duration::from_millis(100)).is_none());
 }

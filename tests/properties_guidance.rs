@@ -184,7 +184,7 @@ proptest! {
         prop_assert!(released.iter().zip(&paper).all(|(a, b)| (a - b).abs() < 2.1e-4));
     }
 
-    /// Eq. 7 in design.md's convention: z_SoftCFG = z_CFG + γ_t Δctx with γ_t = scale - 1 and
+    /// Eq. 7, with the scale as this program counts it: z_SoftCFG = z_CFG + γ_t Δctx with γ_t = scale - 1 and
     /// Δctx = z_u - z_ũ.
     #[test]
     fn equation_7_holds((conditional, unconditional, perturbed) in branches(), scale in 0.0f32..20.0) {

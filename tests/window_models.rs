@@ -213,7 +213,7 @@ fn a_folder_dropped_onto_the_window_is_looked_at() {
 }
 
 #[test]
-fn files_over_the_window_are_told_what_a_drop_does() {
+fn what_a_drop_does_is_shown_while_files_are_over_the_window() {
     let mut window = window(&["alitok/model/alitok_tiny.bin"]);
     let over = |window: &mut Window| {
         let path = Some(PathBuf::from("/models/AliTok.pth"));

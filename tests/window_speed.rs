@@ -22,7 +22,7 @@ const FRAME: Duration = Duration::from_micros(16_667);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The last pictures of a run are made after it; the next measurement does not pay for them.
 const LAST_PICTURES: Duration = Duration::from_millis(300);
-/// What issue 6 allows.
+/// How many times as long a run may take under the open window as alone.
 const BAR: f64 = 1.03;
 
 type Window = Harness<'static, StudioApp>;

@@ -1,4 +1,4 @@
-//! Images as PNG, with the run's description in a text chunk, so that a picture tells how it was made.
+//! Images as PNG, with the run's description in a text chunk, so that a picture says how it was made.
 
 use crate::engine::trace::RunRecord;
 use crate::export::run_json::RunDescription;

@@ -7,7 +7,7 @@ use image::RgbImage;
 /// Byte of a pixel.
 pub type ByteRule = fn(f32) -> u8;
 
-/// Byte of a pixel in 0..1: clamp, times 255, truncate (AliTok, RAR).
+/// Byte of a pixel in 0..1: clamp, times 255, truncate.
 pub fn unit_byte(x: f32) -> u8 {
     (x.clamp(0.0, 1.0) * 255.0) as u8
 }

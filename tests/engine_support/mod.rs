@@ -109,7 +109,7 @@ impl Decoder for TestDecoder {
         let pass = self.passes.fetch_add(1, Ordering::Relaxed);
         std::thread::sleep(self.behaviour.pause);
         if self.behaviour.panic_at_pass == Some(pass) {
-            panic!("the decoder was told to panic");
+            panic!("the decoder panicked as asked");
         }
         let plan = BatchPlan::new(rows, caches)?;
         let mut x = Vec::new();

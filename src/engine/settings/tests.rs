@@ -2,9 +2,11 @@
 
 use super::key::SettingKey;
 use super::lane::LaneSettings;
-use super::setting::Kind;
+use super::setting::{DefaultFrom, Kind};
 use super::table::SETTINGS;
 use super::value::Value;
+use crate::models::card::ModelDefaults;
+use crate::sampling::Sampling;
 use strum::VariantArray;
 
 #[test]
@@ -63,4 +65,22 @@ fn what_is_no_value_is_refused_with_what_is_one() {
     lane.sampling.top_p = 1.5;
     let problem = SettingKey::TopP.setting().problem(&lane).unwrap();
     assert_eq!(problem, "Top-p is 1.5. Use a number above 0 and up to 1.");
+}
+
+#[test]
+fn defaults_of_the_authors_are_those_that_a_model_brings() {
+    let usual = LaneSettings::default();
+    let mut adopted = usual.clone();
+    adopted.adopt(&ModelDefaults {
+        guidance_scale: 7.5,
+        cosine_power: 0.25,
+        authors_schedule: None,
+        repetition_penalty: 1.2,
+        sampling: Sampling { temperature: 0.5, top_k: Some(9), top_p: 0.75, seed: 77 },
+        source: String::new(),
+    });
+    for row in &SETTINGS {
+        let brought = row.get(&adopted) != row.get(&usual);
+        assert_eq!(row.default == DefaultFrom::Authors, brought, "{}", row.key);
+    }
 }

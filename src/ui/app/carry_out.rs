@@ -101,7 +101,21 @@ impl StudioApp {
                 self.forget_loading();
                 self.engine.load_builtin();
             }
-            _ => {}
+            // `State::apply` has carried these out.
+            Action::ShowRun(_)
+            | Action::DismissScenario
+            | Action::NewSeed
+            | Action::ToggleLive
+            | Action::MoveCursor(_)
+            | Action::TogglePlay
+            | Action::Unpin
+            | Action::SetOverlay(_)
+            | Action::SetComparison(_)
+            | Action::SetPlotTab(_)
+            | Action::FitImages
+            | Action::SetTheme(_)
+            | Action::ToggleSheet
+            | Action::TogglePalette => {}
         }
     }
 

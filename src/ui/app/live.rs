@@ -22,7 +22,7 @@ pub enum Poll {
 pub struct LiveDebounce {
     /// Settings as last looked at.
     seen: Option<RunSettings>,
-    /// Settings that need no run: those of the last one, or put there without wish for a run.
+    /// Settings that need no run: those of the last one, or of a run that is shown again.
     settled: Option<RunSettings>,
     changed_at: f64,
 }

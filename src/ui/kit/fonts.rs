@@ -1,5 +1,6 @@
 //! The faces of the window: Inter for text in two weights, JetBrains Mono for numbers (its digits
-//! are all equally wide, so that nothing shifts), Material Symbols for icons. All embedded: text
+//! are all equally wide, so that nothing shifts), Material Symbols for icons, and one sign of our own: the
+//! bars of a norm, which in Inter are so close together that they look like a bracket. All embedded: text
 //! looks the same on every machine.
 
 use egui::{FontData, FontDefinitions, FontFamily, FontId, RichText, TextStyle};
@@ -7,6 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const SEMIBOLD: &str = "Inter SemiBold";
+/// Holds ‖ alone, with Inter's height and depth: the first face of a family decides those of its lines.
+const NORM_BARS: &str = "Norm Bars";
 
 /// Size of text, in points.
 pub const TEXT: f32 = 13.0;
@@ -59,16 +62,20 @@ pub fn install(ctx: &egui::Context) {
     };
     add("Inter", include_bytes!("../../../assets/fonts/Inter-Regular.otf"));
     add(SEMIBOLD, include_bytes!("../../../assets/fonts/Inter-SemiBold.otf"));
+    add(NORM_BARS, include_bytes!("../../../assets/fonts/NormBars.ttf"));
     add("JetBrains Mono", include_bytes!("../../../assets/fonts/JetBrainsMono-Regular.ttf"));
 
     let proportional = fonts.families.entry(FontFamily::Proportional).or_default();
     proportional.insert(0, "Inter".into());
     let mut bold = proportional.clone();
     bold.insert(0, SEMIBOLD.into());
+    proportional.insert(0, NORM_BARS.into());
+    bold.insert(0, NORM_BARS.into());
     fonts.families.insert(semibold(), bold);
     let monospace = fonts.families.entry(FontFamily::Monospace).or_default();
     monospace.insert(0, "JetBrains Mono".into());
-    monospace.insert(1, "Inter".into());
+    monospace.insert(1, NORM_BARS.into());
+    monospace.insert(2, "Inter".into());
     ctx.set_fonts(fonts);
     egui_material_icons::initialize(ctx);
 }

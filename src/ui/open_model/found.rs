@@ -1,4 +1,4 @@
-//! What the dialog for opening a model has found, and how it shall be opened: precision, grid, and what
+//! What the dialog for opening a model has found, and how it is to be opened: precision, grid, and what
 //! memory has to say.
 
 use crate::compute::precision::Precision;
@@ -6,7 +6,7 @@ use crate::opening::offer::{ModelOffer, PrecisionOffer};
 use crate::opening::request::OpenRequest;
 use std::sync::Arc;
 
-/// What was found, and how it shall be opened.
+/// What was found, and how it is to be opened.
 pub(super) struct Found {
     pub(super) offer: Arc<ModelOffer>,
     pub(super) precision: Precision,

@@ -35,7 +35,7 @@ const DIFFERENCE: Hint = Hint::new(
     "",
 );
 const GRID: Hint = Hint::new(
-    "Rows and columns of image tokens. No tensor tells them; a wrong grid gives poor images, not an error.",
+    "Rows and columns of image tokens. They stand in no tensor; a wrong grid gives poor images, not an error.",
     "",
 );
 const WEIGHTS: Hint = Hint::new(

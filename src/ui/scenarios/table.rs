@@ -100,7 +100,7 @@ static SCENARIOS: [Scenario; 4] = [
 ];
 
 impl Scenario {
-    /// Puts the scenario's values in place; what it does not speak of goes back to the paper's.
+    /// Puts the scenario's values in place; what it does not set goes back to the paper's.
     pub fn apply(&self, settings: &mut RunSettings, view: &mut ViewSettings) {
         let mut shared = LaneSettings {
             condition: Condition::Prompt { text: self.prompt.into(), negative: None },

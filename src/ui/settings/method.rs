@@ -13,7 +13,7 @@ use crate::ui::settings::unconditional_field;
 use egui::{CollapsingHeader, Ui};
 use egui_material_icons::icons::ICON_INFO;
 
-/// Settings whose change the folded title tells.
+/// Settings whose change the folded title shows.
 const FOLDED: [SettingKey; 7] = [
     SettingKey::Variant,
     SettingKey::Confidence,
