@@ -8,6 +8,7 @@
 mod json;
 mod key;
 mod lane;
+mod row;
 mod run;
 mod setting;
 mod spec;

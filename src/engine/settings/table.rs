@@ -2,6 +2,7 @@
 //! is a key, a place in [`super::LaneSettings`], and a row here.
 
 use crate::engine::settings::key::SettingKey;
+use crate::engine::settings::row::{ANY, ROW, at, choice_at};
 use crate::engine::settings::setting::{Argument, Choice, DefaultFrom, Kind, NumberRange, Setting};
 use crate::prompts::condition::Condition;
 
@@ -11,55 +12,6 @@ impl SettingKey {
         &SETTINGS[self as usize]
     }
 }
-
-/// A kind whose value stands at one place of the lane's settings.
-macro_rules! at {
-    ($kind:ident { $($more:tt)* } $($place:ident).+) => {
-        Kind::$kind {
-            $($more)*
-            get: |lane| lane.$($place).+,
-            set: |lane, value| lane.$($place).+ = value,
-        }
-    };
-}
-
-/// A choice that stands at one place of the lane's settings.
-macro_rules! choice_at {
-    ($($place:ident).+, [$($key:literal: $label:literal),* $(,)?]) => {
-        Kind::Choice {
-            options: &[$(Choice { key: $key, label: $label }),*],
-            get: |lane| lane.$($place).+.into(),
-            set: |lane, key| {
-                if let Ok(value) = key.parse() {
-                    lane.$($place).+ = value;
-                }
-            },
-        }
-    };
-}
-
-const ANY: NumberRange = NumberRange {
-    low: 0.0,
-    above: false,
-    high: f32::INFINITY,
-    neutral: "",
-    slider: (0.0, 10.0),
-    decimals: 2,
-};
-
-/// What rows have in common.
-const ROW: Setting = Setting {
-    key: SettingKey::Prompt,
-    argument: Argument::Value,
-    label: "",
-    short: "",
-    noun: "",
-    unit: "",
-    default: DefaultFrom::Program,
-    does: "",
-    term: "",
-    kind: at!(Switch {} delta_context),
-};
 
 /// All settings of a lane, in the order of their keys.
 pub static SETTINGS: [Setting; 24] = [

@@ -77,7 +77,7 @@ pub fn entries(situation: &Situation) -> Vec<Entry> {
             for with_overlay in [false, true] {
                 let what = if with_overlay { " with overlay" } else { "" };
                 let action = Action::SaveImage { run: run.record.id, lane, with_overlay };
-                add(format!("Save image: {}{what}", spec.name), tooltip, action);
+                add(format!("Save image: {}{what}", spec.label()), tooltip, action);
             }
         }
     }
