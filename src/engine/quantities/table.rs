@@ -225,7 +225,7 @@ pub static BUDGET: Quantity = Quantity {
     equation: "w_i of Eq. 3.",
     unit: "tokens",
     range: FROM_ZERO,
-    decimals: 3,
+    decimals: 2,
     axis: Axis::Budget,
     plotted: Plotted::Third,
     read: Read::Recorded(|record| Some(record.budget)),

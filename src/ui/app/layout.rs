@@ -66,8 +66,10 @@ fn centre(ui: &mut Ui, state: &mut State) {
         state.actions.extend(shown.inner);
     }
     let room = ui.available_height();
+    // Where there is little room the images need it more than the plots.
+    let share = if state.arrangement.low { 0.33 } else { 0.4 };
     let lower = Panel::bottom("lower")
-        .default_size(state.arrangement.sizes.plots.min(room * 0.4))
+        .default_size(state.arrangement.sizes.plots.min(room * share))
         .size_range(96.0..=(room * 0.6).max(97.0))
         .resizable(true)
         .frame(panel(12, 8));

@@ -5,6 +5,7 @@ use crate::compute::layout::TokenLayout;
 use crate::engine::trace::RunId;
 use crate::ui::action::Action;
 use crate::ui::kit::lane::LaneName;
+use crate::ui::lanes::colour_bar::Place;
 use crate::ui::lanes::comparison::{CellContent, Pair};
 use crate::ui::lanes::geometry::LaneGeometry;
 use crate::ui::lanes::stage::{Pictures, Stage};
@@ -14,7 +15,7 @@ use crate::ui::state::shared::Shared;
 use crate::ui::state::view::{ColourMap, Overlay};
 use crate::ui::theme;
 use crate::ui::theme::Palette;
-use egui::{Align2, Color32, FontId, Pos2, Rect, Ui, UiBuilder, pos2, vec2};
+use egui::{Align2, Color32, FontId, Pos2, Rect, Ui, UiBuilder, Vec2, pos2, vec2};
 
 /// Height of the line above each image.
 const HEADER: f32 = 28.0;
@@ -22,6 +23,9 @@ const HEADER: f32 = 28.0;
 const GAP: f32 = 12.0;
 /// Width of the colour bar with its numbers.
 const COLOUR_BAR: f32 = 76.0;
+
+/// Height of the colour bar in a row.
+const COLOUR_BAR_ROW: f32 = 34.0;
 
 /// What the lanes keep between frames.
 #[derive(Default)]
@@ -86,11 +90,8 @@ impl LanesPanel {
         // Its place is kept before there is a run, so that images do not jump when one begins.
         let with_bar = shared.view.overlay != Overlay::Off
             || matches!(contents[..], [CellContent::Difference(_)]);
-        let bar = if with_bar { COLOUR_BAR } else { 0.0 };
-        let image_area =
-            Rect::from_min_max(area.min, pos2(area.right() - bar, area.bottom())).shrink(2.0);
         let units = geometry::content_size(layout);
-        let viewports = geometry::viewports(image_area, contents.len(), units, HEADER, GAP);
+        let (image_area, viewports, place) = arrange(area, with_bar, contents.len(), units);
 
         let Shared { cursor, focus, view, lane: chosen_lane, .. } = shared;
         let shown = run.map_or(0, |run| cursor.steps_shown(run));
@@ -143,19 +144,48 @@ impl LanesPanel {
             }
             gesture.move_view(view);
         }
-        if with_bar && let Some(last) = viewports.iter().map(|rect| rect.right()).reduce(f32::max) {
-            let top = viewports.first().map_or(area.top(), |rect| rect.top());
-            let bar_area = Rect::from_min_max(
-                pos2(last + GAP, top),
-                pos2(last + GAP + COLOUR_BAR - 8.0, area.bottom().min(top + 260.0)),
-            );
+        let images = viewports.iter().copied().reduce(|a, b| a.union(b)).filter(|_| with_bar);
+        if let Some(images) = images {
+            let bar_area = match place {
+                Place::Beside => Rect::from_min_max(
+                    pos2(images.right() + GAP, images.top()),
+                    pos2(
+                        images.right() + GAP + COLOUR_BAR - 8.0,
+                        area.bottom().min(images.top() + 260.0),
+                    ),
+                ),
+                Place::Below => Rect::from_min_max(
+                    pos2(images.left(), images.bottom() + 4.0),
+                    pos2(images.right(), images.bottom() + COLOUR_BAR_ROW),
+                ),
+            };
             let mut child = ui.new_child(UiBuilder::new().max_rect(bar_area).id_salt("colour bar"));
             let range = match contents[..] {
                 [CellContent::Difference(_)] => None,
                 _ => Some(self.pictures.overlay.range()),
             };
-            colour_bar::show(&mut child, view, range);
+            colour_bar::show(&mut child, view, range, place);
         }
+    }
+}
+
+/// The room for `count` images of a shape, their places in it, and that of the colour bar: where it leaves
+/// the images larger.
+fn arrange(area: Rect, with_bar: bool, count: usize, units: Vec2) -> (Rect, Vec<Rect>, Place) {
+    let without = |taken: Vec2| {
+        let room = Rect::from_min_max(area.min, area.max - taken).shrink(2.0);
+        (room, geometry::viewports(room, count, units, HEADER, GAP))
+    };
+    let (taken_beside, taken_below) = match with_bar {
+        true => (vec2(COLOUR_BAR, 0.0), vec2(0.0, COLOUR_BAR_ROW)),
+        false => (Vec2::ZERO, Vec2::ZERO),
+    };
+    let (beside, below) = (without(taken_beside), without(taken_below));
+    let width = |(_, viewports): &(Rect, Vec<Rect>)| viewports.first().map_or(0.0, Rect::width);
+    if width(&below) > 1.02 * width(&beside) {
+        (below.0, below.1, Place::Below)
+    } else {
+        (beside.0, beside.1, Place::Beside)
     }
 }
 
