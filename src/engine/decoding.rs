@@ -53,16 +53,17 @@ impl<M: Deref<Target = Model>> Decoding<M> {
             let first = prefixes.conditional(condition)?;
             begun.push(first.logits.clone());
             let conditional = add(first)?;
-            let (mut weak, mut clean) = (None, None);
+            let (mut weak, mut clean, mut weak_logits) = (None, None, None);
             if roles.weak {
                 let prefix = prefixes.unconditional(condition)?;
                 weak = Some(add(prefix)?);
                 clean = roles.clean.then(|| add(prefix)).transpose()?;
-                let lane = Lane::new(lane, LaneCaches { conditional, weak, clean }, steps);
-                // Before the first image token nothing is perturbed: clean and weak agree.
-                begun.extend((1..lane.row_count()).map(|_| prefix.logits.clone()));
+                weak_logits = Some(prefix.logits.clone());
             }
-            lanes.push(Lane::new(lane, LaneCaches { conditional, weak, clean }, steps));
+            let lane = Lane::new(lane, LaneCaches { conditional, weak, clean }, steps);
+            // Before the first image token nothing is perturbed: clean and weak agree.
+            begun.extend(weak_logits.iter().cycle().take(lane.row_count() - 1).cloned());
+            lanes.push(lane);
         }
         let logits = begun.iter().map(|_| Vec::new()).collect();
         Ok(Self { model, lanes, caches, begun, logits, position: 0 })
