@@ -1,0 +1,1 @@
+//! `bench --model` without what it does not time.

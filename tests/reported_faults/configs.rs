@@ -1,0 +1,1 @@
+//! `config.json` in newer forms, and keys that change the numbers.

@@ -1,0 +1,1 @@
+//! Results of this program dropped on its window.

@@ -1,0 +1,1 @@
+//! Opening and saving where the system has no file dialog.

@@ -1,0 +1,1 @@
+//! Text that Inter has no letters for.

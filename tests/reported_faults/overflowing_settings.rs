@@ -1,0 +1,1 @@
+//! Settings so large that numbers overflow.

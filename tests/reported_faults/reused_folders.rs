@@ -1,0 +1,1 @@
+//! `--out` folders that hold another run.

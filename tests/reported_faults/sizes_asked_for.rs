@@ -1,0 +1,1 @@
+//! Sizes and counts that arguments or files ask for.

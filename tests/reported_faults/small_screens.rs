@@ -1,0 +1,1 @@
+//! Windows on small or magnified screens.

@@ -1,0 +1,1 @@
+//! Text tokenizers that are stored in other files than `tokenizer.json`.

@@ -1,0 +1,1 @@
+//! Training files with other things beside the weights.

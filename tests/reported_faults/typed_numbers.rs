@@ -1,0 +1,1 @@
+//! Numbers typed into fields.

@@ -1,0 +1,1 @@
+//! Unpacked archives, renamed downloads, crowded folders.

@@ -1,0 +1,1 @@
+//! Half-downloaded files: weights that are zero.
