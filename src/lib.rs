@@ -6,7 +6,7 @@
 #![warn(missing_docs, unreachable_pub)]
 // A failure is an error that can be shown; tests may fail.
 #![cfg_attr(not(test), warn(clippy::expect_used, clippy::unwrap_used))]
-// Only the command line prints.
+// A closed pipe makes these panic: printing goes through `cli::output`.
 #![cfg_attr(not(test), warn(clippy::print_stderr, clippy::print_stdout))]
 
 pub mod guidance;

@@ -365,7 +365,7 @@ fn a_device_is_named_where_it_is_not_the_cpu() {
 
 #[test]
 fn decoder_threads_are_chosen_without_a_restart_and_kept() {
-    let most = softcfg_studio::ui::settings::machine::most_threads();
+    let most = softcfg_studio::compute::linear::most_decoder_threads();
     let folder = tempdir().expect("a folder");
     let file = folder.path().join("window.json");
     let stored = StoredSettings { live: Some(false), ..StoredSettings::load(file.clone()) };

@@ -2,8 +2,10 @@
 //! program of `cargo bench --bench decode` is the same command.
 
 use crate::bench::{BenchOptions, Report, measure, measure_model, measure_on};
+use crate::cli::counts::{self, decoder_threads};
 use crate::cli::failure::RunFailed;
 use crate::cli::model::ModelArguments;
+use crate::cli::output;
 use crate::compute::cpu::isa::{ISA_VARIABLE, Isa};
 use crate::compute::device_kind::DeviceKind;
 use crate::compute::linear::default_decoder_threads;
@@ -76,10 +78,10 @@ pub struct Bench {
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Rounds; every variant runs once a round.
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = counts::one_or_more)]
     rounds: usize,
     /// Decoder threads; default: physical cores minus one.
-    #[arg(long)]
+    #[arg(long, value_name = "NUMBER", value_parser = counts::one_or_more)]
     threads: Option<usize>,
     /// Small decoders, few rounds: shows that everything runs, and nothing about speed.
     #[arg(long, hide = true)]
@@ -109,20 +111,23 @@ pub fn run(arguments: &Bench, call: &[&str]) -> Result<()> {
     let outcome = arguments.measure(model.as_ref(), device, call);
     spinner.finish_and_clear();
     let report = outcome.map_err(|error| RunFailed(format!("{error:#}")))?;
-    print!("{}", report.table());
-    if arguments.quick {
-        println!("\nA quick run: the numbers say nothing about this machine.");
-    }
     if let Some(path) = &arguments.json {
         stage(path, &report)?.commit()?;
     }
-    Ok(())
+    let mut table = report.table();
+    if arguments.quick {
+        table += "\nA quick run: the numbers say nothing about this machine.\n";
+    }
+    output::print(&table)
 }
+
+/// Most rounds: every one keeps its times, and medians of hundreds move no more.
+const MAX_ROUNDS: usize = 10_000;
 
 impl Bench {
     fn check(&self) -> Result<()> {
-        if self.rounds == 0 || self.threads == Some(0) {
-            bail!("--rounds and --threads are 1 or more; leave them out for the defaults");
+        if self.rounds > MAX_ROUNDS {
+            bail!("--rounds is {}; use at most {MAX_ROUNDS}, which take hours", self.rounds);
         }
         if let Some(name) = std::env::var_os(ISA_VARIABLE)
             && name.to_str().and_then(Isa::by_name).is_none()
@@ -148,7 +153,7 @@ impl Bench {
     fn measure(&self, model: Option<&Model>, device: DeviceKind, call: &[&str]) -> Result<Report> {
         let program = std::env::current_exe().context("this program cannot find itself")?;
         let again = call.iter().copied().chain(["--busy"]).map(str::to_owned).collect();
-        let threads = self.threads.unwrap_or_else(default_decoder_threads).max(1);
+        let threads = decoder_threads(self.threads).unwrap_or_else(default_decoder_threads);
         let options = BenchOptions {
             rounds: if self.quick { 1 } else { self.rounds },
             threads,

@@ -3,19 +3,22 @@
 use crate::cli::choices::parse_choice;
 use crate::cli::failure::RunFailed;
 use crate::cli::model;
+use crate::cli::output;
+use crate::cli::counts::{self, decoder_threads};
 use crate::cli::setting_arguments::SettingArguments;
 use crate::engine::decode;
 use crate::engine::settings::{LaneSettings, LaneSpec, RunSettings, SettingKey};
 use crate::engine::trace::{RunRecord, RunStatus};
 use crate::engine::worker::decode_pool;
 use crate::export;
-use crate::export::Staged;
+use crate::export::run_folder::{self, Replaced};
 use crate::guidance::Preset;
 use crate::guidance::schedule::Schedule;
 use crate::models::card::{AuthorsSchedule, Conditions, Model, ModelCard};
 use crate::prompts::condition::Condition;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
+use image::RgbImage;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::path::{Path, PathBuf};
 use strum::{Display, EnumString, VariantArray};
@@ -57,11 +60,14 @@ pub struct Generate {
     #[command(flatten)]
     settings: SettingArguments,
     /// Decoder threads; the tokens are the same with any number. Default: physical cores minus one.
-    #[arg(long)]
+    #[arg(long, value_name = "NUMBER", value_parser = counts::one_or_more)]
     threads: Option<usize>,
     /// Folder for the results; created if it is not there.
     #[arg(long)]
     out: PathBuf,
+    /// Replace the run that is in the folder: the files that its run.json lists are removed.
+    #[arg(long)]
+    overwrite: bool,
 }
 
 /// Runs `generate`.
@@ -72,33 +78,33 @@ pub fn generate(arguments: &Generate) -> Result<()> {
     if arguments.prompt.is_none() && arguments.class.is_none() {
         bail!("nothing is asked for; use --prompt, or --class with a model that draws classes");
     }
+    // Looked at before anything is loaded; nothing is changed yet.
+    let lanes = parse_lanes(&arguments.lanes)?;
+    let names = run_folder::file_names(lanes.iter().copied().map(Into::into));
+    let replaced = Replaced::check(&arguments.out, &names, arguments.overwrite)?;
     let model = arguments.model.load()?;
-    let settings = arguments.settings(&model)?;
+    let settings = arguments.settings(&model, lanes)?;
     let spec = settings.validate(&model.card).map_err(|errors| {
         let messages: Vec<String> = errors.iter().map(ToString::to_string).collect();
         anyhow!(messages.join("\n"))
     })?;
-    if arguments.threads == Some(0) {
-        bail!("--threads is 0; use 1 or more, or leave it out");
-    }
     export::prepare_folder(&arguments.out)?;
     warn_of_cuts(&model.card, &settings.shared.condition);
     let record = RunRecord::new(1, spec, model.card.layout.clone());
     let bar = progress_bar(record.spec.steps);
-    decode_pool(arguments.threads)
+    decode_pool(decoder_threads(arguments.threads))
         .context("no threads could be started to decode with")?
         .install(|| decode::run(&model, &record, &mut || bar.inc(1)));
     bar.finish_and_clear();
     if let RunStatus::Failed(reason) = record.status() {
         return Err(RunFailed(reason).into());
     }
-    write_results(&model, &record, &arguments.out)?;
-    summarize(&record, &arguments.out);
-    Ok(())
+    run_folder::write(&arguments.out, &record, &images(&model, &record)?, &replaced)?;
+    output::print(&summary(&record, &arguments.out))
 }
 
 impl Generate {
-    fn settings(&self, model: &Model) -> Result<RunSettings> {
+    fn settings(&self, model: &Model, lanes: Vec<Preset>) -> Result<RunSettings> {
         let mut shared = LaneSettings {
             condition: self.condition(model)?,
             // In files only where it is asked for.
@@ -121,7 +127,7 @@ impl Generate {
                  out"
             );
         }
-        Ok(RunSettings { shared, lanes: parse_lanes(&self.lanes)? })
+        Ok(RunSettings { shared, lanes })
     }
 
     fn condition(&self, model: &Model) -> Result<Condition> {
@@ -180,9 +186,9 @@ fn warn_of_cuts(card: &ModelCard, condition: &Condition) {
         let Ok(check) = look else { continue };
         let Some(warning) = check.warning() else { continue };
         let (name, count) = (&card.identity.name, check.count());
-        eprintln!("note: the {what} takes {count} of {name}. {warning}");
+        output::say(&format!("note: the {what} takes {count} of {name}. {warning}"));
         if let Some(cut) = &check.beyond {
-            eprintln!("      “{cut}”");
+            output::say(&format!("      “{cut}”"));
         }
     }
 }
@@ -206,38 +212,30 @@ fn progress_bar(steps: usize) -> ProgressBar {
     bar
 }
 
-/// Everything is written before anything takes its place.
-fn write_results(model: &Model, record: &RunRecord, folder: &Path) -> Result<()> {
-    let mut staged: Vec<Staged> = Vec::new();
-    for (index, lane) in record.lanes().iter().enumerate() {
-        let tokens = record.tokens(index, record.spec.steps);
-        let image = model.tokenizer.decode(&tokens, &record.layout)?;
-        let target = folder.join(format!("{}.png", lane.name));
-        staged.push(export::png::stage_lane_image(&target, &image, record, &lane.name)?);
-    }
-    staged.push(export::trace::stage(&folder.join("trace.csv"), record)?);
-    staged.push(export::run_json::stage(&folder.join("run.json"), record)?);
-    for file in staged {
-        file.commit()?;
-    }
-    Ok(())
+/// Pictures of all lanes.
+fn images(model: &Model, record: &RunRecord) -> Result<Vec<RgbImage>> {
+    let image = |lane: usize| {
+        let tokens = record.tokens(lane, record.spec.steps);
+        Ok(model.tokenizer.decode(&tokens, &record.layout)?)
+    };
+    (0..record.lanes().len()).map(image).collect()
 }
 
-fn summarize(record: &RunRecord, folder: &Path) {
+fn summary(record: &RunRecord, folder: &Path) -> String {
     let seconds = record.elapsed().as_secs_f64();
     let steps = record.spec.steps;
     let names: Vec<&str> = record.lanes().iter().map(LaneSpec::label).collect();
-    println!(
-        "{}: {steps} steps in {seconds:.2} s ({:.0} steps/s)",
+    let mut text = format!(
+        "{}: {steps} steps in {seconds:.2} s ({:.0} steps/s)\n",
         names.join(", "),
         steps as f64 / seconds.max(1e-9)
     );
     if names.len() > 1 {
         let count = record.tokens_that_differ(0, 1);
-        match record.first_divergence(0, 1) {
-            Some(step) => println!("{count} of {steps} tokens differ, first at step {step}"),
-            None => println!("all {steps} tokens are the same"),
-        }
+        text += &match record.first_divergence(0, 1) {
+            Some(step) => format!("{count} of {steps} tokens differ, first at step {step}\n"),
+            None => format!("all {steps} tokens are the same\n"),
+        };
     }
-    println!("{}", folder.display());
+    text + &format!("{}\n", folder.display())
 }

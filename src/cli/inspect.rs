@@ -1,5 +1,6 @@
 //! `softcfg-studio inspect`: what lies at some paths.
 
+use crate::cli::output;
 use crate::opening::offer::{self, ModelOffer};
 use crate::opening::request::{OpenRequest, SystemResources};
 use anyhow::Result;
@@ -21,8 +22,7 @@ pub struct Inspect {
 pub fn inspect(arguments: &Inspect) -> Result<()> {
     let request = OpenRequest::new(arguments.paths.clone());
     let offer = offer::survey(&request, &SystemResources::of_this_machine())?;
-    print!("{}", describe(&offer));
-    Ok(())
+    output::print(&describe(&offer))
 }
 
 fn describe(offer: &ModelOffer) -> String {

@@ -1,14 +1,14 @@
 //! The command line: the same runs without a window. One file a subcommand.
 
-#![allow(clippy::print_stderr, clippy::print_stdout, reason = "a command prints its results")]
-
 mod arguments;
 pub mod bench;
 mod choices;
+mod counts;
 mod failure;
 mod generate;
 mod inspect;
 mod model;
+pub mod output;
 mod setting_arguments;
 
 pub use arguments::{Arguments, Command};

@@ -134,3 +134,8 @@ fn pack(
 pub fn default_decoder_threads() -> usize {
     num_cpus::get_physical().saturating_sub(1).max(1)
 }
+
+/// Most threads that decode: the processors of this machine.
+pub fn most_decoder_threads() -> usize {
+    num_cpus::get().max(1)
+}

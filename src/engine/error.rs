@@ -9,12 +9,27 @@ pub enum EngineError {
     /// The model refused.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// NaN or infinity among a lane's logits.
+    /// NaN or infinity among the logits that the decoder gave.
     #[error(
         "the logits of lane {lane} are not finite at step {step}; the weights may be damaged, or the \
          precision too small: check the file, or load it as f32"
     )]
     NotFinite {
+        /// Step, from 0.
+        step: usize,
+        /// Name of the lane.
+        lane: String,
+    },
+    /// Logits that were finite until a setting was applied to them.
+    #[error(
+        "{setting}, {value:e} at step {step}, makes the logits of lane {lane} larger than numbers can \
+         be; use one nearer to 1. The weights are not at fault"
+    )]
+    Overflow {
+        /// Noun of the setting.
+        setting: &'static str,
+        /// Its value at this step.
+        value: f32,
         /// Step, from 0.
         step: usize,
         /// Name of the lane.

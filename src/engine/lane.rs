@@ -4,7 +4,7 @@
 use crate::compute::layout::StepKind;
 use crate::compute::rows::{Perturbation, Row, RowInput};
 use crate::engine::error::EngineError;
-use crate::engine::settings::{LaneSettings, LaneSpec};
+use crate::engine::settings::{LaneSettings, LaneSpec, SettingKey};
 use crate::engine::trace::{StepRecord, TOP_COUNT, TopTokens};
 use crate::guidance::CacheRule;
 use crate::guidance::confidence::{ConfidenceInputs, confidence};
@@ -190,14 +190,29 @@ impl Lane {
         }
         let not_finite = || EngineError::NotFinite { step, lane: self.spec.name.clone() };
         let all = [Some(logits.conditional), logits.clean, logits.weak];
-        if all.iter().flatten().any(|row| row.is_empty() || !row.iter().all(|x| x.is_finite())) {
+        if all.iter().flatten().any(|row| !is_usable(row)) {
             return Err(not_finite());
         }
-        let LaneSettings { guidance, sampling, .. } = &self.spec.settings;
+        let overflow = |key: SettingKey, value: f32| EngineError::Overflow {
+            setting: key.setting().noun,
+            value,
+            step,
+            lane: self.spec.name.clone(),
+        };
+        let LaneSettings { guidance, sampling, repetition_penalty, .. } = &self.spec.settings;
         let penalized = self.penalty.apply(logits.conditional);
         // Without a weak branch the scale is 1: the conditional branch itself.
         let weak = logits.weak.unwrap_or(penalized);
         guidance.combination.combine(penalized, weak, scale, &mut self.guided);
+        if !is_usable(&self.guided) {
+            // Guided once more without the penalty: what is finite then was too large by it.
+            guidance.combination.combine(logits.conditional, weak, scale, &mut self.guided);
+            return Err(if is_usable(&self.guided) {
+                overflow(SettingKey::RepetitionPenalty, *repetition_penalty)
+            } else {
+                overflow(SettingKey::GuidanceScale, scale)
+            });
+        }
         let sampled = self.sampler.sample(&self.guided, step).map_err(|_| not_finite())?;
         let measured = confidence(
             guidance.perturbation.confidence,
@@ -276,6 +291,11 @@ impl Lane {
         self.confidences.push(confidence);
         self.perturbed.push(perturbed);
     }
+}
+
+/// Whether there are logits and all of them are numbers.
+fn is_usable(logits: &[f32]) -> bool {
+    !logits.is_empty() && logits.iter().all(|logit| logit.is_finite())
 }
 
 impl<'a> BranchLogits<'a> {

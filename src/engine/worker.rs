@@ -9,7 +9,7 @@
 
 use crate::checkpoint::LoadProgress;
 use crate::compute::device_kind::DeviceKind;
-use crate::compute::linear::default_decoder_threads;
+use crate::compute::linear::{default_decoder_threads, most_decoder_threads};
 use crate::engine::decode;
 use crate::engine::events::Event;
 use crate::engine::loader;
@@ -115,7 +115,7 @@ impl Engine {
     /// Threads of the decoder from the next run on; `None` is physical cores minus one, at least one.
     /// The run that is decoding keeps its own.
     pub fn set_decoder_threads(&self, threads: Option<usize>) {
-        self.shared.state().threads = threads.unwrap_or_else(default_decoder_threads).max(1);
+        self.shared.state().threads = bounded_threads(threads);
     }
 
     /// Uses a model that is loaded already.
@@ -191,13 +191,18 @@ impl Drop for Engine {
     }
 }
 
+/// At least one thread and no more than there are processors; the default where none are asked for.
+fn bounded_threads(threads: Option<usize>) -> usize {
+    threads.unwrap_or_else(default_decoder_threads).clamp(1, most_decoder_threads())
+}
+
 /// The pool that decoding runs on. Its threads sleep when there is nothing to do.
 ///
 /// # Errors
 /// The system gives no threads.
 pub fn decode_pool(threads: Option<usize>) -> io::Result<rayon::ThreadPool> {
     rayon::ThreadPoolBuilder::new()
-        .num_threads(threads.unwrap_or_else(default_decoder_threads).max(1))
+        .num_threads(bounded_threads(threads))
         .thread_name(|index| format!("decode-{index}"))
         .build()
         .map_err(io::Error::other)

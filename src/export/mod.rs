@@ -2,6 +2,7 @@
 //! is written beside its target and renamed when it is whole, so a failure leaves what was there.
 
 pub mod png;
+pub mod run_folder;
 pub mod run_json;
 pub mod trace;
 
@@ -25,6 +26,22 @@ pub enum ExportError {
     #[error("this is a file, not a folder; choose another name: {}", path.display())]
     NotAFolder {
         /// The target.
+        path: PathBuf,
+    },
+    /// The target folder holds the files of another run.
+    #[error("this folder holds {held} already; choose another folder, or replace them with --overwrite: {}", path.display())]
+    Occupied {
+        /// What is there, in words.
+        held: String,
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The target folder describes something that this program did not write.
+    #[error("its run.json cannot be read as a run of this program ({reason}), so nothing here is replaced; choose another folder: {}", path.display())]
+    NotARun {
+        /// What is wrong with it.
+        reason: String,
+        /// The folder.
         path: PathBuf,
     },
     /// The picture could not be encoded.
@@ -57,12 +74,17 @@ impl Staged {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        let mut file = NamedTempFile::new_in(folder).map_err(failed)?;
+        let mut file = temporary_file(folder, target).map_err(failed)?;
         let mut writer = BufWriter::new(&mut file);
         content(&mut writer).and_then(|()| writer.flush()).map_err(failed)?;
         drop(writer);
         file.as_file().sync_all().map_err(failed)?;
         Ok(Self { file, target: target.to_path_buf() })
+    }
+
+    /// Where the file is to stand.
+    pub fn target(&self) -> &Path {
+        &self.target
     }
 
     /// Puts the file in its place.
@@ -71,16 +93,26 @@ impl Staged {
     /// The rename is refused.
     pub fn commit(self) -> Result<(), ExportError> {
         let Self { file, target } = self;
-        // Temporary files are private; a saved picture is like any other file of the person.
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            let _ = file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644));
-        }
         file.persist(&target)
             .map(|_| ())
             .map_err(|error| ExportError::Write { cause: error.error, path: target })
     }
+}
+
+/// A file beside `target` with the permissions that it is to have: those of the file that it replaces, or
+/// those that the person's umask gives to new files. Without this temporary files are private.
+fn temporary_file(folder: &Path, target: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let file = builder.tempfile_in(folder)?;
+    if let Ok(replaced) = std::fs::metadata(target) {
+        file.as_file().set_permissions(replaced.permissions())?;
+    }
+    Ok(file)
 }
 
 /// Makes sure that `folder` exists and files can be created in it, before anything is computed.

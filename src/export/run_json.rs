@@ -25,6 +25,9 @@ pub struct RunDescription {
     pub steps_done: usize,
     /// "finished", "cancelled", "failed: …", "running", or "paused".
     pub status: String,
+    /// Files that belong to the run, in `run.json` only; version 0.1.0 did not list them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<Vec<String>>,
     /// Threads that decoded it; in `run.json` only: images and traces are the same with any number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
@@ -50,17 +53,26 @@ impl RunDescription {
             run: record.spec.clone(),
             steps_done: record.steps_done(),
             status,
+            files: None,
             threads: None,
         }
     }
 }
 
-/// Writes `run.json` beside `target`, ready to be committed.
+/// Writes `run.json` with the names of its run's files beside `target`, ready to be committed.
 ///
 /// # Errors
 /// See [`Staged::write`].
-pub fn stage(target: &Path, record: &RunRecord) -> Result<Staged, ExportError> {
-    let description = RunDescription { threads: record.threads(), ..RunDescription::of(record) };
+pub fn stage(
+    target: &Path,
+    record: &RunRecord,
+    files: Vec<String>,
+) -> Result<Staged, ExportError> {
+    let description = RunDescription {
+        files: Some(files),
+        threads: record.threads(),
+        ..RunDescription::of(record)
+    };
     Staged::write(target, |writer| {
         serde_json::to_writer_pretty(&mut *writer, &description)?;
         writer.write_all(b"\n")

@@ -1,9 +1,9 @@
 //! The settings of the last session: one JSON file in the person's configuration folder, written
 //! whole or not at all, on a thread of its own. A damaged file is kept aside and never stops the start.
 
+use crate::compute::linear::most_decoder_threads;
 use crate::engine::settings::RunSettings;
 use crate::ui::app::arrangement::PanelSizes;
-use crate::ui::settings::machine::most_threads;
 use crate::ui::state::model::RecentModel;
 use crate::ui::state::view::ViewSettings;
 use crate::ui::theme::ThemeChoice;
@@ -117,7 +117,7 @@ impl StoredSettings {
             .filter(|(low, high)| low.is_finite() && high.is_finite() && low < high);
         let panels = PanelSizes::default();
         // As many as another machine had, perhaps.
-        self.decoder_threads = self.decoder_threads.map(|threads| threads.clamp(1, most_threads()));
+        self.decoder_threads = self.decoder_threads.map(|threads| threads.clamp(1, most_decoder_threads()));
         self.panels.settings = limit(self.panels.settings, 260.0, 480.0, panels.settings);
         self.panels.inspector = limit(self.panels.inspector, 300.0, 460.0, panels.inspector);
         self.panels.plots = limit(self.panels.plots, 96.0, 800.0, panels.plots);

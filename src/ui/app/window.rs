@@ -38,8 +38,16 @@ pub fn run(device: DeviceKind) -> Result<()> {
     )
     .map_err(|error| {
         anyhow!(
-            "the window could not be opened ({error}); a screen and OpenGL are needed, see \
-             “On a bare Linux” in the README, or run without a window: softcfg-studio generate"
+            "the window could not be opened ({}); a screen and OpenGL are needed, see “On a bare Linux” in \
+             the README, or run without a window: softcfg-studio generate",
+            without_source_place(&error.to_string())
         )
     })
+}
+
+/// The message of a window library without the place in its source that stands before the reason,
+/// "os error at /…/mod.rs:765: ".
+fn without_source_place(message: &str) -> &str {
+    let place = message.rsplit_once(".rs:").map(|(_, line_and_reason)| line_and_reason);
+    place.and_then(|rest| rest.split_once(": ")).map_or(message, |(_, reason)| reason)
 }

@@ -2,7 +2,7 @@
 //! run takes and nothing of what it draws.
 
 use crate::compute::device_kind::DeviceKind;
-use crate::compute::linear::default_decoder_threads;
+use crate::compute::linear::{default_decoder_threads, most_decoder_threads};
 use crate::ui::action::Action;
 use crate::ui::kit::controls;
 use crate::ui::kit::controls::Hint;
@@ -19,11 +19,6 @@ const THREADS: Hint = Hint::new(
     "Threads that decode, from the next run on. The tokens are the same with any number.",
     "A step reads every weight once, so more threads than memory can feed gain nothing, and the window and its previews need a core of their own.",
 );
-
-/// Most threads that can be chosen: the logical cores.
-pub fn most_threads() -> usize {
-    num_cpus::get().max(1)
-}
 
 /// Shows the part.
 pub fn show(ui: &mut Ui, form: &mut Form) {
@@ -42,7 +37,7 @@ pub fn show(ui: &mut Ui, form: &mut Form) {
             THREADS.on(ui.label("Decoder threads"));
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 ui.spacing_mut().item_spacing.x = 4.0;
-                let (usual, most) = (default_decoder_threads(), most_threads());
+                let (usual, most) = (default_decoder_threads(), most_decoder_threads());
                 let mut threads = form.decoder_threads.unwrap_or(usual);
                 let number = DragValue::new(&mut threads)
                     .speed(0.05)
