@@ -5,17 +5,17 @@ use crate::bench::report::Report;
 use crate::bench::{model, random};
 use crate::compute::device_kind::DeviceKind;
 use crate::compute::error::ModelError;
-use crate::models::card::Model;
+use crate::opening::parts::OpenedDecoder;
 use candle_core::Device;
 
 /// Measures one model: the rows of one lane, of two, and of two with Δctx, SoftCFG against CFG.
 ///
 /// # Errors
 /// No memory, or those of the model.
-pub fn measure_model(model: &Model, options: &BenchOptions) -> Result<Report, ModelError> {
+pub fn measure_model(model: &OpenedDecoder, options: &BenchOptions) -> Result<Report, ModelError> {
     decoder_pool(options)?.install(|| {
-        let device = model.card.identity.device;
-        let mut report = Report { device, threads: options.threads, ..Report::default() };
+        let mut report =
+            Report { device: model.device, threads: options.threads, ..Report::default() };
         model::measure_one(model, options, &mut report)?;
         Ok(report)
     })

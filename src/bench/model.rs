@@ -11,9 +11,10 @@ use crate::compute::error::ModelError;
 use crate::compute::kv_cache::KvCache;
 use crate::compute::layout::StepKind;
 use crate::compute::rows::{Perturbation, Row, RowInput};
-use crate::models::card::{Conditions, Model, ModelCard};
+use crate::models::card::Conditions;
 use crate::models::decoder::{Decoder, prefill};
 use crate::opening::builtin;
+use crate::opening::parts::OpenedDecoder;
 use crate::prompts::condition::Condition;
 use candle_core::Device;
 use std::cell::RefCell;
@@ -156,12 +157,12 @@ impl Steps for ModelSteps<'_> {
 
 /// The variants of a model, all image tokens of a run over and over.
 fn cases<'a>(
-    model: &'a Model,
+    model: &'a OpenedDecoder,
     line: impl Fn(&Variant) -> &'static str,
 ) -> Result<Vec<Case<'a>>, ModelError> {
-    let decoder = model.decoder.as_ref();
-    let prefixes = decoder.prefixes(&condition(&model.card)?)?;
-    let kinds = model.card.layout.steps();
+    let decoder = model.loaded.decoder.as_ref();
+    let prefixes = decoder.prefixes(&condition(&model.loaded.conditions)?)?;
+    let kinds = model.loaded.layout.steps();
     // The last token of an image is never fed.
     let kinds = kinds.get(..kinds.len().saturating_sub(1)).unwrap_or(&[]);
     let mut prefilled = [
@@ -180,7 +181,7 @@ fn cases<'a>(
     let largest = VARIANTS[PAIR_WITH_CONTEXT].branches;
     let caches = largest.iter().map(cache).collect::<Result<Vec<_>, _>>()?;
     let caches = Rc::new(RefCell::new(caches));
-    let precision = model.card.identity.precision.into();
+    let precision = model.precision.into();
     let case = |variant: &Variant| {
         let steps = ModelSteps::new(decoder, variant.branches, &caches, kinds);
         Case::new(line(variant), precision, steps)
@@ -188,8 +189,8 @@ fn cases<'a>(
     Ok(VARIANTS.iter().map(case).collect())
 }
 
-fn condition(card: &ModelCard) -> Result<Condition, ModelError> {
-    Ok(match &card.conditions {
+fn condition(conditions: &Conditions) -> Result<Condition, ModelError> {
+    Ok(match conditions {
         Conditions::Prompts(book) => {
             let text = book.random_prompt(0).unwrap_or_else(|| PROMPT.to_owned());
             Condition::Prompt { text, negative: None }
@@ -211,7 +212,7 @@ pub(super) fn measure_built_in(
     device: DeviceKind,
     report: &mut Report,
 ) -> Result<(), ModelError> {
-    let model = builtin::load_on(device)?;
+    let model = builtin::load_decoder_on(device)?;
     let mut cases = cases(&model, |variant| variant.built_in.0)?;
     // Small enough for the last-level cache, where a person's run keeps it too: no roof of memory.
     interleave(options.rounds * STEPS_PER_ROUND, BUILT_IN_TIME, &mut cases, None)?;
@@ -227,15 +228,14 @@ pub(super) fn measure_built_in(
 
 /// The same of any model, against the roof where its weights do not fit the last-level cache.
 pub(super) fn measure_one(
-    model: &Model,
+    model: &OpenedDecoder,
     options: &BenchOptions,
     report: &mut Report,
 ) -> Result<(), ModelError> {
-    let identity = &model.card.identity;
-    let on_cpu = identity.device == DeviceKind::Cpu;
-    let from_memory =
-        on_cpu && model.card.decoder.step_weight_bytes > last_level_cache().unwrap_or(USUAL_CACHE);
-    report.heading = Some(format!("{}, {}", identity.name, identity.family));
+    let on_cpu = model.device == DeviceKind::Cpu;
+    let weight_bytes = model.loaded.decoder.info().step_weight_bytes;
+    let from_memory = on_cpu && weight_bytes > last_level_cache().unwrap_or(USUAL_CACHE);
+    report.heading = Some(format!("{}, {}", model.name, model.family));
     let mut cases = cases(model, |variant| variant.model.0)?;
     let mut roof = on_cpu.then(|| Roof::new(options.roof_bytes(), &Device::Cpu)).transpose()?;
     if from_memory {
@@ -251,7 +251,7 @@ pub(super) fn measure_one(
     for (case, variant) in cases.iter().zip(&VARIANTS) {
         let mut line = case.measurement(from_memory);
         if !on_cpu {
-            line.kernel = identity.device.into();
+            line.kernel = model.device.into();
         }
         report.figures.insert(variant.model.1, line.milliseconds);
         report.measurements.push(line);
@@ -261,7 +261,7 @@ pub(super) fn measure_one(
     report.figures.insert("model_softcfg_to_cfg", ratio(place(SOFTCFG)?, two));
     report.figures.insert("model_ratio_4_rows_to_2", ratio(place(PAIR)?, two));
     report.figures.insert("model_ratio_5_rows_to_2", ratio(place(PAIR_WITH_CONTEXT)?, two));
-    let steps = model.card.layout.len() as f64;
+    let steps = model.loaded.layout.len() as f64;
     report.figures.insert("model_paired_image_s", steps * median(&place(PAIR)?.times) / 1e3);
     if from_memory {
         let share = two.measurement(true).gigabytes_per_second() / report.read_bandwidth;

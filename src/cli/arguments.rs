@@ -7,7 +7,7 @@ use crate::cli::generate::Generate;
 use crate::cli::inspect::Inspect;
 use crate::compute::device_kind::DeviceKind;
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{Arg, Parser, Subcommand};
 
 /// Watch classifier-free guidance and SoftCFG (arXiv 2510.00996) draw the same prompt side by side.
 ///
@@ -41,11 +41,19 @@ pub enum Command {
     ///
     /// Writes one PNG a lane (DIR/cfg.png, DIR/softcfg.png, …), DIR/trace.csv with one line per lane
     /// and step, and DIR/run.json with everything needed to repeat the run.
-    #[command(after_help = generate::EXAMPLES)]
+    #[command(after_help = generate::EXAMPLES, mut_args = negative_numbers_are_values)]
     Generate(Box<Generate>),
     /// Say what lies at some paths: models, companions, memory, what is missing.
     Inspect(Inspect),
     #[expect(missing_docs, reason = "the description is shared with `cargo bench`")]
     #[command(about = bench::ABOUT, long_about = bench::LONG_ABOUT)]
+    #[command(mut_args = negative_numbers_are_values)]
     Bench(bench::Bench),
+}
+
+/// Has a negative number read as the value of an argument, which says what is wrong with it, and not
+/// as an argument that nobody knows.
+fn negative_numbers_are_values(argument: Arg) -> Arg {
+    let takes_values = argument.get_action().takes_values();
+    argument.allow_negative_numbers(takes_values)
 }

@@ -14,7 +14,7 @@ use crate::engine::settings::RunSettings;
 use crate::engine::trace::RunStatus;
 use crate::engine::worker::{Engine, EngineOptions};
 use crate::export::{ExportError, Staged, prepare_folder};
-use crate::models::card::Model;
+use crate::opening::parts::OpenedDecoder;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use crossbeam_channel::{Receiver, bounded};
@@ -52,8 +52,9 @@ the built-in model with previews, from the press of the button to both whole ima
 programs disturb the numbers: close them first.
 
 With --model the table is that of one model in place of the random decoders: one lane without \
-guidance, under CFG and under SoftCFG, both lanes, and both with Δctx measured. Loading is not part \
-of the two minutes. The share stands where the weights are larger than the last-level cache. Keys of \
+guidance, under CFG and under SoftCFG, both lanes, and both with Δctx measured. No image tokenizer is \
+needed; one tells how many codes there are where the decoder's files do not. Loading is not part of the \
+two minutes. The share stands where the weights are larger than the last-level cache. Keys of \
 the JSON file then: \
 model_ms_1_row, model_ms_2_rows (CFG), model_ms_2_rows_softcfg, model_ms_4_rows (CFG and SoftCFG) and \
 model_ms_5_rows (with Δctx) are milliseconds a step; model_softcfg_to_cfg, model_ratio_4_rows_to_2 \
@@ -105,7 +106,7 @@ pub fn run(arguments: &Bench, call: &[&str]) -> Result<()> {
     let device = arguments.model.device()?;
     // A device that cannot be used is reported before anything is measured.
     device.open()?;
-    let model = arguments.model.has_path().then(|| arguments.model.load()).transpose()?;
+    let model = arguments.model.has_path().then(|| arguments.model.load_decoder()).transpose()?;
     let spinner = ProgressBar::new_spinner().with_message("measuring, up to two minutes");
     spinner.enable_steady_tick(Duration::from_millis(200));
     let outcome = arguments.measure(model.as_ref(), device, call);
@@ -150,7 +151,12 @@ impl Bench {
         Ok(())
     }
 
-    fn measure(&self, model: Option<&Model>, device: DeviceKind, call: &[&str]) -> Result<Report> {
+    fn measure(
+        &self,
+        model: Option<&OpenedDecoder>,
+        device: DeviceKind,
+        call: &[&str],
+    ) -> Result<Report> {
         let program = std::env::current_exe().context("this program cannot find itself")?;
         let again = call.iter().copied().chain(["--busy"]).map(str::to_owned).collect();
         let threads = decoder_threads(self.threads).unwrap_or_else(default_decoder_threads);

@@ -1,10 +1,10 @@
 //! `softcfg-studio generate`: one run without a window, its images, trace and settings in a folder.
 
 use crate::cli::choices::parse_choice;
+use crate::cli::counts::{self, decoder_threads};
 use crate::cli::failure::RunFailed;
 use crate::cli::model;
 use crate::cli::output;
-use crate::cli::counts::{self, decoder_threads};
 use crate::cli::setting_arguments::SettingArguments;
 use crate::engine::decode;
 use crate::engine::settings::{LaneSettings, LaneSpec, RunSettings, SettingKey};

@@ -5,7 +5,9 @@ use crate::cli::choices;
 use crate::compute::device_kind::DeviceKind;
 use crate::models::card::{Conditions, Model, ModelCard};
 use crate::opening::builtin;
+use crate::opening::error::OpenError;
 use crate::opening::open;
+use crate::opening::parts::OpenedDecoder;
 use crate::opening::request::{OpenRequest, SystemResources};
 use crate::prompts::imagenet;
 use crate::prompts::imagenet::ClassName;
@@ -44,6 +46,9 @@ pub(super) struct ModelArguments {
     device: Option<String>,
 }
 
+/// Opens a model or a part of it.
+type Open<T> = fn(&OpenRequest, &SystemResources, &Arc<LoadProgress>) -> Result<T, OpenError>;
+
 impl ModelArguments {
     /// Where the model is to run.
     ///
@@ -63,21 +68,33 @@ impl ModelArguments {
     /// # Errors
     /// An argument that cannot be read, or those of [`open::open`].
     pub(super) fn load(&self) -> Result<Model> {
-        let device = self.device()?;
         if self.model.is_empty() {
-            return Ok(builtin::load_on(device)?);
+            return Ok(builtin::load_on(self.device()?)?);
         }
+        self.open_with(open::open)
+    }
+
+    /// Loads the decoder at `--model` alone.
+    ///
+    /// # Errors
+    /// An argument that cannot be read, or those of [`open::open_decoder`].
+    pub(super) fn load_decoder(&self) -> Result<OpenedDecoder> {
+        self.open_with(open::open_decoder)
+    }
+
+    /// Opens what the arguments ask for, with a bar that shows what is read.
+    fn open_with<T>(&self, open: Open<T>) -> Result<T> {
         let request = OpenRequest {
             paths: self.model.clone(),
             tokenizer: self.tokenizer.clone(),
             precision: choices::parse("--precision", self.precision.as_deref())?,
             grid: self.grid.as_deref().map(parse_grid).transpose()?,
             weight_set: self.weight_set.clone(),
-            device,
+            device: self.device()?,
         };
         let progress: Arc<LoadProgress> = Arc::default();
         let resources = SystemResources::of_this_machine();
-        with_progress_bar(&progress, || Ok(open::open(&request, &resources, &progress)?))
+        with_progress_bar(&progress, || Ok(open(&request, &resources, &progress)?))
     }
 }
 

@@ -58,8 +58,7 @@ fn argument(setting: &Setting, name: &'static str) -> Arg {
         Kind::Switch { .. } | Kind::Choice { .. } => "NAME",
         Kind::Text { .. } => "TEXT",
     };
-    // A negative number is a value, and wrong with a message of its own.
-    argument.value_name(value_name).allow_negative_numbers(true)
+    argument.value_name(value_name)
 }
 
 fn long_help(setting: &Setting) -> String {

@@ -69,8 +69,7 @@ impl Replaced {
 
 /// Names that the folder's `run.json` lists, itself included; `None` without one.
 fn described(folder: &Path) -> Result<Option<Vec<String>>, ExportError> {
-    let not_a_run =
-        |reason: String| ExportError::NotARun { reason, path: folder.to_path_buf() };
+    let not_a_run = |reason: String| ExportError::NotARun { reason, path: folder.to_path_buf() };
     let text = match fs::read(folder.join(DESCRIPTION)) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -80,9 +79,9 @@ fn described(folder: &Path) -> Result<Option<Vec<String>>, ExportError> {
     };
     let description: RunDescription =
         serde_json::from_slice(&text).map_err(|error| not_a_run(error.to_string()))?;
-    let mut names = description.files.unwrap_or_else(|| {
-        file_names(description.run.lanes.iter().map(|lane| lane.name.as_str()))
-    });
+    let mut names = description
+        .files
+        .unwrap_or_else(|| file_names(description.run.lanes.iter().map(|lane| lane.name.as_str())));
     // A path in it would let a description remove files elsewhere.
     if let Some(name) = names.iter().find(|name| !is_plain(name)) {
         return Err(not_a_run(format!("it lists “{name}”, which is no file of this folder")));

@@ -63,11 +63,7 @@ impl RunDescription {
 ///
 /// # Errors
 /// See [`Staged::write`].
-pub fn stage(
-    target: &Path,
-    record: &RunRecord,
-    files: Vec<String>,
-) -> Result<Staged, ExportError> {
+pub fn stage(target: &Path, record: &RunRecord, files: Vec<String>) -> Result<Staged, ExportError> {
     let description = RunDescription {
         files: Some(files),
         threads: record.threads(),

@@ -13,7 +13,6 @@ use crate::compute::weights::Weights;
 use crate::models::card::{Conditions, ModelDefaults};
 use crate::models::decoder::Decoder;
 use crate::prompts::text_encoder::TextEncoderPart;
-use crate::tokenizers::TokenizerInfo;
 use crate::tokenizers::family::TokenizerFamily;
 
 /// Positions before the image that memory is planned for while a prompt is not known.
@@ -202,6 +201,17 @@ impl GridGuess {
     }
 }
 
+/// The codes that a decoder draws, as the image tokenizer beside it knows them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageCodes {
+    /// Who says so, for messages: the tokenizer's name.
+    pub source: String,
+    /// Number of codes.
+    pub count: usize,
+    /// Side of the square of pixels that one code draws; `None` without a tokenizer.
+    pub pixels_per_token: Option<usize>,
+}
+
 /// Everything a decoder is loaded from.
 pub struct DecoderPart<'a> {
     /// What identification read.
@@ -212,8 +222,8 @@ pub struct DecoderPart<'a> {
     pub folder: &'a ModelFolder,
     /// Rows and columns: asked for, or guessed.
     pub grid: (usize, usize),
-    /// The image tokenizer it will draw with.
-    pub tokenizer: &'a TokenizerInfo,
+    /// The codes that it draws.
+    pub codes: ImageCodes,
     /// The text encoder of caption models.
     pub text_encoder: Option<TextEncoderPart>,
 }

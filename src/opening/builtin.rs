@@ -3,7 +3,7 @@
 //! Nothing here knows the model's sizes or words; another model with the same files takes its place.
 
 use crate::checkpoint::folder::ModelFolder;
-use crate::checkpoint::{Container, LoadProgress};
+use crate::checkpoint::{CheckpointError, Container, LoadProgress};
 use crate::compute::device_kind::DeviceKind;
 use crate::compute::error::ModelError;
 use crate::compute::precision::Precision;
@@ -11,7 +11,7 @@ use crate::models::card::{Model, ModelCard, ModelIdentity};
 use crate::opening::error::OpenError;
 use crate::opening::memory::default_precision;
 use crate::opening::opened::Opened;
-use crate::opening::parts::Parts;
+use crate::opening::parts::{DecoderParts, OpenedDecoder, Parts};
 use crate::opening::request::OpenRequest;
 use std::sync::Arc;
 
@@ -55,22 +55,39 @@ pub fn load_on(device: DeviceKind) -> Result<Model, ModelError> {
     Ok(Model { card, decoder, tokenizer })
 }
 
+/// The decoder of the built-in model alone, on a device.
+///
+/// # Errors
+/// Those of [`load_on`].
+pub fn load_decoder_on(device: DeviceKind) -> Result<OpenedDecoder, ModelError> {
+    let parts = DecoderParts { decoder: part("model.safetensors", DECODER)?, text_encoder: None };
+    let precision = precision(&parts.decoder, device);
+    let request = OpenRequest { device, ..OpenRequest::default() };
+    let opened = parts.into_decoder(&request, precision, &Arc::new(LoadProgress::default()))?;
+    Ok(OpenedDecoder { name: NAME.into(), ..opened })
+}
+
 fn open_on(device: DeviceKind) -> Result<Model, OpenError> {
-    let open = |name: &str, bytes: &'static [u8]| {
-        Opened::identify(Container::embedded(name, bytes)?, FOLDER.clone())
-    };
     let parts = Parts {
-        decoder: open("model.safetensors", DECODER)?,
-        tokenizer: open("image_tokenizer.safetensors", IMAGE_TOKENIZER)?,
+        decoder: part("model.safetensors", DECODER)?,
+        tokenizer: part("image_tokenizer.safetensors", IMAGE_TOKENIZER)?,
         text_encoder: None,
     };
-    // The decoder's weights are bf16 in the file: exact, and half the memory traffic of f32.
-    let precision = match device {
-        DeviceKind::Cpu => default_precision(&parts.decoder.identified),
-        _ => PRECISION_ON_A_DEVICE,
-    };
+    let precision = precision(&parts.decoder, device);
     let request = OpenRequest { device, ..OpenRequest::default() };
     parts.into_model(&request, precision, &Arc::new(LoadProgress::default()))
+}
+
+fn part(name: &str, bytes: &'static [u8]) -> Result<Opened, CheckpointError> {
+    Opened::identify(Container::embedded(name, bytes)?, FOLDER.clone())
+}
+
+/// The decoder's weights are bf16 in the file: exact, and half the memory traffic of f32.
+fn precision(decoder: &Opened, device: DeviceKind) -> Precision {
+    match device {
+        DeviceKind::Cpu => default_precision(&decoder.identified),
+        _ => PRECISION_ON_A_DEVICE,
+    }
 }
 
 #[cfg(test)]

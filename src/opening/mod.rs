@@ -13,7 +13,7 @@ pub mod offer;
 pub mod open;
 pub mod opened;
 mod pairs;
-mod parts;
+pub mod parts;
 mod planning;
 pub mod request;
 mod rounding;

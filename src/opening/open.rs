@@ -7,14 +7,15 @@
 use crate::checkpoint::{CheckpointError, LoadProgress};
 use crate::compute::device_kind::DeviceKind;
 use crate::compute::error::ModelError;
+use crate::compute::precision::Precision;
 use crate::models::card::Model;
-use crate::models::family::GridSource;
+use crate::models::family::{GridSource, Role};
 use crate::opening::error::OpenError;
 use crate::opening::grid_that_fits::with_grid_that_fits;
 use crate::opening::identify::Identified;
 use crate::opening::inspect::Inspection;
 use crate::opening::memory;
-use crate::opening::parts::Parts;
+use crate::opening::parts::{DecoderParts, OpenedDecoder, Parts};
 use crate::opening::planning::{look, plan};
 use crate::opening::request::{OpenRequest, SystemResources};
 use std::sync::Arc;
@@ -39,20 +40,55 @@ pub fn open(
     }
 }
 
+/// Opens the decoder of a model alone: what turns codes to pixels is neither asked for nor loaded. An
+/// image tokenizer that is chosen or found tells which codes there are.
+///
+/// # Errors
+/// Those of [`open`]; nothing tells how many codes the decoder draws.
+pub fn open_decoder(
+    request: &OpenRequest,
+    resources: &SystemResources,
+    progress: &Arc<LoadProgress>,
+) -> Result<OpenedDecoder, OpenError> {
+    let (inspection, precision) = checked(request, resources, &[Role::ImageTokenizer])?;
+    let Inspection { decoder, text_encoder, .. } = inspection;
+    let parts = DecoderParts { decoder: decoder.ok_or_else(missing_part)?, text_encoder };
+    let opened = parts.into_decoder(request, precision, progress);
+    opened.map_err(|error| progress.take_failure().map_or(error.into(), OpenError::from))
+}
+
 fn open_parts(
     request: &OpenRequest,
     resources: &SystemResources,
     progress: &Arc<LoadProgress>,
 ) -> Result<Model, OpenError> {
+    let (inspection, precision) = checked(request, resources, &[])?;
+    let Inspection { decoder, tokenizer, text_encoder, .. } = inspection;
+    let decoder = decoder.ok_or_else(missing_part)?;
+    let parts = Parts { decoder, tokenizer: tokenizer.ok_or_else(missing_part)?, text_encoder };
+    parts.into_model(request, precision, progress)
+}
+
+fn missing_part() -> ModelError {
+    ModelError::Internal("a complete model lacks a part")
+}
+
+/// What lies at the paths, complete but for what can be done `without`, and the precision that it is to
+/// have: everything that can be known before weights are read.
+fn checked(
+    request: &OpenRequest,
+    resources: &SystemResources,
+    without: &[Role],
+) -> Result<(Inspection, Precision), OpenError> {
     request.device.open()?;
-    let inspection = look(request, resources)?;
+    let mut inspection = look(request, resources)?;
+    inspection.missing.retain(|need| !without.contains(&need.role));
     inspection.complete()?;
-    let missing = || ModelError::Internal("a complete model lacks a part");
     let identified = inspection
         .decoder
         .as_ref()
         .map(|decoder| decoder.identified.clone())
-        .ok_or_else(missing)?;
+        .ok_or_else(missing_part)?;
     check_grid(&identified, request.grid)?;
     let precision = request.precision.unwrap_or_else(|| memory::default_precision(&identified));
     request.device.check(precision)?;
@@ -64,11 +100,7 @@ fn open_parts(
                 with_grid_that_fits(error, &inspection, &identified, request, resources)
             })?;
     }
-
-    let Inspection { decoder, tokenizer, text_encoder, .. } = inspection;
-    let (decoder, tokenizer) = (decoder.ok_or_else(missing)?, tokenizer.ok_or_else(missing)?);
-    let parts = Parts { decoder, tokenizer, text_encoder };
-    parts.into_model(request, precision, progress)
+    Ok((inspection, precision))
 }
 
 /// A grid that was asked for must be one the model can draw.

@@ -1,16 +1,18 @@
-//! From open checkpoints that belong together to a model: image tokenizer, decoder, hash, card.
+//! From open checkpoints that belong together to a model: image tokenizer, decoder, hash, card; or to a
+//! decoder alone, which is all that measuring needs.
 
 use crate::checkpoint::headers::Headers;
 use crate::checkpoint::shapes::TensorShapes;
 use crate::checkpoint::{LoadProgress, SourceFile, file_name, sha256};
+use crate::compute::device_kind::DeviceKind;
 use crate::compute::error::ModelError;
 use crate::compute::precision::Precision;
 use crate::compute::weights::Weights;
 use crate::models::card::{Model, ModelCard, ModelIdentity};
 use crate::models::families::FamilyDescription;
-use crate::models::family::{DecoderPart, GridSource, LoadedDecoder};
+use crate::models::family::{DecoderPart, GridSource, ImageCodes, LoadedDecoder};
 use crate::opening::error::OpenError;
-use crate::opening::identify::Identified;
+use crate::opening::identify::{Geometry, Identified};
 use crate::opening::memory;
 use crate::opening::opened::Opened;
 use crate::opening::request::OpenRequest;
@@ -39,11 +41,10 @@ impl Parts {
         precision: Precision,
         progress: &Arc<LoadProgress>,
     ) -> Result<Model, OpenError> {
-        let identified = self.decoder.identified.clone();
         let files = [self.decoder.container.files(), self.tokenizer.container.files()].concat();
         let load = || self.load(request, precision, progress);
         let ((decoder, tokenizer), sha256) = while_hashing(&files, progress, load)?;
-        Ok(model(request, precision, &identified, decoder, tokenizer, sha256))
+        Ok(model(decoder, tokenizer, sha256))
     }
 
     fn load(
@@ -51,8 +52,71 @@ impl Parts {
         request: &OpenRequest,
         precision: Precision,
         progress: &Arc<LoadProgress>,
-    ) -> Result<(LoadedDecoder, Box<dyn ImageTokenizer>), ModelError> {
-        let tokenizer = load_tokenizer(self.tokenizer, progress)?;
+    ) -> Result<(OpenedDecoder, Box<dyn ImageTokenizer>), ModelError> {
+        let Self { decoder, tokenizer, text_encoder } = self;
+        let decoder = DecoderParts { decoder, text_encoder };
+        let Some(codes) = codes_by_headers(&tokenizer.identified) else {
+            let tokenizer = load_tokenizer(tokenizer, progress)?;
+            let info = tokenizer.info();
+            let codes = ImageCodes {
+                source: info.name.clone(),
+                count: info.codebook_size,
+                pixels_per_token: Some(info.pixels_per_token),
+            };
+            return Ok((decoder.load(codes, request, precision, progress)?, tokenizer));
+        };
+        let (decoder, tokenizer) = std::thread::scope(|scope| {
+            let load = || load_tokenizer(tokenizer, progress);
+            let tokenizer = Builder::new().name("image-tokenizer".into()).spawn_scoped(scope, load);
+            let decoder = decoder.load(codes, request, precision, progress);
+            let tokenizer = tokenizer
+                .map_err(|_| ModelError::Internal("the system gives no thread to load with"))?
+                .join()
+                .map_err(|_| ModelError::Internal("loading the image tokenizer panicked"))??;
+            Ok::<_, ModelError>((decoder?, tokenizer))
+        })?;
+        let codes = decoder.loaded.decoder.info().codebook_size;
+        check_codes(&decoder.name, codes, tokenizer.as_ref())?;
+        Ok((decoder, tokenizer))
+    }
+}
+
+/// The parts of a decoder, before any weight is read.
+pub(super) struct DecoderParts {
+    pub(super) decoder: Opened,
+    pub(super) text_encoder: Option<Opened>,
+}
+
+impl DecoderParts {
+    /// Reads the decoder's weights alone; nothing of it turns codes to pixels.
+    ///
+    /// # Errors
+    /// Those of [`Parts::into_model`]; nothing tells how many codes it draws.
+    pub(super) fn into_decoder(
+        self,
+        request: &OpenRequest,
+        precision: Precision,
+        progress: &Arc<LoadProgress>,
+    ) -> Result<OpenedDecoder, ModelError> {
+        let identified = &self.decoder.identified;
+        let codes = identified.codebook_size().ok_or_else(|| {
+            ModelError::Config(format!(
+                "nothing tells how many image codes {} draws; choose its image tokenizer as well",
+                identified.name
+            ))
+        })?;
+        let source = identified.name.clone();
+        let codes = ImageCodes { source, count: codes, pixels_per_token: None };
+        self.load(codes, request, precision, progress)
+    }
+
+    fn load(
+        self,
+        codes: ImageCodes,
+        request: &OpenRequest,
+        precision: Precision,
+        progress: &Arc<LoadProgress>,
+    ) -> Result<OpenedDecoder, ModelError> {
         let identified = self.decoder.identified.clone();
         let FamilyDescription::Decoder(family) = identified.family.description() else {
             return Err(ModelError::Internal("an image tokenizer was taken for a decoder"));
@@ -64,18 +128,45 @@ impl Parts {
         let weights = Weights::new(self.decoder.into_var_builder(progress), precision)
             .on(&request.device.open()?)
             .with_activations(memory::activation_number(&identified, precision));
-        let decoder = (family.load)(DecoderPart {
+        let loaded = (family.load)(DecoderPart {
             headers: Headers { shapes: &shapes, config: &config, file_name: &file_name },
             weights,
             folder: &folder,
             grid: request.grid.or(guessed).ok_or(ModelError::Internal("no grid was guessed"))?,
-            tokenizer: tokenizer.info(),
+            codes,
             text_encoder: self.text_encoder.map(text_encoder_part),
         })?;
-        let codes = decoder.decoder.info().codebook_size;
-        check_codes(&identified.name, codes, tokenizer.as_ref())?;
-        Ok((decoder, tokenizer))
+        let name = card_name(&identified, loaded.layout.rows(), loaded.layout.columns());
+        // Other weights of one file are another model, too.
+        let weight_set = request.weight_set.as_deref();
+        let name = weight_set.map_or(name.clone(), |set| format!("{name}, {set} weights"));
+        let family = identified.family.to_string();
+        Ok(OpenedDecoder { name, family, precision, device: request.device, loaded })
     }
+}
+
+/// A decoder that runs, without an image tokenizer.
+pub struct OpenedDecoder {
+    /// Name of the model.
+    pub name: String,
+    /// Its family.
+    pub family: String,
+    /// How its weights are held.
+    pub precision: Precision,
+    /// Where it decodes.
+    pub device: DeviceKind,
+    /// The decoder, and what can be asked of it.
+    pub loaded: LoadedDecoder,
+}
+
+/// What an image tokenizer's headers tell of its codes, if they tell how many there are.
+fn codes_by_headers(tokenizer: &Identified) -> Option<ImageCodes> {
+    let Geometry::ImageTokenizer(geometry) = &tokenizer.geometry else { return None };
+    Some(ImageCodes {
+        source: tokenizer.name.clone(),
+        count: geometry.codebook_size?,
+        pixels_per_token: Some(geometry.pixels_per_token),
+    })
 }
 
 fn load_tokenizer(
@@ -107,30 +198,14 @@ fn text_encoder_part(encoder: Opened) -> TextEncoderPart {
     }
 }
 
-fn model(
-    request: &OpenRequest,
-    precision: Precision,
-    identified: &Identified,
-    decoder: LoadedDecoder,
-    tokenizer: Box<dyn ImageTokenizer>,
-    sha256: String,
-) -> Model {
-    let LoadedDecoder { decoder, layout, conditions, mut defaults } = decoder;
-    let name = card_name(identified, layout.rows(), layout.columns());
-    // Other weights of one file are another model, too.
-    let weight_set = request.weight_set.as_deref();
-    let name = weight_set.map_or(name.clone(), |set| format!("{name}, {set} weights"));
+fn model(opened: OpenedDecoder, tokenizer: Box<dyn ImageTokenizer>, sha256: String) -> Model {
+    let OpenedDecoder { name, family, precision, device, loaded } = opened;
+    let LoadedDecoder { decoder, layout, conditions, mut defaults } = loaded;
     // A filter that keeps every code is none.
     let codes = decoder.info().codebook_size;
     defaults.sampling.top_k = defaults.sampling.top_k.filter(|&k| k < codes);
     let card = ModelCard {
-        identity: ModelIdentity {
-            name,
-            family: identified.family.to_string(),
-            sha256,
-            precision,
-            device: request.device,
-        },
+        identity: ModelIdentity { name, family, sha256, precision, device },
         decoder: decoder.info().clone(),
         tokenizer: tokenizer.info().clone(),
         layout,

@@ -3,7 +3,6 @@
 
 #[path = "../open_support/mod.rs"]
 mod open_support;
-#[allow(dead_code, reason = "filled by the tests that come")]
 mod program;
 
 mod bench_of_a_model;
@@ -18,6 +17,7 @@ mod other_kinds_of_files;
 mod other_scripts;
 mod overflowing_settings;
 mod pipes;
+mod refused_calls;
 mod reused_folders;
 mod saved_files;
 mod sizes_asked_for;

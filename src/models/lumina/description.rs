@@ -11,11 +11,11 @@ use crate::compute::transformer::{CodeRange, TransformerLayers};
 use crate::models::card::{AuthorsSchedule, Conditions, ModelDefaults};
 use crate::models::family::{
     CompanionNeed, Conditioning, DecoderDescription, DecoderFamily, DecoderGeometry, DecoderPart,
-    Download, GridGuess, GridSource, LoadedDecoder, Role, room_for_prompt,
+    Download, GridGuess, GridSource, ImageCodes, LoadedDecoder, Role, room_for_prompt,
 };
 use crate::models::lumina::config::LuminaConfig;
 use crate::models::lumina::decoder::Lumina;
-use crate::models::lumina::image_size::ImageSize;
+use crate::models::lumina::image_size::{ImageSize, PIXELS_PER_CODE};
 use crate::prompts::book::PromptBook;
 use crate::tokenizers;
 use std::sync::Arc;
@@ -95,22 +95,20 @@ fn describe(headers: &Headers<'_>) -> Result<DecoderDescription, ModelError> {
 fn load(part: DecoderPart<'_>) -> Result<LoadedDecoder, ModelError> {
     let (rows, columns) = part.grid;
     let config = LuminaConfig::parse(&part.folder.read("config.json")?)?;
-    let side = part.tokenizer.pixels_per_token;
-    let size = ImageSize { width: columns * side, height: rows * side };
-    if size.grid() != (rows, columns) {
+    let ImageCodes { source, count, pixels_per_token } = part.codes;
+    if let Some(side) = pixels_per_token.filter(|&side| side != PIXELS_PER_CODE) {
         return Err(ModelError::Config(format!(
-            "Lumina-mGPT draws 8 pixels a token and {} draws {side}; choose the image tokenizer it was \
-             trained with",
-            part.tokenizer.name
+            "Lumina-mGPT draws {PIXELS_PER_CODE} pixels a token and {source} draws {side}; choose the \
+             image tokenizer it was trained with"
         )));
     }
+    let size = ImageSize { width: columns * PIXELS_PER_CODE, height: rows * PIXELS_PER_CODE };
     // The codes end the vocabulary but for one placeholder row.
-    let count = part.tokenizer.codebook_size;
     let offset = config.vocab_size.checked_sub(count + 1).ok_or_else(|| {
         ModelError::Config(format!(
-            "a vocabulary of {} has no room for the {count} codes of {}; choose the image tokenizer it \
-             was trained with",
-            config.vocab_size, part.tokenizer.name
+            "a vocabulary of {} has no room for the {count} codes of {source}; choose the image \
+             tokenizer it was trained with",
+            config.vocab_size
         ))
     })?;
     let limit = room_for_prompt(config.max_position_embeddings, size.tokens())?;

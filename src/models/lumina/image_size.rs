@@ -11,7 +11,7 @@ const END_OF_TURN: &str = "<reserved08706>";
 const SIZE_TOKENS: usize = 8800;
 const PIXELS_PER_SIZE: usize = 32;
 /// Pixels on a side of one code.
-const PIXELS_PER_CODE: usize = 8;
+pub(super) const PIXELS_PER_CODE: usize = 8;
 
 /// Size of an image in pixels; both sides are multiples of 32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

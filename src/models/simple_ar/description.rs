@@ -135,8 +135,7 @@ fn load(part: DecoderPart<'_>) -> Result<LoadedDecoder, ModelError> {
     };
     let text = part.folder.read("tokenizer.json")?;
     let prompts = Arc::new(PromptBook::new(&text, template, limit, grammar)?);
-    let codes = part.tokenizer.codebook_size;
-    let decoder = Qwen2::load(&config, codes, &part.weights, prompts.clone())?;
+    let decoder = Qwen2::load(&config, part.codes.count, &part.weights, prompts.clone())?;
     Ok(LoadedDecoder {
         decoder: Box::new(decoder),
         layout: TokenLayout::raster(rows, columns),

@@ -117,7 +117,8 @@ impl StoredSettings {
             .filter(|(low, high)| low.is_finite() && high.is_finite() && low < high);
         let panels = PanelSizes::default();
         // As many as another machine had, perhaps.
-        self.decoder_threads = self.decoder_threads.map(|threads| threads.clamp(1, most_decoder_threads()));
+        self.decoder_threads =
+            self.decoder_threads.map(|threads| threads.clamp(1, most_decoder_threads()));
         self.panels.settings = limit(self.panels.settings, 260.0, 480.0, panels.settings);
         self.panels.inspector = limit(self.panels.inspector, 300.0, 460.0, panels.inspector);
         self.panels.plots = limit(self.panels.plots, 96.0, 800.0, panels.plots);
