@@ -11,6 +11,7 @@ pub mod decode;
 pub mod decoding;
 pub mod error;
 pub mod events;
+pub mod fidelity;
 mod lane;
 mod loader;
 mod outbox;

@@ -9,7 +9,7 @@ pub mod condition;
 pub mod grammar;
 pub mod imagenet;
 mod look;
-
+pub mod scene;
 pub mod t5;
 pub mod template;
 pub mod text_encoder;
