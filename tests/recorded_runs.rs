@@ -29,7 +29,8 @@ const CALLS: [(&str, Files, &str); 10] = [
     (
         "builtin_pair_delta_context",
         |_| None,
-        "--prompt|a cat left of a red car on blue|--seed|7|--delta-context",
+        "--prompt|a cat left of a red car on blue|--seed|7|--delta-context|--guidance-scale|4\
+         |--cosine-power|1.4|--temperature|1",
     ),
     (
         "builtin_four_lanes",
@@ -41,7 +42,7 @@ const CALLS: [(&str, Files, &str); 10] = [
         "builtin_exact_key_value",
         |_| None,
         "--prompt|a fox above a pizza on green|--cache|exact|--perturb|key-value|--confidence|one-minus-entropy|--top-p|0.95\
-         |--delta-context|--repetition-penalty|1.1",
+         |--delta-context|--repetition-penalty|1.1|--guidance-scale|4|--cosine-power|1.4|--temperature|1",
     ),
     (
         "alitok_released_code",

@@ -114,7 +114,7 @@ impl Judge {
         let found: Vec<Found> = scene
             .things
             .iter()
-            .map(|thing| self.find(&pixels, thing.place, ground))
+            .map(|thing| self.find(&pixels, thing, ground))
             .collect::<Option<_>>()?;
         let all = |right: fn((usize, Option<usize>), &Thing) -> bool| {
             let mut pairs = found.iter().zip(&scene.things);
@@ -128,8 +128,9 @@ impl Judge {
         })
     }
 
-    /// The nearest sprite around `place`. `None` if no sheet has this size.
-    fn find(&self, pixels: &[Colour], place: Square, ground: Colour) -> Option<Found> {
+    /// The nearest sprite around the place of a thing. `None` if no sheet has its size.
+    fn find(&self, pixels: &[Colour], thing: &Thing, ground: Colour) -> Option<Found> {
+        let place = thing.place;
         let columns = self.grammar.tints.len() as u32 + 1;
         let sheet = self.sheets.iter().find(|sheet| sheet.width() / columns == place.size)?;
         let places: Vec<Square> = OFFSETS
@@ -137,8 +138,11 @@ impl Judge {
             .flat_map(|dy| OFFSETS.iter().map(move |dx| (dx, dy)))
             .filter_map(|(dx, dy)| moved(place, *dx, *dy))
             .collect();
+        // The named thing first: where it is drawn, all others are given up after a few rows.
+        let mut subjects: Vec<usize> = (0..self.grammar.subjects.len()).collect();
+        subjects.sort_by_key(|&subject| subject != thing.subject);
         let mut best: Option<Found> = None;
-        for subject in 0..self.grammar.subjects.len() {
+        for subject in subjects {
             for column in 0..columns {
                 let template = template(sheet, subject as u32, column, place.size, ground);
                 for &place in &places {

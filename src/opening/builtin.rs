@@ -27,6 +27,7 @@ static FOLDER: ModelFolder = ModelFolder::Embedded(&[
     ("tokenizer.json", include_bytes!("../../assets/emoji-scenes/tokenizer.json")),
     ("image_tokenizer.json", include_bytes!("../../assets/emoji-scenes/image_tokenizer.json")),
     ("grammar.json", include_bytes!("../../assets/emoji-scenes/grammar.json")),
+    ("drawn_well.json", include_bytes!("../../assets/emoji-scenes/drawn_well.json")),
 ]);
 
 /// Other devices round what bf16 weights multiply. In f32 they draw what the CPU draws.

@@ -5,7 +5,7 @@ use crate::compute::error::ModelError;
 use crate::compute::rows::Prefix;
 use crate::prompts::check::{MAX_PROMPT_CHARACTERS, Remembered};
 use crate::prompts::condition::{Condition, Prefixes};
-use crate::prompts::grammar::Grammar;
+use crate::prompts::grammar::{Grammar, choice};
 use crate::prompts::template::{PromptTemplate, Reading, markers_in};
 use std::collections::HashSet;
 use tokenizers::{ModelWrapper, Tokenizer};
@@ -27,6 +27,8 @@ pub struct PromptBook {
     pub(super) specials: Vec<String>,
     /// Grammar of the built-in model.
     grammar: Option<Grammar>,
+    /// Prompts that the model was seen to draw well; empty where nobody measured.
+    drawn_well: Vec<String>,
     /// Whether words outside `words` are unknown to the model.
     pub(super) closed: bool,
     /// Prompts that were looked at.
@@ -72,11 +74,22 @@ impl PromptBook {
             known,
             specials,
             grammar,
+            drawn_well: Vec::new(),
             closed,
             remembered: Remembered::default(),
         };
         book.check_markers()?;
         Ok(book)
+    }
+
+    /// The same with the prompts that the model was seen to draw well.
+    pub fn with_drawn_well(self, prompts: Vec<String>) -> Self {
+        Self { drawn_well: prompts, ..self }
+    }
+
+    /// Prompts that the model was seen to draw well; empty where nobody measured.
+    pub fn drawn_well(&self) -> &[String] {
+        &self.drawn_well
     }
 
     fn check_markers(&self) -> Result<(), ModelError> {
@@ -214,9 +227,14 @@ impl PromptBook {
         words.take(MAX_COMPLETIONS).map(str::to_owned).collect()
     }
 
-    /// A prompt from the grammar, the same for the same seed; `None` without a grammar.
+    /// A prompt that is drawn well or, where nobody measured, any of the grammar; the same for the same
+    /// seed. `None` without a grammar.
     pub fn random_prompt(&self, seed: u64) -> Option<String> {
-        self.grammar.as_ref()?.random_prompt(seed)
+        let grammar = self.grammar.as_ref()?;
+        match choice(&self.drawn_well, seed) {
+            Some(prompt) => Some(prompt.clone()),
+            None => grammar.random_prompt(seed),
+        }
     }
 }
 

@@ -232,6 +232,11 @@ fn relation_word(relation: &str, index: usize) -> Option<(&str, State<'_>)> {
     Some((word, state))
 }
 
+/// One of `from`, the same for the same seed; `None` of nothing.
+pub(super) fn choice<T>(from: &[T], seed: u64) -> Option<&T> {
+    SplitMix(seed).choose(from)
+}
+
 /// SplitMix64 (Steele, Lea, Flood 2014): enough for choosing words.
 struct SplitMix(u64);
 

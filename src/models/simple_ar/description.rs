@@ -4,6 +4,7 @@
 //! The repositories on Hugging Face are from memory of the authors' pages and were not compared with a
 //! download.
 
+use crate::checkpoint::folder::ModelFolder;
 use crate::checkpoint::folder_config::FolderConfig;
 use crate::checkpoint::generation_config::GenerationConfig;
 use crate::checkpoint::headers::{Headers, Signature};
@@ -22,6 +23,7 @@ use crate::models::simple_ar::decoder::Qwen2;
 use crate::prompts::book::PromptBook;
 use crate::prompts::template::{AlternativePrompt, PromptTemplate};
 use crate::tokenizers::{conv_fsq, cosmos};
+use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
 /// The family.
@@ -122,19 +124,17 @@ fn load(part: DecoderPart<'_>) -> Result<LoadedDecoder, ModelError> {
     let (rows, columns) = part.grid;
     let config = Qwen2Config::parse(&part.folder.read("config.json")?)?;
     let limit = room_for_prompt(config.max_position_embeddings, rows * columns)?;
-    let (template, grammar, defaults) = if part.headers.config.has_image_tokenizer() {
-        let grammar = part.folder.read_if_there("grammar.json")?;
-        let grammar = grammar.map(|text| {
-            serde_json::from_slice(&text)
-                .map_err(|error| ModelError::Config(format!("grammar.json: {error}")))
-        });
-        (PromptTemplate::markers(BEGIN, END), grammar.transpose()?, built_in_defaults())
+    let (template, grammar, drawn_well, defaults) = if part.headers.config.has_image_tokenizer() {
+        let grammar = json_if_there(part.folder, "grammar.json")?;
+        let drawn_well = json_if_there(part.folder, "drawn_well.json")?.unwrap_or_default();
+        (PromptTemplate::markers(BEGIN, END), grammar, drawn_well, built_in_defaults())
     } else {
         let generation = GenerationConfig::of(part.folder)?;
-        (template(), None, defaults(&generation))
+        (template(), None, Vec::new(), defaults(&generation))
     };
     let text = part.folder.read("tokenizer.json")?;
-    let prompts = Arc::new(PromptBook::new(&text, template, limit, grammar)?);
+    let prompts = PromptBook::new(&text, template, limit, grammar)?.with_drawn_well(drawn_well);
+    let prompts = Arc::new(prompts);
     let decoder = Qwen2::load(&config, part.codes.count, &part.weights, prompts.clone())?;
     Ok(LoadedDecoder {
         decoder: Box::new(decoder),
@@ -142,6 +142,16 @@ fn load(part: DecoderPart<'_>) -> Result<LoadedDecoder, ModelError> {
         conditions: Conditions::Prompts(prompts),
         defaults,
     })
+}
+
+/// A file of the built-in layout.
+fn json_if_there<T: DeserializeOwned>(
+    folder: &ModelFolder,
+    name: &str,
+) -> Result<Option<T>, ModelError> {
+    let text = folder.read_if_there(name)?;
+    let parsed = text.map(|text| serde_json::from_slice(&text));
+    parsed.transpose().map_err(|error| ModelError::Config(format!("{name}: {error}")))
 }
 
 /// What SimpleAR puts around a prompt (its generator's texts).
