@@ -4,8 +4,8 @@
 //! are arguments of the authors' generators and override the file. The end-of-sequence ids there are
 //! text, which is never sampled here.
 
+use crate::checkpoint::CheckpointError;
 use crate::checkpoint::folder::ModelFolder;
-use crate::compute::error::ModelError;
 use serde::Deserialize;
 
 const FILE: &str = "generation_config.json";
@@ -28,22 +28,14 @@ impl GenerationConfig {
     ///
     /// # Errors
     /// A file that cannot be read, is no JSON, or has a penalty that is no number above 0.
-    pub fn of(folder: &ModelFolder) -> Result<Self, ModelError> {
-        match folder.read_if_there(FILE)? {
-            Some(json) => Self::parse(&json),
-            None => Ok(Self::default()),
-        }
-    }
-
-    fn parse(json: &[u8]) -> Result<Self, ModelError> {
-        let wrong = |what: String| {
-            ModelError::Config(format!("{FILE}: {what}; repair the file or remove it"))
-        };
-        let config: Self =
-            serde_json::from_slice(json).map_err(|error| wrong(error.to_string()))?;
+    pub fn of(folder: &ModelFolder) -> Result<Self, CheckpointError> {
+        let config: Self = folder.json(FILE)?.unwrap_or_default();
         match config.repetition_penalty {
             Some(penalty) if !penalty.is_finite() || penalty <= 0.0 => {
-                Err(wrong(format!("a repetition penalty of {penalty}")))
+                let reason = format!(
+                    "{FILE}: a repetition penalty of {penalty} is not above 0; repair the file or remove it"
+                );
+                Err(CheckpointError::format(&folder.path(FILE), reason))
             }
             _ => Ok(config),
         }
@@ -80,12 +72,18 @@ impl GenerationConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
+
+    fn of(folder: &Path, json: &[u8]) -> Result<GenerationConfig, CheckpointError> {
+        std::fs::write(folder.join(FILE), json).unwrap();
+        GenerationConfig::of(&ModelFolder::Disk(folder.into()))
+    }
 
     #[test]
     fn what_is_followed_and_what_is_not() {
-        let json = br#"{"do_sample": true, "repetition_penalty": 1.1, "temperature": 0.7,
-            "top_k": 20, "top_p": 0.8, "eos_token_id": [151645, 151643]}"#;
-        let config = GenerationConfig::parse(json).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let config = of(folder.path(), br#"{"do_sample": true, "repetition_penalty": 1.1, "temperature": 0.7,
+            "top_k": 20, "top_p": 0.8, "eos_token_id": [151645, 151643]}"#).unwrap();
         assert_eq!(config.penalty(), 1.1);
         let ignored = config.ignored(false);
         assert!(ignored.contains("temperature 0.7, top-k 20, top-p 0.8."), "{ignored}");
@@ -100,6 +98,7 @@ mod tests {
 
     #[test]
     fn a_damaged_file_is_refused_with_its_name() {
+        let folder = tempfile::tempdir().unwrap();
         for json in [
             &b"{\"temperature\": "[..],
             b"[]x",
@@ -108,8 +107,8 @@ mod tests {
             b"{\"top_k\": -3}",
             b"{\"repetition_penalty\": \"high\"}",
         ] {
-            let message = GenerationConfig::parse(json).unwrap_err().to_string();
-            assert!(message.contains(FILE) && message.contains("remove it"), "{message}");
+            let message = of(folder.path(), json).unwrap_err().to_string();
+            assert!(message.ends_with(FILE) && message.contains(';'), "{message}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `softcfg-studio generate`: one run without a window, its images, trace and settings in a folder.
 
+use crate::checkpoint::results::RUN_DESCRIPTION;
 use crate::cli::choices::parse_choice;
 use crate::cli::failure::RunFailed;
 use crate::cli::model;
@@ -216,7 +217,7 @@ fn write_results(model: &Model, record: &RunRecord, folder: &Path) -> Result<()>
         staged.push(export::png::stage_lane_image(&target, &image, record, &lane.name)?);
     }
     staged.push(export::trace::stage(&folder.join("trace.csv"), record)?);
-    staged.push(export::run_json::stage(&folder.join("run.json"), record)?);
+    staged.push(export::run_json::stage(&folder.join(RUN_DESCRIPTION), record)?);
     for file in staged {
         file.commit()?;
     }

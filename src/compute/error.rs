@@ -1,13 +1,13 @@
 //! Errors of loading and running models: what is wrong, then what to do, the path last.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// Anything that can go wrong with a model.
 #[derive(Debug, Error)]
 pub enum ModelError {
     /// The tensor library refused.
-    #[error("{0}")]
+    #[error("the tensor library refused ({}); please report it with the name of the model", tensor_message(.0))]
     Tensor(#[from] candle_core::Error),
     /// A file could not be read.
     #[error("cannot read the file ({cause}); check that it exists and that you may read it: {}", path.display())]
@@ -43,6 +43,38 @@ pub enum ModelError {
     /// A mistake of this program, not of the person.
     #[error("internal error: {0}; please report it")]
     Internal(&'static str),
+}
+
+impl ModelError {
+    /// Weights that the tensor library could not make layers of.
+    pub(crate) fn weights(error: candle_core::Error) -> Self {
+        Self::Weights(tensor_message(&error))
+    }
+
+    /// The same error with the file that it is about, where it names none.
+    pub(crate) fn about(self, path: &Path) -> Self {
+        match self {
+            Self::Tensor(_) | Self::Weights(_) | Self::Config(_) => {
+                Self::Format { reason: self.to_string(), path: path.to_path_buf() }
+            }
+            named => named,
+        }
+    }
+}
+
+/// What an error of the tensor library says, without the call stack that it carries where the person set
+/// RUST_BACKTRACE.
+pub(crate) fn tensor_message(error: &candle_core::Error) -> String {
+    match error {
+        candle_core::Error::WithBacktrace { inner, .. } => tensor_message(inner),
+        candle_core::Error::Context { inner, context } => {
+            format!("{context}: {}", tensor_message(inner))
+        }
+        candle_core::Error::WithPath { inner, path } => {
+            format!("{}: {}", tensor_message(inner), path.display())
+        }
+        other => other.to_string(),
+    }
 }
 
 /// Refuses a configuration unless `holds`.

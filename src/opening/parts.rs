@@ -52,7 +52,10 @@ impl Parts {
         precision: Precision,
         progress: &Arc<LoadProgress>,
     ) -> Result<(LoadedDecoder, Box<dyn ImageTokenizer>), ModelError> {
-        let tokenizer = load_tokenizer(self.tokenizer, progress)?;
+        let of_tokenizer = self.tokenizer.container.path().to_path_buf();
+        let of_decoder = self.decoder.container.path().to_path_buf();
+        let tokenizer = load_tokenizer(self.tokenizer, progress)
+            .map_err(|error| error.about(&of_tokenizer))?;
         let identified = self.decoder.identified.clone();
         let FamilyDescription::Decoder(family) = identified.family.description() else {
             return Err(ModelError::Internal("an image tokenizer was taken for a decoder"));
@@ -71,7 +74,8 @@ impl Parts {
             grid: request.grid.or(guessed).ok_or(ModelError::Internal("no grid was guessed"))?,
             tokenizer: tokenizer.info(),
             text_encoder: self.text_encoder.map(text_encoder_part),
-        })?;
+        })
+        .map_err(|error| error.about(&of_decoder))?;
         let codes = decoder.decoder.info().codebook_size;
         check_codes(&identified.name, codes, tokenizer.as_ref())?;
         Ok((decoder, tokenizer))
@@ -85,12 +89,11 @@ fn load_tokenizer(
     let FamilyDescription::ImageTokenizer(family) = opened.identified.family.description() else {
         return Err(ModelError::Internal("a decoder was taken for an image tokenizer"));
     };
-    let (config, folder) = (opened.config.clone(), opened.folder.clone());
+    let config = opened.config.clone();
     let shapes = TensorShapes::of(&opened.container, "");
     (family.load)(TokenizerPart {
         shapes: &shapes,
         config: &config,
-        folder: &folder,
         weights: Weights::new(opened.into_var_builder(progress), Precision::F32),
     })
 }
@@ -100,9 +103,11 @@ fn text_encoder_part(encoder: Opened) -> TextEncoderPart {
     let path = encoder.container.path().to_path_buf();
     TextEncoderPart {
         folder: encoder.folder,
+        config: encoder.config,
         weights: Box::new(move || {
             let opened = Opened::open(&path, None)?;
-            Ok(opened.into_var_builder(&Arc::new(LoadProgress::default())))
+            let progress = Arc::new(LoadProgress::default());
+            Ok((opened.into_var_builder(&progress), progress))
         }),
     }
 }

@@ -7,7 +7,7 @@
 use crate::checkpoint::folder_config::FolderConfig;
 use crate::checkpoint::generation_config::GenerationConfig;
 use crate::checkpoint::headers::{Headers, Signature};
-use crate::checkpoint::manifest::Listing;
+use crate::checkpoint::manifest::{Listing, refuse_unread};
 use crate::compute::error::ModelError;
 use crate::compute::layout::TokenLayout;
 use crate::compute::transformer::TransformerLayers;
@@ -38,6 +38,7 @@ pub static FAMILY: DecoderFamily = DecoderFamily {
         companions: "decoder.jit of Cosmos DV 8×16×16",
     }],
     square_grid: false,
+    note_on_config: FolderConfig::note_on_unknown_keys::<Qwen2Config>,
     describe,
     load,
 };
@@ -103,10 +104,12 @@ fn describe(headers: &Headers<'_>) -> Result<DecoderDescription, ModelError> {
         None if codes == Some(cosmos::CODES) => PUBLISHED_SIDE,
         None => OTHER_SIDE,
     };
+    let tensors = Listing::of(|source| TransformerLayers::load(source, &options, 0..0))?;
+    refuse_unread(&tensors, shapes, "model.layers.")?;
     Ok(DecoderDescription {
         name,
         geometry,
-        tensors: Listing::of(|source| TransformerLayers::load(source, &options, 0..0))?,
+        tensors,
         companions: vec![if config.vocab_size < cosmos::CODES { BUILT_IN } else { COSMOS }],
         grid: GridGuess::square(side, GridSource::Guess),
     })
@@ -120,15 +123,11 @@ fn trained_side(beside: &FolderConfig) -> Option<usize> {
 
 fn load(part: DecoderPart<'_>) -> Result<LoadedDecoder, ModelError> {
     let (rows, columns) = part.grid;
-    let config = Qwen2Config::parse(&part.folder.read("config.json")?)?;
+    let config: Qwen2Config = part.headers.config.required()?;
     let limit = room_for_prompt(config.max_position_embeddings, rows * columns)?;
     let (template, grammar, defaults) = if part.headers.config.has_image_tokenizer() {
-        let grammar = part.folder.read_if_there("grammar.json")?;
-        let grammar = grammar.map(|text| {
-            serde_json::from_slice(&text)
-                .map_err(|error| ModelError::Config(format!("grammar.json: {error}")))
-        });
-        (PromptTemplate::markers(BEGIN, END), grammar.transpose()?, built_in_defaults())
+        let grammar = part.folder.json("grammar.json")?;
+        (PromptTemplate::markers(BEGIN, END), grammar, built_in_defaults())
     } else {
         let generation = GenerationConfig::of(part.folder)?;
         (template(), None, defaults(&generation))
