@@ -200,8 +200,11 @@ impl Neutral {
             Off => is_off(value),
             One => is_off(value) || value.as_f64() == Some(1.0),
             Text(texts) => {
-                let known = |value: &Value| value.as_str().is_some_and(|text| texts.contains(&text));
-                value.is_null() || known(value) || value.as_array().is_some_and(|all| all.iter().all(known))
+                let known =
+                    |value: &Value| value.as_str().is_some_and(|text| texts.contains(&text));
+                value.is_null()
+                    || known(value)
+                    || value.as_array().is_some_and(|all| all.iter().all(known))
             }
             True => value.is_null() || value == &Value::Bool(true),
         }
@@ -226,7 +229,8 @@ mod tests {
 
     #[test]
     fn no_key_stands_in_both_lists_or_twice() {
-        let mut keys: Vec<&str> = CHANGING.iter().map(|(key, _)| *key).chain(HARMLESS.iter().copied()).collect();
+        let mut keys: Vec<&str> =
+            CHANGING.iter().map(|(key, _)| *key).chain(HARMLESS.iter().copied()).collect();
         let count = keys.len();
         keys.sort_unstable();
         keys.dedup();

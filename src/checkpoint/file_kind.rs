@@ -3,7 +3,8 @@
 
 use crate::checkpoint::CheckpointError;
 use crate::checkpoint::results::{
-    DESCRIPTION_KEY, DESCRIPTION_KEYWORD, OWN_DESCRIPTION, OWN_PICTURE, RESTORE,
+    DESCRIPTION_KEY, DESCRIPTION_KEYWORD, OWN_DESCRIPTION, OWN_PICTURE, OWN_TRACE, RESTORE,
+    TRACE_COLUMNS,
 };
 use crate::checkpoint::safetensors_file;
 use crate::checkpoint::source::SourceFile;
@@ -57,7 +58,7 @@ const MAGIC: &[(&[u8], &str, &str)] = &[
     (b"RIFF", "a picture or a sound (RIFF)", ANOTHER),
     (b"%PDF", "a PDF document", ANOTHER),
     (b"\x7fELF", "a program or library, not weights", ANOTHER),
-    (b"MZ", "a program or library, not weights", ANOTHER),
+    (b"MZ\x90\0", "a program or library, not weights", ANOTHER),
 ];
 /// The pickle of the magic number of PyTorch's format of before version 1.6.
 const LEGACY_MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
@@ -112,7 +113,9 @@ impl FileKind {
                 "{subject} is a JSON file, not weights; choose the weight file or the folder that it lies in"
             ),
             Self::Text(begin) => {
-                format!("{subject} is a text, not weights ({begin}); {ANOTHER} or download it again")
+                format!(
+                    "{subject} is a text, not weights ({begin}); {ANOTHER} or download it again"
+                )
             }
             Self::Unknown => format!(
                 "{subject} is not a weight file (safetensors, .pt, .pth, .bin, .ckpt or .jit); choose another file"
@@ -138,14 +141,19 @@ fn binary(start: &[u8], length: u64) -> Option<FileKind> {
     }
     if start.get(257..262) == Some(b"ustar") {
         let advice = "unpack it, or save the weights as safetensors";
-        return Some(FileKind::other("a tar archive (PyTorch before version 0.4 wrote such)", advice));
+        return Some(FileKind::other(
+            "a tar archive (PyTorch before version 0.4 wrote such)",
+            advice,
+        ));
     }
     if start.get(4..8) == Some(b"TFL3") {
         return Some(FileKind::other("a model of TensorFlow Lite", AUTHORS));
     }
     // A protocol buffer that begins with the version of ONNX and who wrote it.
     if let [0x08, 1..=20, 0x12, written, rest @ ..] = start
-        && rest.get(..usize::from(*written)).is_some_and(|name| name.iter().all(u8::is_ascii_graphic))
+        && rest
+            .get(..usize::from(*written))
+            .is_some_and(|name| name.iter().all(u8::is_ascii_graphic))
     {
         return Some(FileKind::other("an ONNX model", AUTHORS));
     }
@@ -195,7 +203,8 @@ fn of_text(text: &str) -> FileKind {
         return FileKind::other("a pointer of Git LFS, not the contents", advice);
     }
     if lower.starts_with("<!doctype html") || lower.starts_with("<html") {
-        let advice = "sign in or accept the licence there if it asks for that, and download the file again";
+        let advice =
+            "sign in or accept the licence there if it asks for that, and download the file again";
         return FileKind::other("a web page, not the file", advice);
     }
     if begin.starts_with('<') {
@@ -212,6 +221,9 @@ fn of_text(text: &str) -> FileKind {
             return FileKind::other(what, "download it again");
         }
         return FileKind::Json;
+    }
+    if begin.starts_with(TRACE_COLUMNS) {
+        return FileKind::other(OWN_TRACE, RESTORE);
     }
     FileKind::Text(quoted(begin))
 }

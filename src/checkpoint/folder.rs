@@ -72,7 +72,8 @@ impl ModelFolder {
         let Some(length) = self.length(name) else { return Ok(None) };
         let path = self.path(name);
         if length > MAX_JSON {
-            let reason = format!("{name} has {length} bytes, more than any model's; get another copy");
+            let reason =
+                format!("{name} has {length} bytes, more than any model's; get another copy");
             return Err(CheckpointError::format(&path, reason));
         }
         self.bytes(name).map(Some).map_err(|cause| CheckpointError::read(&path, cause))

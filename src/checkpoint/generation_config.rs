@@ -5,8 +5,11 @@
 //! text, which is never sampled here.
 
 use crate::checkpoint::CheckpointError;
+use crate::checkpoint::config_keys::Unread;
+use crate::checkpoint::fields;
 use crate::checkpoint::folder::ModelFolder;
 use serde::Deserialize;
+use serde_json::Value;
 
 const FILE: &str = "generation_config.json";
 
@@ -21,7 +24,24 @@ pub struct GenerationConfig {
     pub top_p: Option<f32>,
     /// Penalty on ids that occurred before, in the conditional branch.
     pub repetition_penalty: Option<f32>,
+    /// Names of other fields that are set.
+    #[serde(skip)]
+    others: Vec<String>,
 }
+
+/// Fields that say when a text ends, how it is counted, or what the library returns.
+const NOT_SAMPLING: [&str; 10] = [
+    "do_sample",
+    "max_length",
+    "max_new_tokens",
+    "min_length",
+    "min_new_tokens",
+    "num_return_sequences",
+    "output_scores",
+    "output_logits",
+    "return_dict_in_generate",
+    "cache_implementation",
+];
 
 impl GenerationConfig {
     /// Reads the file of a folder; without one every field is absent.
@@ -29,7 +49,12 @@ impl GenerationConfig {
     /// # Errors
     /// A file that cannot be read, is no JSON, or has a penalty that is no number above 0.
     pub fn of(folder: &ModelFolder) -> Result<Self, CheckpointError> {
-        let config: Self = folder.json(FILE)?.unwrap_or_default();
+        let Some(file) = folder.json_file(FILE)? else { return Ok(Self::default()) };
+        let mut config: Self = file.parse().map_err(|error| file.fault(&error))?;
+        let read = [fields::of::<Self>(), &NOT_SAMPLING].concat();
+        config.others = Unread::of(&file.value, &read).unknown;
+        // One beam, a length that counts once: the library's own values.
+        config.others.retain(|key| file.value.get(key).and_then(Value::as_f64) != Some(1.0));
         match config.repetition_penalty {
             Some(penalty) if !penalty.is_finite() || penalty <= 0.0 => {
                 let reason = format!(
@@ -61,6 +86,7 @@ impl GenerationConfig {
         let named: Vec<String> = fields
             .into_iter()
             .filter_map(|(name, value)| Some(format!("{name} {}", value?)))
+            .chain(self.others.iter().cloned())
             .collect();
         if named.is_empty() {
             return String::new();
@@ -82,11 +108,15 @@ mod tests {
     #[test]
     fn what_is_followed_and_what_is_not() {
         let folder = tempfile::tempdir().unwrap();
-        let config = of(folder.path(), br#"{"do_sample": true, "repetition_penalty": 1.1, "temperature": 0.7,
-            "top_k": 20, "top_p": 0.8, "eos_token_id": [151645, 151643]}"#).unwrap();
+        let config = of(
+            folder.path(),
+            br#"{"do_sample": true, "repetition_penalty": 1.1, "temperature": 0.7,
+            "top_k": 20, "top_p": 0.8, "num_beams": 1, "min_p": 0.05, "eos_token_id": [151645, 151643]}"#,
+        )
+        .unwrap();
         assert_eq!(config.penalty(), 1.1);
         let ignored = config.ignored(false);
-        assert!(ignored.contains("temperature 0.7, top-k 20, top-p 0.8."), "{ignored}");
+        assert!(ignored.contains("temperature 0.7, top-k 20, top-p 0.8, min_p."), "{ignored}");
         assert!(config.ignored(true).contains("repetition penalty 1.1"));
         assert_eq!(GenerationConfig::default().ignored(true), "");
         let folder = tempfile::tempdir().unwrap();

@@ -73,7 +73,8 @@ fn text<'a>(bytes: &'a [u8], path: &Path) -> Result<&'a str, CheckpointError> {
         other => return Err(wrong(other.refusal(&name))),
     }
     std::str::from_utf8(bytes).map_err(|error| {
-        let line = bytes.iter().take(error.valid_up_to()).filter(|&&byte| byte == b'\n').count() + 1;
+        let line =
+            bytes.iter().take(error.valid_up_to()).filter(|&&byte| byte == b'\n').count() + 1;
         wrong(format!(
             "{name} cannot be read: line {line} is not UTF-8; save it as UTF-8 or download it again"
         ))
@@ -122,7 +123,8 @@ mod tests {
     }
 
     fn read(text: &[u8]) -> Result<Sizes, String> {
-        parse(text, Path::new("folder/config.json")).map_err(|error: CheckpointError| error.to_string())
+        parse(text, Path::new("folder/config.json"))
+            .map_err(|error: CheckpointError| error.to_string())
     }
 
     #[test]

@@ -94,12 +94,11 @@ impl Reader<'_> {
         }
         let shape = self.entry.shape.as_slice();
         let tensor = Tensor::from_vec(values, shape, &Device::Cpu).map_err(|error| {
-            let reason =
-                format!(
-                    "tensor {} cannot be built ({}); get another copy",
-                    self.entry.name,
-                    tensor_message(&error)
-                );
+            let reason = format!(
+                "tensor {} cannot be built ({}); get another copy",
+                self.entry.name,
+                tensor_message(&error)
+            );
             CheckpointError::format(self.file.path(), reason)
         })?;
         Ok(Values { tensor, all_zero })

@@ -7,8 +7,14 @@ pub(crate) const DESCRIPTION_KEY: &str = "softcfg_studio";
 /// Name of the file that describes a run, in a folder of results.
 pub const RUN_DESCRIPTION: &str = "run.json";
 
+/// How every table of a trace begins: the columns before the quantities.
+pub const TRACE_COLUMNS: &str = "lane,step,kind,row,column,token,forced";
+
 /// What a picture is that holds [`DESCRIPTION_KEYWORD`].
-pub(crate) const OWN_PICTURE: &str = "a picture that this program drew, with the settings of its run inside";
+pub(crate) const OWN_PICTURE: &str =
+    "a picture that this program drew, with the settings of its run inside";
+/// What a file is that begins with [`TRACE_COLUMNS`].
+pub(crate) const OWN_TRACE: &str = "the trace of a run of this program";
 /// What a folder is that holds [`RUN_DESCRIPTION`].
 pub(crate) const OWN_RUN: &str = "the results of a run of this program";
 /// What a file is that holds [`DESCRIPTION_KEY`].

@@ -33,7 +33,9 @@ impl RopeKeys {
             match value {
                 None | Some(Value::Null) => {}
                 Some(Value::Object(parameters)) => read(key, parameters, &mut bases)?,
-                Some(other) => return Err(format!("{key} is {other}, no set of parameters; {CORRECT}")),
+                Some(other) => {
+                    return Err(format!("{key} is {other}, no set of parameters; {CORRECT}"));
+                }
             }
         }
         match bases.as_slice() {
@@ -43,7 +45,9 @@ impl RopeKeys {
             [theta, others @ ..] if others.iter().all(|other| other == theta) => Ok(*theta),
             [theta, ..] => {
                 let other = bases.iter().find(|other| *other != theta).unwrap_or(theta);
-                Err(format!("it names two bases of the rotary angles, {theta} and {other}; {CORRECT}"))
+                Err(format!(
+                    "it names two bases of the rotary angles, {theta} and {other}; {CORRECT}"
+                ))
             }
         }
     }
@@ -51,10 +55,13 @@ impl RopeKeys {
 
 /// One set of parameters, or one for every type of layers.
 fn read(key: &str, parameters: &Map<String, Value>, bases: &mut Vec<f64>) -> Result<(), String> {
-    for (name, value) in parameters {
+    // The kind first: what else stands there belongs to it.
+    let is_kind = |name: &str| name == "type" || name == "rope_type";
+    let (kinds, others): (Vec<_>, Vec<_>) = parameters.iter().partition(|(name, _)| is_kind(name));
+    for (name, value) in kinds.into_iter().chain(others) {
         match (name.as_str(), value) {
             (_, Value::Null) => {}
-            ("type" | "rope_type", Value::String(kind)) if kind == DEFAULT => {}
+            (name, Value::String(kind)) if is_kind(name) && kind == DEFAULT => {}
             ("rope_theta", theta) if theta.as_f64().is_some() => bases.extend(theta.as_f64()),
             ("partial_rotary_factor", factor) if factor.as_f64() == Some(1.0) => {}
             // Types of layers; which of them a model has is `layer_types`.
@@ -102,13 +109,25 @@ mod tests {
     #[test]
     fn other_rotations_are_refused_by_name_in_both_forms() {
         for (keys, part) in [
-            (json!({ "rope_theta": 1e6, "rope_scaling": { "type": "linear", "factor": 2.0 } }), "linear"),
+            (
+                json!({ "rope_theta": 1e6, "rope_scaling": { "type": "linear", "factor": 2.0 } }),
+                "linear",
+            ),
             (json!({ "rope_theta": 1e6, "rope_scaling": { "rope_type": "yarn" } }), "yarn"),
             (json!({ "rope_parameters": { "rope_type": "llama3", "rope_theta": 1e6 } }), "llama3"),
-            (json!({ "rope_parameters": { "rope_theta": 1e6, "mrope_section": [16] } }), "mrope_section"),
-            (json!({ "rope_parameters": { "rope_theta": 1e6, "partial_rotary_factor": 0.5 } }), "0.5"),
+            (
+                json!({ "rope_parameters": { "rope_theta": 1e6, "mrope_section": [16] } }),
+                "mrope_section",
+            ),
+            (
+                json!({ "rope_parameters": { "rope_theta": 1e6, "partial_rotary_factor": 0.5 } }),
+                "0.5",
+            ),
             (json!({ "rope_theta": 1e6, "rope_parameters": { "rope_theta": 1e4 } }), "two bases"),
-            (json!({ "rope_parameters": { "a": { "rope_theta": 1e6 }, "b": { "rope_theta": 1e4 } } }), "two"),
+            (
+                json!({ "rope_parameters": { "a": { "rope_theta": 1e6 }, "b": { "rope_theta": 1e4 } } }),
+                "two",
+            ),
             (json!({ "rope_parameters": 3 }), "rope_parameters"),
             (json!({ "rope_scaling": null }), "neither"),
         ] {

@@ -15,13 +15,17 @@ const MAX_HEADER: u64 = 100 << 20;
 
 /// Whether a file of `length` bytes that begins with `start` has a header that lies within it.
 pub(crate) fn looks_whole(start: &[u8], length: u64) -> bool {
-    looks_like(start) && claimed(start).is_some_and(|header| fits(header, length))
+    begins_header(start) && claimed(start).is_some_and(|header| fits(header, length))
 }
 
 /// Whether the file begins like a safetensors file: where the header begins there is one, or the length
 /// before it is as long as headers are.
 pub(crate) fn looks_like(start: &[u8]) -> bool {
-    start.get(8) == Some(&b'{') || claimed(start).is_some_and(|header| header <= MAX_HEADER)
+    begins_header(start) || claimed(start).is_some_and(|header| header <= MAX_HEADER)
+}
+
+fn begins_header(start: &[u8]) -> bool {
+    start.get(8) == Some(&b'{')
 }
 
 fn claimed(start: &[u8]) -> Option<u64> {
@@ -126,10 +130,11 @@ impl Header {
                 let reason = format!("the bytes {start}..{end} of {name} {what} its neighbour's");
                 return Err(Fault::written(reason));
             }
-            let length = end.checked_sub(start).filter(|_| end <= data_length).ok_or_else(|| {
-                let claim = format!("{name} claims the bytes {start}..{end} of {data_length}");
-                Fault::damaged(format!("{claim}, so the file is truncated"))
-            })?;
+            let length =
+                end.checked_sub(start).filter(|_| end <= data_length).ok_or_else(|| {
+                    let claim = format!("{name} claims the bytes {start}..{end} of {data_length}");
+                    Fault::damaged(format!("{claim}, so the file is truncated"))
+                })?;
             if let Some(size) = dtype.size()
                 && elements.checked_mul(size) != Some(length)
             {

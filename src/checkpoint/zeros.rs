@@ -89,7 +89,9 @@ mod tests {
         assert!(never("model.layers.0.mlp.up_proj.weight", &[4, 4]));
         assert!(never("model.norm.weight", &[4]) && never("q_norm.weight", &[1, 4]));
         assert!(never("pos_embed", &[1, 8, 4]));
-        assert!(!never("model.layers.0.self_attn.q_proj.bias", &[4]) && !never("k_norm.bias", &[2, 4]));
+        assert!(
+            !never("model.layers.0.self_attn.q_proj.bias", &[4]) && !never("k_norm.bias", &[2, 4])
+        );
         assert!(!never("blocks.0.adaLN_modulation.1.weight", &[6, 4]));
         assert!(!never("mask_token", &[1, 1, 4]));
     }

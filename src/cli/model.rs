@@ -77,7 +77,9 @@ impl ModelArguments {
         };
         let progress: Arc<LoadProgress> = Arc::default();
         let resources = SystemResources::of_this_machine();
-        with_progress_bar(&progress, || Ok(open::open(&request, &resources, &progress)?))
+        let model = with_progress_bar(&progress, || open::open(&request, &resources, &progress))?;
+        model.card.notes.iter().for_each(|note| eprintln!("note: {note}"));
+        Ok(model)
     }
 }
 

@@ -55,7 +55,11 @@ impl ModelError {
     pub(crate) fn about(self, path: &Path) -> Self {
         match self {
             Self::Tensor(_) | Self::Weights(_) | Self::Config(_) => {
-                Self::Format { reason: self.to_string(), path: path.to_path_buf() }
+                let mut reason = self.to_string();
+                if !reason.contains(';') {
+                    reason += "; choose files that belong together";
+                }
+                Self::Format { reason, path: path.to_path_buf() }
             }
             named => named,
         }

@@ -41,9 +41,12 @@ impl Parts {
     ) -> Result<Model, OpenError> {
         let identified = self.decoder.identified.clone();
         let files = [self.decoder.container.files(), self.tokenizer.container.files()].concat();
+        let others = [Some(&self.tokenizer), self.text_encoder.as_ref()].into_iter().flatten();
+        let parts = std::iter::once(&self.decoder).chain(others);
+        let notes = parts.filter_map(|part| part.identified.note.clone()).collect();
         let load = || self.load(request, precision, progress);
         let ((decoder, tokenizer), sha256) = while_hashing(&files, progress, load)?;
-        Ok(model(request, precision, &identified, decoder, tokenizer, sha256))
+        Ok(model(request, precision, &identified, decoder, tokenizer, sha256, notes))
     }
 
     fn load(
@@ -54,8 +57,8 @@ impl Parts {
     ) -> Result<(LoadedDecoder, Box<dyn ImageTokenizer>), ModelError> {
         let of_tokenizer = self.tokenizer.container.path().to_path_buf();
         let of_decoder = self.decoder.container.path().to_path_buf();
-        let tokenizer = load_tokenizer(self.tokenizer, progress)
-            .map_err(|error| error.about(&of_tokenizer))?;
+        let tokenizer =
+            load_tokenizer(self.tokenizer, progress).map_err(|error| error.about(&of_tokenizer))?;
         let identified = self.decoder.identified.clone();
         let FamilyDescription::Decoder(family) = identified.family.description() else {
             return Err(ModelError::Internal("an image tokenizer was taken for a decoder"));
@@ -119,6 +122,7 @@ fn model(
     decoder: LoadedDecoder,
     tokenizer: Box<dyn ImageTokenizer>,
     sha256: String,
+    notes: Vec<String>,
 ) -> Model {
     let LoadedDecoder { decoder, layout, conditions, mut defaults } = decoder;
     let name = card_name(identified, layout.rows(), layout.columns());
@@ -142,6 +146,7 @@ fn model(
         conditions,
         defaults,
         live: false,
+        notes,
     };
     Model { card: Arc::new(card), decoder, tokenizer }
 }

@@ -75,7 +75,10 @@ impl EncoderConfig {
     /// They have not.
     pub(super) fn check_layers(&self, layers: usize) -> Result<(), ModelError> {
         require(self.config.num_layers == layers, || {
-            format!("config.json names {} layers and the weights have {layers}", self.config.num_layers)
+            format!(
+                "config.json names {} layers and the weights have {layers}",
+                self.config.num_layers
+            )
         })
     }
 }

@@ -31,6 +31,8 @@ pub struct LuminaConfig {
     pub num_attention_heads: usize,
     /// Absent means one for every query head.
     pub num_key_value_heads: Option<usize>,
+    /// Absent means `hidden_size / num_attention_heads`.
+    pub head_dim: Option<usize>,
     /// Rows of the embedding table.
     pub vocab_size: usize,
     /// Positions of the model.
@@ -53,6 +55,7 @@ struct LuminaJson {
     num_hidden_layers: usize,
     num_attention_heads: usize,
     num_key_value_heads: Option<usize>,
+    head_dim: Option<usize>,
     vocab_size: usize,
     max_position_embeddings: usize,
     rms_norm_eps: f64,
@@ -82,6 +85,7 @@ impl TryFrom<LuminaJson> for LuminaConfig {
             num_hidden_layers: json.num_hidden_layers,
             num_attention_heads: json.num_attention_heads,
             num_key_value_heads: json.num_key_value_heads,
+            head_dim: json.head_dim,
             vocab_size: json.vocab_size,
             max_position_embeddings: json.max_position_embeddings,
             rope_theta: RopeKeys { rope_theta, rope_scaling, rope_parameters }.theta()?,
@@ -110,6 +114,7 @@ impl LuminaConfig {
             num_hidden_layers: shapes.count("model.layers.", ".input_layernorm.weight"),
             num_attention_heads: rows("self_attn.q_proj")? / head_dim,
             num_key_value_heads: Some(rows("self_attn.k_proj")? / head_dim),
+            head_dim: Some(head_dim),
             vocab_size,
             max_position_embeddings: UNKNOWN_POSITIONS,
             rope_theta: PUBLISHED_THETA,
@@ -124,22 +129,16 @@ impl LuminaConfig {
     /// # Errors
     /// Heads that do not divide the width.
     pub fn options(&self, has_head: bool) -> Result<TransformerOptions, ModelError> {
-        let heads = self.num_attention_heads;
-        if heads == 0 || !self.hidden_size.is_multiple_of(heads) {
-            return Err(ModelError::Config(format!(
-                "hidden_size {} is no multiple of {heads} heads",
-                self.hidden_size
-            )));
-        }
         Ok(TransformerOptions {
             hidden_size: self.hidden_size,
             intermediate_size: self.intermediate_size,
             layers: self.num_hidden_layers,
-            attention: AttentionShape {
-                heads,
-                kv_heads: self.num_key_value_heads.unwrap_or(heads),
-                head_dim: self.hidden_size / heads,
-            },
+            attention: AttentionShape::of_width(
+                self.hidden_size,
+                self.num_attention_heads,
+                self.num_key_value_heads,
+                self.head_dim,
+            )?,
             vocab_size: self.vocab_size,
             positions: self.max_position_embeddings,
             rope_theta: self.rope_theta,

@@ -184,23 +184,16 @@ impl Qwen2Config {
     /// # Errors
     /// Heads that do not divide the width.
     pub fn options(&self, has_head: bool) -> Result<TransformerOptions, ModelError> {
-        let heads = self.num_attention_heads;
-        let head_dim = match self.head_dim {
-            Some(head_dim) => head_dim,
-            None if heads > 0 && self.hidden_size.is_multiple_of(heads) => self.hidden_size / heads,
-            None => {
-                return Err(ModelError::Config(format!(
-                    "hidden_size {} is no multiple of {heads} heads",
-                    self.hidden_size
-                )));
-            }
-        };
-        let kv_heads = self.num_key_value_heads.unwrap_or(heads);
         Ok(TransformerOptions {
             hidden_size: self.hidden_size,
             intermediate_size: self.intermediate_size,
             layers: self.num_hidden_layers,
-            attention: AttentionShape { heads, kv_heads, head_dim },
+            attention: AttentionShape::of_width(
+                self.hidden_size,
+                self.num_attention_heads,
+                self.num_key_value_heads,
+                self.head_dim,
+            )?,
             vocab_size: self.vocab_size,
             positions: self.max_position_embeddings,
             rope_theta: self.rope_theta,

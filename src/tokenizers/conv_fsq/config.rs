@@ -46,9 +46,7 @@ impl ConvFsqConfig {
         if self.kind != "fsq-conv" {
             return wrong("its kind is not fsq-conv");
         }
-        if levels == 0
-            || self.encoder_blocks.len() != levels
-            || self.decoder_blocks.len() != levels
+        if levels == 0 || self.encoder_blocks.len() != levels || self.decoder_blocks.len() != levels
         {
             return wrong("channels and blocks name different numbers of levels");
         }
