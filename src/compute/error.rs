@@ -7,7 +7,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum ModelError {
     /// The tensor library refused.
-    #[error("the tensor library refused ({}); please report it with the name of the model", tensor_message(.0))]
+    #[error("the tensor library refused ({}); check the free memory, or report it with the name of the model", tensor_message(.0))]
     Tensor(#[from] candle_core::Error),
     /// A file could not be read.
     #[error("cannot read the file ({cause}); check that it exists and that you may read it: {}", path.display())]
@@ -87,4 +87,24 @@ pub(crate) fn tensor_message(error: &candle_core::Error) -> String {
 /// [`ModelError::Config`] with the text of `otherwise`.
 pub(crate) fn require(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), ModelError> {
     if holds { Ok(()) } else { Err(ModelError::Config(otherwise())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Error;
+    use std::backtrace::Backtrace;
+
+    #[test]
+    fn a_message_of_the_tensor_library_is_one_line_at_any_depth() {
+        let with_stack = |error: Error| {
+            let backtrace = Box::new(Backtrace::force_capture());
+            Error::WithBacktrace { inner: Box::new(error), backtrace }
+        };
+        let inner = with_stack(Error::Msg("shapes differ".into()));
+        let error = with_stack(with_stack(inner.context("layer 3")).with_path("a.pt"));
+        assert_eq!(tensor_message(&error), "layer 3: shapes differ: a.pt");
+        let message = ModelError::from(error).to_string();
+        assert!(message.contains("shapes differ") && message.lines().count() == 1, "{message}");
+    }
 }

@@ -22,7 +22,7 @@ fn a_person_opens_the_results_of_a_run_as_a_model() {
     for file in fs::read_dir(&results).unwrap().map(|file| file.unwrap().path()) {
         // What a drop on the window does, too.
         let survey = offer::survey(&OpenRequest::new([file.clone()]), &SystemResources::default());
-        let message = survey.err().expect("no model").to_string();
+        let message = survey.expect_err("no model").to_string();
         let ending = file.extension().unwrap().to_str().unwrap();
         let what = match (file.file_name().unwrap().to_str().unwrap(), ending) {
             (_, "png") => "a picture that this program drew",
