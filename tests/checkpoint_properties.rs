@@ -56,7 +56,7 @@ fn exercise(bytes: &[u8]) {
 /// A `config.json` in a folder, read back.
 fn written_config(folder: &Path, config: &serde_json::Value) -> FolderConfig {
     checkpoint_support::write(folder, "config.json", config.to_string().as_bytes());
-    FolderConfig::of(&ModelFolder::Disk(folder.into()))
+    FolderConfig::of(&ModelFolder::Disk(folder.into())).unwrap_or_default()
 }
 
 type Manifest = Vec<(String, Vec<usize>)>;
@@ -107,6 +107,37 @@ fn the_originals_are_read() {
         let container = Container::open(&path).unwrap();
         assert!(container.entries().iter().all(|entry| container.tensor(&entry.name).is_ok()));
     }
+}
+
+/// What people really had: the fault classes of checkpoint files.
+#[test]
+fn every_seed_of_the_fuzz_targets_ends_with_a_value() {
+    let seeds = |target: &str| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/seeds").join(target);
+        let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+        files.map(|file| std::fs::read(file).unwrap()).collect::<Vec<_>>()
+    };
+    seeds("container").iter().for_each(|bytes| exercise(bytes));
+    let (mut accepted, mut refused) = (0, 0);
+    for bytes in seeds("identification") {
+        let mut parts = bytes.splitn(2, |&byte| byte == 0);
+        let (header, config) = (parts.next().unwrap(), parts.next().unwrap());
+        let header: serde_json::Value = serde_json::from_slice(header).unwrap();
+        let ends = header.as_object().unwrap().values();
+        let ends = ends.filter_map(|tensor| tensor.get("data_offsets")?.get(1)?.as_u64());
+        let data = vec![1; ends.max().unwrap_or_default() as usize];
+        let file = checkpoint_support::safetensors_bytes(&header.to_string(), &data);
+        let folder = tempfile::tempdir().unwrap();
+        let path = checkpoint_support::write(folder.path(), "weights.safetensors", &file);
+        checkpoint_support::write(folder.path(), "config.json", config);
+        let container = Container::open(&path).unwrap();
+        let config = FolderConfig::of(&ModelFolder::Disk(folder.path().into()));
+        match config.and_then(|config| identify(&container, &config)) {
+            Ok(_) => accepted += 1,
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(accepted > 2 && refused > 2, "{accepted} accepted, {refused} refused");
 }
 
 /// A few seconds by default; `PROPTEST_CASES` asks for more.
@@ -194,7 +225,11 @@ proptest! {
         let path = folder.path().join("weights.safetensors");
         checkpoint_support::sparse_safetensors(&path, "F32", 4, &tensors);
         let container = Container::open(&path).unwrap();
-        let config = serde_json::json!({ "n_head": heads, "num_attention_heads": heads, "head_dim": heads });
+        let config = serde_json::json!({
+            "n_head": heads, "num_attention_heads": heads, "head_dim": heads, "hidden_size": 64,
+            "intermediate_size": 96, "num_hidden_layers": 3, "vocab_size": 208, "rope_theta": 1e4,
+            "max_position_embeddings": 320, "rms_norm_eps": 1e-6, "hidden_act": "silu",
+        });
         let config = written_config(folder.path(), &config);
         if let Ok(found) = identify(&container, &config) {
             let plan = memory::plan(&found, None, None, RunSize { rows: 8, positions: 9000 }, Some(1 << 30));

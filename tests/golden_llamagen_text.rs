@@ -7,10 +7,9 @@ mod test_device;
 
 use golden_folder::{assert_kind, folders_with, root};
 use golden_models::*;
-use softcfg_studio::checkpoint::read_file::read_file;
 use softcfg_studio::checkpoint::{Container, LoadProgress};
 use softcfg_studio::prompts::caption::{clean, clean_once};
-use softcfg_studio::prompts::t5::TextEncoder;
+use softcfg_studio::prompts::t5::{EncoderConfig, TextEncoder};
 use std::sync::Arc;
 
 #[test]
@@ -47,7 +46,7 @@ fn the_encoder_matches_at_all_lengths() {
         }
         encoders += 1;
         let golden = Golden::read(&folder.join("expected.safetensors"));
-        let config = read_file(&config).unwrap();
+        let config: EncoderConfig = serde_json::from_value(json(&config)).unwrap();
         let file = Container::open(&folder.join("weights.safetensors")).unwrap();
         let weights = file.into_var_builder(Arc::new(LoadProgress::default()));
         let mut encoder = TextEncoder::from_var_builder(&config, weights).unwrap();

@@ -223,7 +223,7 @@ fn shards_and_index_are_checked() {
     assert!(message.contains("the index places"), "{message}");
     std::fs::write(&index, &text[..text.len() / 2]).unwrap();
     let message = open().unwrap_err();
-    assert!(message.contains("the index cannot be read"), "{message}");
+    assert!(message.contains("index.json cannot be read at line"), "{message}");
 
     std::fs::write(&index, &text).unwrap();
     std::fs::remove_file(copy.path().join(&shards[0])).unwrap();

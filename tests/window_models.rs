@@ -7,6 +7,7 @@ use egui_kittest::kittest::Queryable;
 use image::RgbImage;
 use softcfg_studio::engine::trace::{RunRecord, RunStatus};
 use softcfg_studio::engine::{Engine, EngineOptions};
+use softcfg_studio::export::png;
 use softcfg_studio::opening::request::OpenRequest;
 use softcfg_studio::prompts::condition::Condition;
 use softcfg_studio::ui::app::persistence::StoredSettings;
@@ -210,6 +211,20 @@ fn a_folder_dropped_onto_the_window_is_looked_at() {
     window.get_by_label("Rows");
     window.key_press(Key::Escape);
     wait(&mut window, "the end of the dialog", |app| app.state.panels.open_model.dialog.is_none());
+}
+
+#[test]
+fn a_picture_of_this_program_dropped_onto_the_window_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let picture = folder.path().join("cat.png");
+    let file = std::fs::File::create(&picture).expect("a file");
+    png::encode(file, &RgbImage::new(2, 2), &[(png::DESCRIPTION_KEYWORD, "{}")])
+        .expect("a picture");
+    let mut window = window(&[]);
+    window.input_mut().dropped_files.push(Arc::new(Dropped(picture)));
+    wait(&mut window, "the refusal", looked);
+    let told = "a picture that this program drew";
+    assert!(window.query_all_by_label_contains(told).next().is_some());
 }
 
 #[test]

@@ -4,14 +4,16 @@
 use crate::checkpoint::container_kind::ContainerKind;
 use crate::checkpoint::entry::{ElementType, TensorEntry};
 use crate::checkpoint::error::CheckpointError;
+use crate::checkpoint::file_kind::FileKind;
 use crate::checkpoint::files;
 use crate::checkpoint::files::{WeightFiles, file_name};
 use crate::checkpoint::hash::sha256;
 use crate::checkpoint::progress::LoadProgress;
+use crate::checkpoint::read_tensor::Values;
 use crate::checkpoint::source::SourceFile;
 use crate::checkpoint::torch_file;
-use crate::checkpoint::torch_file::LEGACY_MAGIC;
-use crate::checkpoint::{read_tensor, safetensors_file, sharded, state_dict};
+use crate::checkpoint::{read_tensor, safetensors_file, sharded, state_dict, zeros};
+use crate::compute::error::tensor_message;
 use candle_core::{DType, Device, Shape, Tensor};
 use candle_nn::VarBuilder;
 use candle_nn::var_builder::SimpleBackend;
@@ -69,18 +71,14 @@ impl Container {
         weight_set: Option<&str>,
     ) -> Result<Self, CheckpointError> {
         let file = SourceFile::open(path)?;
-        let start = file.bytes(0, file.length().min(512))?;
-        let torch = if start.starts_with(b"PK") {
-            torch_file::read_zip(&file, 0, weight_set)?
-        } else if start.starts_with(LEGACY_MAGIC) {
-            torch_file::read_legacy(&file, 0, weight_set)?
-        } else if safetensors_file::looks_like(&start)
-            || path.extension().is_some_and(|extension| extension == "safetensors")
-        {
-            let entries = safetensors_file::entries(&file, 0)?;
-            return Self::build(ContainerKind::Safetensors, vec![file], entries, path);
-        } else {
-            return Err(CheckpointError::format(path, unknown_format(&start)));
+        let torch = match FileKind::of_file(&file)? {
+            FileKind::Zip => torch_file::read_zip(&file, 0, weight_set)?,
+            FileKind::TorchLegacy => torch_file::read_legacy(&file, 0, weight_set)?,
+            FileKind::Safetensors => {
+                let entries = safetensors_file::entries(&file, 0)?;
+                return Self::build(ContainerKind::Safetensors, vec![file], entries, path);
+            }
+            other => return Err(CheckpointError::format(path, other.refusal("this"))),
         };
         let mut container = Self::build(torch.kind, vec![file], torch.entries, path)?;
         container.weight_set = torch.weight_set;
@@ -182,7 +180,8 @@ impl Container {
     /// Reads a tensor in the file's own number type.
     ///
     /// # Errors
-    /// The tensor is missing, of a type that cannot be read, not finite, or the file changed.
+    /// The tensor is missing, of a type that cannot be read, not finite, nothing but zeros where no sound
+    /// file has them, or the file changed.
     pub fn tensor(&self, name: &str) -> Result<Tensor, CheckpointError> {
         self.tensor_as(name, None, &LoadProgress::default())
     }
@@ -198,7 +197,14 @@ impl Container {
         progress: &LoadProgress,
     ) -> Result<Tensor, CheckpointError> {
         let entry = self.entry(name).ok_or_else(|| self.missing(name))?;
-        self.read(entry, dtype, progress)
+        let values = self.read(entry, dtype, progress)?;
+        if values.all_zero && zeros::is_never_zero(entry) {
+            let file = self.sources.get(entry.place.source);
+            let path = file.map_or(self.path(), |file| file.path()).to_path_buf();
+            let tensors = zeros::describe(name, &self.sources, &self.entries, progress)?;
+            return Err(CheckpointError::AllZero { tensors, path });
+        }
+        Ok(values.tensor)
     }
 
     /// Reads at most `rows` of a tensor's outermost dimension, and no more of the file than these if
@@ -211,7 +217,8 @@ impl Container {
         if let Some(outermost) = entry.shape.first_mut() {
             *outermost = rows.min(*outermost);
         }
-        self.read(&entry, None, &LoadProgress::default())
+        // The first rows of a table may be padding.
+        Ok(self.read(&entry, None, &LoadProgress::default())?.tensor)
     }
 
     fn read(
@@ -219,7 +226,7 @@ impl Container {
         entry: &TensorEntry,
         dtype: Option<DType>,
         progress: &LoadProgress,
-    ) -> Result<Tensor, CheckpointError> {
+    ) -> Result<Values, CheckpointError> {
         let file = self.sources.get(entry.place.source).ok_or_else(|| self.missing(&entry.name))?;
         read_tensor::read(file, entry, dtype, progress)
     }
@@ -267,7 +274,13 @@ impl ContainerBackend {
     fn read(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor, CheckpointError> {
         let tensor = self.container.tensor_as(name, Some(dtype), &self.progress)?;
         let path = self.container.path();
-        let failed = |error: candle_core::Error| CheckpointError::format(path, error.to_string());
+        let failed = |error: candle_core::Error| {
+            let reason = format!(
+                "tensor {name} cannot be converted ({}); get another copy",
+                tensor_message(&error)
+            );
+            CheckpointError::format(path, reason)
+        };
         tensor.to_dtype(dtype).and_then(|tensor| tensor.to_device(device)).map_err(failed)
     }
 }
@@ -315,21 +328,4 @@ impl SimpleBackend for ContainerBackend {
     fn contains_tensor(&self, name: &str) -> bool {
         self.container.entry(name).is_some()
     }
-}
-
-fn unknown_format(start: &[u8]) -> String {
-    let what = if start.starts_with(b"version https://git-lfs") {
-        "this is a pointer of Git LFS, not the weights; fetch the file with git lfs pull"
-    } else if start.starts_with(b"GGUF") {
-        "this is a GGUF file, whose names and layouts are those of language models; choose the authors' file"
-    } else if start.starts_with(b"<") {
-        "this is a web page, not weights; download the file again"
-    } else if start.get(257..262) == Some(b"ustar") {
-        "this is a tar archive (PyTorch before version 0.4); unpack it or save the weights as safetensors"
-    } else if start.starts_with(b"\x80") {
-        "this is a bare pickle, not a file written by torch.save; save the weights as safetensors"
-    } else {
-        "this is not a weight file (safetensors, .pt, .pth, .bin, .ckpt or .jit); choose another file"
-    };
-    what.to_owned()
 }

@@ -77,6 +77,17 @@ pub enum CheckpointError {
         /// File.
         path: PathBuf,
     },
+    /// Nothing but zeros where a trained model has none.
+    #[error(
+        "{tensors} only zeros, which no trained model does; the download was probably not finished, download the \
+         file again: {}", path.display()
+    )]
+    AllZero {
+        /// Which tensors, with "hold" or "holds".
+        tensors: String,
+        /// File.
+        path: PathBuf,
+    },
     /// No tensor of this name.
     #[error("tensor {tensor} is missing; the file belongs to another model or is incomplete: {}", path.display())]
     MissingTensor {

@@ -2,6 +2,7 @@
 //! files that hold the weights.
 
 use crate::checkpoint::error::CheckpointError;
+use crate::checkpoint::results::{OWN_RUN, RESTORE, RUN_DESCRIPTION};
 use std::path::{Path, PathBuf};
 
 /// Endings of weight files.
@@ -87,6 +88,10 @@ fn in_folder(folder: &Path) -> Result<WeightFiles, CheckpointError> {
         (Some(file), false) => {
             files.push(file);
             Ok(WeightFiles::Several(files))
+        }
+        (None, _) if folder.join(RUN_DESCRIPTION).is_file() => {
+            let reason = format!("this folder holds {OWN_RUN}; {RESTORE}");
+            Err(CheckpointError::format(folder, reason))
         }
         (None, _) => {
             let reason = "the folder holds no weight files (safetensors, .bin, .pt, .pth, .ckpt, .jit); choose another";

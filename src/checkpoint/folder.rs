@@ -1,8 +1,12 @@
 //! The folder that weights lie in: the small files beside them, on the disk or inside the binary.
 
-use crate::checkpoint::read_file::read_file;
+use crate::checkpoint::CheckpointError;
+use crate::checkpoint::file_kind::without_mark;
+use crate::checkpoint::json_file::{self, JsonFile, MAX_JSON};
 use crate::compute::error::ModelError;
+use serde::de::DeserializeOwned;
 use std::borrow::Cow;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// A folder of a model.
@@ -28,18 +32,51 @@ impl ModelFolder {
         }
     }
 
-    /// A whole file.
+    /// A whole file, without the byte order mark that some editors put before a text.
     ///
     /// # Errors
     /// There is no such file or it cannot be read; with its path.
     pub fn read(&self, name: &str) -> Result<Cow<'static, [u8]>, ModelError> {
+        self.bytes(name).map_err(|cause| ModelError::Read { cause, path: self.path(name) })
+    }
+
+    fn bytes(&self, name: &str) -> io::Result<Cow<'static, [u8]>> {
         match self {
-            Self::Disk(folder) => Ok(read_file(&folder.join(name))?.into()),
-            Self::Embedded(_) => self.embedded(name).map(Cow::Borrowed).ok_or_else(|| {
-                let cause = std::io::ErrorKind::NotFound.into();
-                ModelError::Read { cause, path: self.path(name) }
-            }),
+            Self::Disk(folder) => {
+                let mut bytes = std::fs::read(folder.join(name))?;
+                bytes.drain(..bytes.len() - without_mark(&bytes).len());
+                Ok(bytes.into())
+            }
+            Self::Embedded(_) => {
+                self.embedded(name).map(Cow::Borrowed).ok_or(io::ErrorKind::NotFound.into())
+            }
         }
+    }
+
+    /// A JSON file, `None` if there is none of this name.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not what it is called; with file, line and reason.
+    pub fn json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, CheckpointError> {
+        let text = self.json_text(name)?;
+        text.map(|text| json_file::parse(&text, &self.path(name))).transpose()
+    }
+
+    /// As [`ModelFolder::json`], to be read again and again.
+    pub(crate) fn json_file(&self, name: &str) -> Result<Option<JsonFile>, CheckpointError> {
+        let text = self.json_text(name)?;
+        text.map(|text| JsonFile::new(&text, self.path(name))).transpose()
+    }
+
+    fn json_text(&self, name: &str) -> Result<Option<Cow<'static, [u8]>>, CheckpointError> {
+        let Some(length) = self.length(name) else { return Ok(None) };
+        let path = self.path(name);
+        if length > MAX_JSON {
+            let reason =
+                format!("{name} has {length} bytes, more than any model's; get another copy");
+            return Err(CheckpointError::format(&path, reason));
+        }
+        self.bytes(name).map(Some).map_err(|cause| CheckpointError::read(&path, cause))
     }
 
     /// A whole file, `None` if there is none of this name.

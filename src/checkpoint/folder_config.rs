@@ -1,43 +1,123 @@
 //! Facts from the JSON files beside the weights, read without trusting them.
 
+use crate::checkpoint::CheckpointError;
+use crate::checkpoint::config_keys::Unread;
+use crate::checkpoint::fields;
 use crate::checkpoint::folder::ModelFolder;
+use crate::checkpoint::json_file::JsonFile;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::path::PathBuf;
 
-/// Facts from the JSON files beside the weights. Absent or unreadable files give none: the class
-/// models come without any.
+/// The configuration of a model in the form of the transformers library.
+const CONFIG: &str = "config.json";
+/// The configuration of an image tokenizer of this program's own format.
+const IMAGE_TOKENIZER: &str = "image_tokenizer.json";
+
+/// Facts from the JSON files beside the weights. Absent files give none: the class models come without
+/// any.
 #[derive(Debug, Clone, Default)]
 pub struct FolderConfig {
-    model: Option<Value>,
-    image_tokenizer: Option<Value>,
+    /// Where `config.json` lies or would lie.
+    path: PathBuf,
+    model: Option<JsonFile>,
+    image_tokenizer: Option<JsonFile>,
     text_tokens: Option<usize>,
 }
 
-/// Longest JSON file that is read; Qwen2's tokenizer.json has 7 MB.
-const MAX_JSON: u64 = 64 << 20;
-
 impl FolderConfig {
     /// Reads `config.json`, `image_tokenizer.json` and `tokenizer.json` of a folder.
-    pub fn of(folder: &ModelFolder) -> Self {
-        let json = |name: &str| {
-            folder.length(name).filter(|&length| length <= MAX_JSON)?;
-            serde_json::from_slice::<Value>(&folder.read(name).ok()?).ok()
-        };
-        Self {
-            model: json("config.json"),
-            image_tokenizer: json("image_tokenizer.json"),
-            text_tokens: json("tokenizer.json").as_ref().and_then(text_tokens),
-        }
+    ///
+    /// # Errors
+    /// One of them is there and cannot be read; with line and reason.
+    pub fn of(folder: &ModelFolder) -> Result<Self, CheckpointError> {
+        let tokenizer: Option<Value> = folder.json("tokenizer.json")?;
+        Ok(Self {
+            path: folder.path(CONFIG),
+            model: folder.json_file(CONFIG)?,
+            image_tokenizer: folder.json_file(IMAGE_TOKENIZER)?,
+            text_tokens: tokenizer.as_ref().and_then(text_tokens),
+        })
     }
 
     /// A positive whole number of `config.json`, small enough to multiply.
     pub fn size(&self, key: &str) -> Option<usize> {
-        size(self.model.as_ref()?.get(key)?)
+        size(self.model.as_ref()?.value.get(key)?)
     }
 
-    /// The whole of `config.json`, if it is a configuration of this kind.
-    pub fn parsed<C: DeserializeOwned>(&self) -> Option<C> {
-        serde_json::from_value(self.model.clone()?).ok()
+    /// The whole of `config.json`, which belongs to the model; `None` without one.
+    ///
+    /// # Errors
+    /// It is no configuration of this kind, or sets something that changes the numbers and is not read.
+    pub fn parsed<C: DeserializeOwned>(&self) -> Result<Option<C>, CheckpointError> {
+        let Some(model) = &self.model else { return Ok(None) };
+        self.refuse_changing::<C>()?;
+        model.parse().map(Some).map_err(|error| model.fault(&error))
+    }
+
+    /// [`FolderConfig::parsed`] of a model that cannot be loaded without.
+    ///
+    /// # Errors
+    /// There is none, and those of [`FolderConfig::parsed`].
+    pub fn required<C: DeserializeOwned>(&self) -> Result<C, CheckpointError> {
+        self.parsed()?.ok_or_else(|| self.missing(CONFIG))
+    }
+
+    fn missing(&self, name: &str) -> CheckpointError {
+        let reason = format!("{name} is missing; put the model's own beside its weights");
+        CheckpointError::format(&self.path.with_file_name(name), reason)
+    }
+
+    /// The whole of `config.json` if it is of this model, which `fits` tells: a folder of downloads may
+    /// hold another model's.
+    ///
+    /// # Errors
+    /// It is of this kind and has a value of another type, or those of [`FolderConfig::parsed`].
+    pub fn stated<C: DeserializeOwned>(
+        &self,
+        fits: impl FnOnce(&C) -> bool,
+    ) -> Result<Option<C>, CheckpointError> {
+        let Some(model) = &self.model else { return Ok(None) };
+        match model.parse() {
+            Ok(config) if fits(&config) => {
+                self.refuse_changing::<C>()?;
+                Ok(Some(config))
+            }
+            // One that was read and refused, or lacks what this kind has, is another's.
+            Err(error) if error.line() > 0 && !error.to_string().starts_with("missing field") => {
+                Err(model.fault(&error))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn refuse_changing<C: DeserializeOwned>(&self) -> Result<(), CheckpointError> {
+        let changing = self.unread::<C>().changing;
+        if changing.is_empty() {
+            return Ok(());
+        }
+        let reason = format!(
+            "config.json sets {}, which changes the numbers and is not computed here; choose a model without it",
+            changing.join(", ")
+        );
+        Err(CheckpointError::format(&self.path, reason))
+    }
+
+    fn unread<C: DeserializeOwned>(&self) -> Unread {
+        let config = self.model.as_ref().map(|model| &model.value).unwrap_or(&Value::Null);
+        Unread::of(config, fields::of::<C>())
+    }
+
+    /// What is to be said of keys of `config.json` whose meaning is not known, if `C` is all that is read.
+    pub fn note_on_unknown_keys<C: DeserializeOwned>(&self) -> Option<String> {
+        let unknown = self.unread::<C>().unknown;
+        (!unknown.is_empty()).then(|| {
+            format!(
+                "config.json has keys that this program does not know ({}); if they change the numbers, it draws \
+                 other pictures than the authors' program",
+                unknown.join(", ")
+            )
+        })
     }
 
     /// Whether there is an `image_tokenizer.json`, as beside a tokenizer of this program's own format.
@@ -45,9 +125,18 @@ impl FolderConfig {
         self.image_tokenizer.is_some()
     }
 
+    /// The whole of `image_tokenizer.json`.
+    ///
+    /// # Errors
+    /// There is none, or it is no configuration of this kind.
+    pub fn image_tokenizer<C: DeserializeOwned>(&self) -> Result<C, CheckpointError> {
+        let file = self.image_tokenizer.as_ref().ok_or_else(|| self.missing(IMAGE_TOKENIZER))?;
+        file.parse().map_err(|error| file.fault(&error))
+    }
+
     /// A positive whole number of `image_tokenizer.json`.
     pub fn image_tokenizer_size(&self, key: &str) -> Option<usize> {
-        size(self.image_tokenizer.as_ref()?.get(key)?)
+        size(self.image_tokenizer.as_ref()?.value.get(key)?)
     }
 
     /// Number of ids of `tokenizer.json`: where the codes of a shared vocabulary begin.

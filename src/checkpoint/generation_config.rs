@@ -4,9 +4,12 @@
 //! are arguments of the authors' generators and override the file. The end-of-sequence ids there are
 //! text, which is never sampled here.
 
+use crate::checkpoint::CheckpointError;
+use crate::checkpoint::config_keys::Unread;
+use crate::checkpoint::fields;
 use crate::checkpoint::folder::ModelFolder;
-use crate::compute::error::ModelError;
 use serde::Deserialize;
+use serde_json::Value;
 
 const FILE: &str = "generation_config.json";
 
@@ -21,29 +24,43 @@ pub struct GenerationConfig {
     pub top_p: Option<f32>,
     /// Penalty on ids that occurred before, in the conditional branch.
     pub repetition_penalty: Option<f32>,
+    /// Names of other fields that are set.
+    #[serde(skip)]
+    others: Vec<String>,
 }
+
+/// Fields that say when a text ends, how it is counted, or what the library returns.
+const NOT_SAMPLING: [&str; 10] = [
+    "do_sample",
+    "max_length",
+    "max_new_tokens",
+    "min_length",
+    "min_new_tokens",
+    "num_return_sequences",
+    "output_scores",
+    "output_logits",
+    "return_dict_in_generate",
+    "cache_implementation",
+];
 
 impl GenerationConfig {
     /// Reads the file of a folder; without one every field is absent.
     ///
     /// # Errors
     /// A file that cannot be read, is no JSON, or has a penalty that is no number above 0.
-    pub fn of(folder: &ModelFolder) -> Result<Self, ModelError> {
-        match folder.read_if_there(FILE)? {
-            Some(json) => Self::parse(&json),
-            None => Ok(Self::default()),
-        }
-    }
-
-    fn parse(json: &[u8]) -> Result<Self, ModelError> {
-        let wrong = |what: String| {
-            ModelError::Config(format!("{FILE}: {what}; repair the file or remove it"))
-        };
-        let config: Self =
-            serde_json::from_slice(json).map_err(|error| wrong(error.to_string()))?;
+    pub fn of(folder: &ModelFolder) -> Result<Self, CheckpointError> {
+        let Some(file) = folder.json_file(FILE)? else { return Ok(Self::default()) };
+        let mut config: Self = file.parse().map_err(|error| file.fault(&error))?;
+        let read = [fields::of::<Self>(), &NOT_SAMPLING].concat();
+        config.others = Unread::of(&file.value, &read).unknown;
+        // One beam, a length that counts once: the library's own values.
+        config.others.retain(|key| file.value.get(key).and_then(Value::as_f64) != Some(1.0));
         match config.repetition_penalty {
             Some(penalty) if !penalty.is_finite() || penalty <= 0.0 => {
-                Err(wrong(format!("a repetition penalty of {penalty}")))
+                let reason = format!(
+                    "{FILE}: a repetition penalty of {penalty} is not above 0; repair the file or remove it"
+                );
+                Err(CheckpointError::format(&folder.path(FILE), reason))
             }
             _ => Ok(config),
         }
@@ -69,6 +86,7 @@ impl GenerationConfig {
         let named: Vec<String> = fields
             .into_iter()
             .filter_map(|(name, value)| Some(format!("{name} {}", value?)))
+            .chain(self.others.iter().cloned())
             .collect();
         if named.is_empty() {
             return String::new();
@@ -80,15 +98,25 @@ impl GenerationConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
+
+    fn of(folder: &Path, json: &[u8]) -> Result<GenerationConfig, CheckpointError> {
+        std::fs::write(folder.join(FILE), json).unwrap();
+        GenerationConfig::of(&ModelFolder::Disk(folder.into()))
+    }
 
     #[test]
     fn what_is_followed_and_what_is_not() {
-        let json = br#"{"do_sample": true, "repetition_penalty": 1.1, "temperature": 0.7,
-            "top_k": 20, "top_p": 0.8, "eos_token_id": [151645, 151643]}"#;
-        let config = GenerationConfig::parse(json).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let config = of(
+            folder.path(),
+            br#"{"do_sample": true, "repetition_penalty": 1.1, "temperature": 0.7,
+            "top_k": 20, "top_p": 0.8, "num_beams": 1, "min_p": 0.05, "eos_token_id": [151645, 151643]}"#,
+        )
+        .unwrap();
         assert_eq!(config.penalty(), 1.1);
         let ignored = config.ignored(false);
-        assert!(ignored.contains("temperature 0.7, top-k 20, top-p 0.8."), "{ignored}");
+        assert!(ignored.contains("temperature 0.7, top-k 20, top-p 0.8, min_p."), "{ignored}");
         assert!(config.ignored(true).contains("repetition penalty 1.1"));
         assert_eq!(GenerationConfig::default().ignored(true), "");
         let folder = tempfile::tempdir().unwrap();
@@ -100,6 +128,7 @@ mod tests {
 
     #[test]
     fn a_damaged_file_is_refused_with_its_name() {
+        let folder = tempfile::tempdir().unwrap();
         for json in [
             &b"{\"temperature\": "[..],
             b"[]x",
@@ -108,8 +137,8 @@ mod tests {
             b"{\"top_k\": -3}",
             b"{\"repetition_penalty\": \"high\"}",
         ] {
-            let message = GenerationConfig::parse(json).unwrap_err().to_string();
-            assert!(message.contains(FILE) && message.contains("remove it"), "{message}");
+            let message = of(folder.path(), json).unwrap_err().to_string();
+            assert!(message.ends_with(FILE) && message.contains(';'), "{message}");
         }
     }
 }

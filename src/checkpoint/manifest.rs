@@ -6,6 +6,7 @@ use crate::compute::error::ModelError;
 use crate::compute::layer_source::LayerSource;
 use candle_core::Shape;
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -51,6 +52,29 @@ pub(crate) fn mismatches(wanted: &[ExpectedTensor], shapes: &TensorShapes) -> Ve
         Some(_) => None,
     });
     differences.collect()
+}
+
+/// Refuses a checkpoint with tensors among those called `place`… that the model does not load: more layers
+/// than its configuration names, biases or norms that are not computed. Tables that are recomputed are no
+/// weights.
+///
+/// # Errors
+/// Names the first of them.
+pub(crate) fn refuse_unread(
+    wanted: &[ExpectedTensor],
+    shapes: &TensorShapes,
+    place: &str,
+) -> Result<(), ModelError> {
+    let wanted: HashSet<&str> = wanted.iter().map(|tensor| tensor.name.as_str()).collect();
+    let unread = shapes.iter().map(|(name, _)| name).find(|name| {
+        name.starts_with(place) && !name.ends_with(".inv_freq") && !wanted.contains(name)
+    });
+    match unread {
+        None => Ok(()),
+        Some(name) => Err(ModelError::Weights(format!(
+            "{name} is there, which neither config.json nor this program knows of"
+        ))),
+    }
 }
 
 /// A source of layers that makes none: it lists the tensors that they would be made of.

@@ -3,29 +3,35 @@
 //!
 //! Nothing here knows a model.
 
+mod config_keys;
 mod container;
 mod container_kind;
 mod entry;
 mod error;
+mod fields;
+mod file_kind;
 pub mod files;
 pub mod folder;
 pub mod folder_config;
 pub mod generation_config;
 mod hash;
 pub mod headers;
+mod json_file;
 pub mod manifest;
 mod pickle;
 mod pickle_calls;
 mod pickle_value;
 mod progress;
-pub mod read_file;
 mod read_tensor;
+pub mod results;
+pub mod rope_keys;
 mod safetensors_file;
 pub mod shapes;
 mod sharded;
 mod source;
 mod state_dict;
 mod torch_file;
+mod zeros;
 mod zip_directory;
 
 pub use container::Container;

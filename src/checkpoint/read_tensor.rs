@@ -1,16 +1,23 @@
 //! Reads the values of one tensor: block by block for the progress bar, converted on the way, and
-//! checked for NaN and infinity.
+//! checked for NaN, infinity, and being nothing but zeros.
 
 use crate::checkpoint::entry::{ElementType, Stored, TensorEntry};
 use crate::checkpoint::error::CheckpointError;
 use crate::checkpoint::progress::LoadProgress;
 use crate::checkpoint::source::{SourceFile, reserve};
 use crate::checkpoint::zip_directory::inflate;
+use crate::compute::error::tensor_message;
 use candle_core::{DType, Device, Tensor, WithDType};
 use half::{bf16, f16};
 
 /// Bytes read at once; a multiple of every number's size.
 pub(crate) const BLOCK: u64 = 1 << 20;
+
+/// A tensor, and whether all its values are 0.
+pub(crate) struct Values {
+    pub(crate) tensor: Tensor,
+    pub(crate) all_zero: bool,
+}
 
 /// Reads `entry` from `file`, in its own number type or, for floats, as f32 if `dtype` says so.
 pub(crate) fn read(
@@ -18,7 +25,7 @@ pub(crate) fn read(
     entry: &TensorEntry,
     dtype: Option<DType>,
     progress: &LoadProgress,
-) -> Result<Tensor, CheckpointError> {
+) -> Result<Values, CheckpointError> {
     let reader = Reader { file, entry, progress };
     let widen = dtype == Some(DType::F32);
     match &entry.dtype {
@@ -58,10 +65,12 @@ impl Reader<'_> {
         &self,
         decode: impl Fn([u8; N]) -> T,
         is_finite: impl Fn(T) -> bool,
-    ) -> Result<Tensor, CheckpointError> {
+    ) -> Result<Values, CheckpointError> {
         let mut values: Vec<T> = reserve(self.file.path(), self.entry.elements())?;
-        let mut bad = (0u64, 0u64);
+        let (mut bad, mut all_zero) = ((0u64, 0u64), true);
         let mut take = |bytes: &[u8]| {
+            // The first block of nearly every tensor settles it.
+            all_zero = all_zero && bytes.iter().all(|&byte| byte == 0);
             let (chunks, _) = bytes.as_chunks::<N>();
             for chunk in chunks {
                 let value = decode(*chunk);
@@ -84,11 +93,15 @@ impl Reader<'_> {
             });
         }
         let shape = self.entry.shape.as_slice();
-        Tensor::from_vec(values, shape, &Device::Cpu).map_err(|error| {
-            let reason =
-                format!("tensor {} cannot be built: {error}; get another copy", self.entry.name);
+        let tensor = Tensor::from_vec(values, shape, &Device::Cpu).map_err(|error| {
+            let reason = format!(
+                "tensor {} cannot be built ({}); get another copy",
+                self.entry.name,
+                tensor_message(&error)
+            );
             CheckpointError::format(self.file.path(), reason)
-        })
+        })?;
+        Ok(Values { tensor, all_zero })
     }
 
     /// Values that lie one after the other, in blocks.

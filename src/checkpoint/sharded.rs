@@ -3,15 +3,14 @@
 
 use crate::checkpoint::entry::TensorEntry;
 use crate::checkpoint::error::CheckpointError;
+use crate::checkpoint::file_kind::FileKind;
 use crate::checkpoint::files;
 use crate::checkpoint::source::SourceFile;
-use crate::checkpoint::{safetensors_file, torch_file};
+use crate::checkpoint::{json_file, safetensors_file, torch_file};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path};
 
-/// Longest index that is read.
-const MAX_INDEX: u64 = 64 << 20;
 /// Most shards that are opened.
 const MAX_SHARDS: usize = 1_000;
 
@@ -24,12 +23,11 @@ struct Index {
 pub(crate) fn open(path: &Path) -> Result<(Vec<SourceFile>, Vec<TensorEntry>), CheckpointError> {
     let wrong = |reason: String| CheckpointError::format(path, reason);
     let file = SourceFile::open(path)?;
-    if file.length() > MAX_INDEX {
+    if file.length() > json_file::MAX_JSON {
         return Err(wrong("the index is larger than any model's; choose the weight file".into()));
     }
     let text = file.bytes(0, file.length())?;
-    let index: Index = serde_json::from_slice(&text)
-        .map_err(|error| wrong(format!("the index cannot be read ({error}); download it again")))?;
+    let index: Index = json_file::parse(&text, path)?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let shards: BTreeSet<&str> = index.weight_map.values().map(String::as_str).collect();
     if shards.len() > MAX_SHARDS {
@@ -83,11 +81,11 @@ fn read_shards(
     let (mut sources, mut entries) = (Vec::new(), Vec::new());
     for (number, shard) in shards.iter().enumerate() {
         let file = SourceFile::open(&folder.join(shard))?;
-        let start = file.bytes(0, file.length().min(16))?;
-        let found = if start.starts_with(b"PK") {
-            torch_file::read_zip(&file, number, None)?.entries
-        } else {
-            safetensors_file::entries(&file, number)?
+        let found = match FileKind::of_file(&file)? {
+            FileKind::Zip => torch_file::read_zip(&file, number, None)?.entries,
+            FileKind::Safetensors => safetensors_file::entries(&file, number)?,
+            FileKind::TorchLegacy => torch_file::read_legacy(&file, number, None)?.entries,
+            other => return Err(CheckpointError::format(file.path(), other.refusal("this"))),
         };
         for entry in &found {
             if index.weight_map.get(&entry.name).map(String::as_str) != Some(*shard) {

@@ -4,6 +4,7 @@
 use crate::checkpoint::container_kind::ContainerKind;
 use crate::checkpoint::entry::{Stored, TensorEntry, TensorPlace};
 use crate::checkpoint::error::CheckpointError;
+use crate::checkpoint::file_kind;
 use crate::checkpoint::pickle::MAX_PICKLE;
 use crate::checkpoint::pickle_value::{Node, Pickle, PickleError, Storage, TensorRef, Value};
 use crate::checkpoint::source::SourceFile;
@@ -12,9 +13,6 @@ use crate::checkpoint::state_dict::StateDict;
 use crate::checkpoint::zip_directory;
 use crate::checkpoint::zip_directory::ZipDirectory;
 use std::collections::HashMap;
-
-/// First bytes of the old format: the pickle of its magic number.
-pub(crate) const LEGACY_MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
 
 /// What a PyTorch file holds.
 pub(crate) struct TorchFile {
@@ -38,7 +36,7 @@ pub(crate) fn read_zip(
         .min_by_key(|name| (name.len(), name.to_string()))
         .map(str::to_owned);
     let Some(pickle_name) = pickle_name else {
-        let reason = "this archive holds no weights of PyTorch (no data.pkl); choose the model's weight file";
+        let reason = file_kind::archive_without_weights(directory.names());
         return Err(CheckpointError::format(file.path(), reason));
     };
     let root = pickle_name.strip_suffix("data.pkl").unwrap_or_default().to_owned();

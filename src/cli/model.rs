@@ -2,6 +2,7 @@
 
 use crate::checkpoint::LoadProgress;
 use crate::cli::choices;
+use crate::cli::output;
 use crate::compute::device_kind::DeviceKind;
 use crate::models::card::{Conditions, Model, ModelCard};
 use crate::opening::builtin;
@@ -71,7 +72,9 @@ impl ModelArguments {
         if self.model.is_empty() {
             return Ok(builtin::load_on(self.device()?)?);
         }
-        self.open_with(open::open)
+        let model = self.open_with(open::open)?;
+        say_notes(&model.card.notes);
+        Ok(model)
     }
 
     /// Loads the decoder at `--model` alone.
@@ -79,7 +82,9 @@ impl ModelArguments {
     /// # Errors
     /// An argument that cannot be read, or those of [`open::open_decoder`].
     pub(super) fn load_decoder(&self) -> Result<OpenedDecoder> {
-        self.open_with(open::open_decoder)
+        let opened = self.open_with(open::open_decoder)?;
+        say_notes(&opened.notes);
+        Ok(opened)
     }
 
     /// Opens what the arguments ask for, with a bar that shows what is read.
@@ -96,6 +101,11 @@ impl ModelArguments {
         let resources = SystemResources::of_this_machine();
         with_progress_bar(&progress, || Ok(open(&request, &resources, &progress)?))
     }
+}
+
+/// What was noticed in the model's files.
+fn say_notes(notes: &[String]) {
+    notes.iter().for_each(|note| output::say(&format!("note: {note}")));
 }
 
 fn parse_grid(text: &str) -> Result<(usize, usize)> {

@@ -1,6 +1,7 @@
 //! Sizes of attention layers and of the caches that they read.
 
 use crate::compute::cpu::cache_block::value_block;
+use crate::compute::error::ModelError;
 use crate::compute::precision::ActivationNumber;
 
 /// Head layout of an attention layer.
@@ -15,6 +16,24 @@ pub struct AttentionShape {
 }
 
 impl AttentionShape {
+    /// Heads over a width: one key/value head for every query head and equal shares of the width, unless
+    /// a number says otherwise.
+    ///
+    /// # Errors
+    /// Heads that do not divide the width where nothing tells theirs.
+    pub(crate) fn of_width(
+        width: usize,
+        heads: usize,
+        kv_heads: Option<usize>,
+        head_dim: Option<usize>,
+    ) -> Result<Self, ModelError> {
+        let share = width.checked_div(heads).filter(|_| width.is_multiple_of(heads));
+        let head_dim = head_dim.or(share).ok_or_else(|| {
+            ModelError::Config(format!("hidden_size {width} is no multiple of {heads} heads"))
+        })?;
+        Ok(Self { heads, kv_heads: kv_heads.unwrap_or(heads), head_dim })
+    }
+
     /// Caches of `layers` such layers.
     pub fn cache(&self, layers: usize, number: ActivationNumber) -> CacheShape {
         let Self { heads, kv_heads, head_dim } = *self;

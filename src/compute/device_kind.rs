@@ -1,7 +1,7 @@
 //! Where a decoder's weights lie and its rows are computed: this machine's processor, or a graphics
 //! card that candle drives. Chosen at load with `--device`.
 
-use crate::compute::error::ModelError;
+use crate::compute::error::{ModelError, tensor_message};
 use crate::compute::precision::Precision;
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -125,11 +125,7 @@ impl DeviceKind {
         };
         match catch_unwind(open) {
             Ok(Ok(device)) => Ok(device),
-            // Whoever asks for backtraces does not ask for one in this sentence.
-            Ok(Err(candle_core::Error::WithBacktrace { inner, .. })) => {
-                Err(absent(inner.to_string()))
-            }
-            Ok(Err(error)) => Err(absent(error.to_string())),
+            Ok(Err(error)) => Err(absent(tensor_message(&error))),
             Err(_) => Err(absent("its driver could not be loaded".to_owned())),
         }
     }

@@ -94,7 +94,7 @@ impl LayerSource for Weights<'_> {
     }
 
     fn tensor(&self, shape: impl Into<Shape>, name: &str) -> Result<Tensor, ModelError> {
-        self.builder.get(shape, name).map_err(|error| ModelError::Weights(error.to_string()))
+        self.builder.get(shape, name).map_err(ModelError::weights)
     }
 
     fn linear(&self, inputs: usize, outputs: usize) -> Result<Linear, ModelError> {

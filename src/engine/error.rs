@@ -9,6 +9,17 @@ pub enum EngineError {
     /// The model refused.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// One logit for every code.
+    #[error(
+        "the logits of lane {lane} are the same for every code at step {step}, so nothing can be drawn from them; \
+         the weights hold zeros, as after a download that was not finished: download the model again"
+    )]
+    Constant {
+        /// Step, from 0.
+        step: usize,
+        /// Name of the lane.
+        lane: String,
+    },
     /// NaN or infinity among the logits that the decoder gave.
     #[error(
         "the logits of lane {lane} are not finite at step {step}; the weights may be damaged, or the \

@@ -177,7 +177,7 @@ impl Lane {
     /// Guides, samples, and records step `step` of `steps`.
     ///
     /// # Errors
-    /// Logits that are not finite.
+    /// Logits that are not finite, or at the first step all the same.
     pub(crate) fn draw(
         &mut self,
         (step, steps): (usize, usize),
@@ -192,6 +192,10 @@ impl Lane {
         let all = [Some(logits.conditional), logits.clean, logits.weak];
         if all.iter().flatten().any(|row| !is_usable(row)) {
             return Err(not_finite());
+        }
+        // Later steps are the same kind of product; the first is enough.
+        if step == 0 && is_constant(logits.conditional) {
+            return Err(EngineError::Constant { step, lane: self.spec.name.clone() });
         }
         let overflow = |key: SettingKey, value: f32| EngineError::Overflow {
             setting: key.setting().noun,
@@ -296,6 +300,11 @@ impl Lane {
 /// Whether there are logits and all of them are numbers.
 fn is_usable(logits: &[f32]) -> bool {
     !logits.is_empty() && logits.iter().all(|logit| logit.is_finite())
+}
+
+/// Whether no code is likelier than another.
+fn is_constant(logits: &[f32]) -> bool {
+    logits.len() > 1 && logits.windows(2).all(|pair| matches!(pair, [a, b] if a == b))
 }
 
 impl<'a> BranchLogits<'a> {

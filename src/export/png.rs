@@ -1,14 +1,12 @@
 //! Images as PNG, with the run's description in a text chunk, so that a picture says how it was made.
 
+pub use crate::checkpoint::results::DESCRIPTION_KEYWORD;
 use crate::engine::trace::RunRecord;
 use crate::export::run_json::RunDescription;
 use crate::export::{ExportError, Staged};
 use image::RgbImage;
 use std::io::{self, Write};
 use std::path::Path;
-
-/// Keyword of the text chunk that holds the run description as JSON.
-pub const DESCRIPTION_KEYWORD: &str = "softcfg-studio";
 
 /// Writes the image of the lane named `lane` beside `target`, ready to be committed.
 ///

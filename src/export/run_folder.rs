@@ -1,6 +1,7 @@
 //! The folder of a run: one image a lane, the trace, and `run.json`, which lists them. A folder holds one
 //! run; files of another are replaced only where that is asked for, and then all of them.
 
+use crate::checkpoint::results::RUN_DESCRIPTION;
 use crate::engine::trace::RunRecord;
 use crate::export::run_json::{self, RunDescription};
 use crate::export::{ExportError, Staged, png, trace};
@@ -9,8 +10,6 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// Name of the description.
-pub const DESCRIPTION: &str = "run.json";
 /// Name of the trace.
 const TRACE: &str = "trace.csv";
 
@@ -21,7 +20,7 @@ fn image_name(lane: &str) -> String {
 
 /// Names of all files that a run with these lanes leaves, `run.json` last.
 pub fn file_names<'a>(lanes: impl Iterator<Item = &'a str>) -> Vec<String> {
-    lanes.map(image_name).chain([TRACE.to_owned(), DESCRIPTION.to_owned()]).collect()
+    lanes.map(image_name).chain([TRACE.to_owned(), RUN_DESCRIPTION.to_owned()]).collect()
 }
 
 /// What a run in the folder replaces.
@@ -54,7 +53,7 @@ impl Replaced {
     /// Removes what the old `run.json` lists, itself first: no description outlives a file of its run.
     fn remove(&self) -> Result<(), ExportError> {
         let (descriptions, files): (Vec<&PathBuf>, Vec<&PathBuf>) =
-            self.files.iter().partition(|file| file.ends_with(DESCRIPTION));
+            self.files.iter().partition(|file| file.ends_with(RUN_DESCRIPTION));
         for file in descriptions.into_iter().chain(files) {
             match fs::remove_file(file) {
                 Err(cause) if cause.kind() != ErrorKind::NotFound => {
@@ -70,7 +69,7 @@ impl Replaced {
 /// Names that the folder's `run.json` lists, itself included; `None` without one.
 fn described(folder: &Path) -> Result<Option<Vec<String>>, ExportError> {
     let not_a_run = |reason: String| ExportError::NotARun { reason, path: folder.to_path_buf() };
-    let text = match fs::read(folder.join(DESCRIPTION)) {
+    let text = match fs::read(folder.join(RUN_DESCRIPTION)) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         // A folder that is none is reported where it is prepared.
@@ -86,8 +85,8 @@ fn described(folder: &Path) -> Result<Option<Vec<String>>, ExportError> {
     if let Some(name) = names.iter().find(|name| !is_plain(name)) {
         return Err(not_a_run(format!("it lists “{name}”, which is no file of this folder")));
     }
-    if !names.iter().any(|name| name == DESCRIPTION) {
-        names.push(DESCRIPTION.to_owned());
+    if !names.iter().any(|name| name == RUN_DESCRIPTION) {
+        names.push(RUN_DESCRIPTION.to_owned());
     }
     Ok(Some(names))
 }
@@ -114,7 +113,7 @@ pub fn write(
         staged.push(png::stage_lane_image(&target, image, record, &lane.name)?);
     }
     staged.push(trace::stage(&folder.join(TRACE), record)?);
-    staged.push(run_json::stage(&folder.join(DESCRIPTION), record, names)?);
+    staged.push(run_json::stage(&folder.join(RUN_DESCRIPTION), record, names)?);
     replaced.remove()?;
     staged.into_iter().try_for_each(Staged::commit)
 }

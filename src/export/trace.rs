@@ -1,5 +1,6 @@
 //! The trace as CSV (one line per lane and step) and as JSON (the same records, by lane).
 
+use crate::checkpoint::results::TRACE_COLUMNS;
 use crate::compute::layout::{StepKind, TokenLayout};
 use crate::engine::quantities::table;
 use crate::engine::trace::{RunRecord, StepRecord, TopTokens};
@@ -9,9 +10,7 @@ use serde::Serialize;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Columns before the quantities: which step of which lane it is, and what was drawn.
-const STEP_COLUMNS: &str = "lane,step,kind,row,column,token,forced";
-/// Columns after them.
+/// Columns after the quantities.
 const TOP_COLUMNS: &str = "top_conditional,top_unconditional,top_guided";
 
 /// Writes the trace beside `target`, as JSON if its name ends so, else as CSV.
@@ -35,7 +34,7 @@ pub fn stage(target: &Path, record: &RunRecord) -> Result<Staged, ExportError> {
 /// The writer fails.
 pub fn write_csv(writer: &mut impl Write, record: &RunRecord) -> io::Result<()> {
     let quantities: Vec<&str> = table::recorded().map(|quantity| quantity.key).collect();
-    writeln!(writer, "{STEP_COLUMNS},{},{TOP_COLUMNS}", quantities.join(","))?;
+    writeln!(writer, "{TRACE_COLUMNS},{},{TOP_COLUMNS}", quantities.join(","))?;
     for (index, lane) in record.lanes().iter().enumerate() {
         for step in record.lane(index) {
             write_line(writer, &lane.name, &step, &record.layout)?;

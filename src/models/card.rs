@@ -170,6 +170,8 @@ pub struct ModelCard {
     pub defaults: ModelDefaults,
     /// Whether a paired run is quick enough to follow every change of a slider.
     pub live: bool,
+    /// What of its files is not understood and may matter.
+    pub notes: Vec<String>,
 }
 
 /// A loaded model.

@@ -3,6 +3,7 @@
 //! naming, memory, error messages and loading read this.
 
 use crate::checkpoint::folder::ModelFolder;
+use crate::checkpoint::folder_config::FolderConfig;
 use crate::checkpoint::headers::{Headers, Signature};
 use crate::checkpoint::manifest::ExpectedTensor;
 use crate::compute::attention_shape::AttentionShape;
@@ -28,6 +29,8 @@ pub struct DecoderFamily {
     pub downloads: &'static [Download],
     /// Whether rows and columns of a grid have to be equal.
     pub square_grid: bool,
+    /// What is to be said of a `config.json` with keys whose meaning is not known.
+    pub note_on_config: fn(&FolderConfig) -> Option<String>,
     /// Sizes, tensors and needs. Fails if a tensor that tells a size is missing or sizes make no sense.
     pub describe: fn(&Headers<'_>) -> Result<DecoderDescription, ModelError>,
     /// Loads one. Fails if weights, configuration or grid are damaged or do not fit each other.

@@ -46,6 +46,8 @@ pub struct Identified {
     pub grid: Option<GridGuess>,
     /// What a decoder needs beside its own weights.
     pub companions: Vec<CompanionNeed>,
+    /// What of its `config.json` is not understood.
+    pub note: Option<String>,
 }
 
 /// Sizes of whatever was identified.
@@ -167,9 +169,16 @@ pub fn identify(
                 let mismatches = mismatches(&described.tensors, &shapes);
                 if mismatches.is_empty() {
                     let prefix = prefix.unwrap_or_default();
-                    return Ok(accept(container, family, prefix, described));
+                    return Ok(accept(container, config, family, prefix, described));
                 }
                 mismatches
+            }
+            // The tensors are this family's, so what is wrong is the file beside them.
+            Some(Err(ModelError::Files(error))) if lacking(family, &shapes).is_empty() => {
+                match error.downcast::<CheckpointError>() {
+                    Ok(error) => return Err(*error),
+                    Err(error) => vec![error.to_string()],
+                }
             }
             Some(Err(error)) => {
                 let mut missing = lacking(family, &shapes);
@@ -223,7 +232,13 @@ fn reason(error: ModelError) -> String {
     }
 }
 
-fn accept(container: &Container, family: Family, prefix: &str, described: Described) -> Identified {
+fn accept(
+    container: &Container,
+    config: &FolderConfig,
+    family: Family,
+    prefix: &str,
+    described: Described,
+) -> Identified {
     let Described { name, geometry, tensors, other_parts, grid, companions } = described;
     let (mut parameters, mut bytes, mut needed_bytes, mut ignored) = (0, 0, 0, 0);
     let needed: HashSet<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
@@ -256,6 +271,16 @@ fn accept(container: &Container, family: Family, prefix: &str, described: Descri
         ignored,
         grid,
         companions,
+        note: note_on_config(family, config),
+    }
+}
+
+fn note_on_config(family: Family, config: &FolderConfig) -> Option<String> {
+    match family.description() {
+        FamilyDescription::Decoder(family) => (family.note_on_config)(config),
+        FamilyDescription::TextEncoder(family) => (family.note_on_config)(config),
+        // Their sizes follow from their tensors.
+        FamilyDescription::ImageTokenizer(_) => None,
     }
 }
 

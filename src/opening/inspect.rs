@@ -32,6 +32,8 @@ pub struct Inspection {
     pub missing: Vec<CompanionNeed>,
     /// Files that were looked at and left out, with the reason.
     pub notes: Vec<String>,
+    /// Those of them that are called like a part that is missing.
+    faults: Vec<String>,
 }
 
 impl Inspection {
@@ -52,9 +54,13 @@ impl Inspection {
             let reason = format!("only {found} was chosen; choose a decoder as well");
             return Err(CheckpointError::MissingCompanion(reason));
         };
-        let requests: Vec<String> = self.lacking().iter().map(MissingPart::to_string).collect();
+        let mut requests: Vec<String> = self.lacking().iter().map(MissingPart::to_string).collect();
         if requests.is_empty() {
             return Ok(());
+        }
+        // A part that is there and broken is not merely absent.
+        if let Some(last) = requests.last_mut() {
+            self.faults.iter().for_each(|fault| *last += &format!(". {fault}"));
         }
         let name = &decoder.identified.name;
         Err(CheckpointError::MissingCompanion(format!(
@@ -79,6 +85,13 @@ impl Inspection {
             });
         }
         parts
+    }
+
+    /// Files that were left out, and what of the parts' configurations is not understood.
+    pub fn all_notes(&self) -> Vec<String> {
+        let parts = [&self.decoder, &self.tokenizer, &self.text_encoder].into_iter().flatten();
+        let of_parts = parts.filter_map(|part| part.identified.note.clone());
+        self.notes.iter().cloned().chain(of_parts).collect()
     }
 
     fn slot(&mut self, role: Role) -> &mut Option<Opened> {
@@ -266,6 +279,9 @@ fn complete_need(
             }
             Err(error) => {
                 let note = left_out(&candidate, &error);
+                if need.file_names.contains(&file_name(&candidate).as_str()) {
+                    found.faults.push(note.clone());
+                }
                 // A chosen folder has been looked through before.
                 if !found.notes.contains(&note) {
                     found.notes.push(note);

@@ -222,7 +222,7 @@ fn offer(
         found: parts().map(found_part).collect(),
         without_decoder: decoder.is_none(),
         missing: inspection.lacking(),
-        notes: inspection.notes.clone(),
+        notes: inspection.all_notes(),
         weight_sets: inspection
             .decoder
             .as_ref()

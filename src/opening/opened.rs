@@ -35,12 +35,12 @@ impl Opened {
     /// Identifies weights by the files beside them.
     ///
     /// # Errors
-    /// Those of [`identify`].
+    /// Those of [`FolderConfig::of`] and [`identify`].
     pub(super) fn identify(
         container: Container,
         folder: ModelFolder,
     ) -> Result<Self, CheckpointError> {
-        let config = FolderConfig::of(&folder);
+        let config = FolderConfig::of(&folder)?;
         let identified = identify(&container, &config)?;
         let container = container.without_prefix(&identified.prefix);
         Ok(Self { identified, container, config, folder })

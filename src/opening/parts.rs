@@ -42,8 +42,10 @@ impl Parts {
         progress: &Arc<LoadProgress>,
     ) -> Result<Model, OpenError> {
         let files = [self.decoder.container.files(), self.tokenizer.container.files()].concat();
+        let note = self.tokenizer.identified.note.clone();
         let load = || self.load(request, precision, progress);
-        let ((decoder, tokenizer), sha256) = while_hashing(&files, progress, load)?;
+        let ((mut decoder, tokenizer), sha256) = while_hashing(&files, progress, load)?;
+        decoder.notes.extend(note);
         Ok(model(decoder, tokenizer, sha256))
     }
 
@@ -117,6 +119,9 @@ impl DecoderParts {
         precision: Precision,
         progress: &Arc<LoadProgress>,
     ) -> Result<OpenedDecoder, ModelError> {
+        let path = self.decoder.container.path().to_path_buf();
+        let parts = std::iter::once(&self.decoder).chain(&self.text_encoder);
+        let notes = parts.filter_map(|part| part.identified.note.clone()).collect();
         let identified = self.decoder.identified.clone();
         let FamilyDescription::Decoder(family) = identified.family.description() else {
             return Err(ModelError::Internal("an image tokenizer was taken for a decoder"));
@@ -135,13 +140,14 @@ impl DecoderParts {
             grid: request.grid.or(guessed).ok_or(ModelError::Internal("no grid was guessed"))?,
             codes,
             text_encoder: self.text_encoder.map(text_encoder_part),
-        })?;
+        })
+        .map_err(|error| error.about(&path))?;
         let name = card_name(&identified, loaded.layout.rows(), loaded.layout.columns());
         // Other weights of one file are another model, too.
         let weight_set = request.weight_set.as_deref();
         let name = weight_set.map_or(name.clone(), |set| format!("{name}, {set} weights"));
         let family = identified.family.to_string();
-        Ok(OpenedDecoder { name, family, precision, device: request.device, loaded })
+        Ok(OpenedDecoder { name, family, precision, device: request.device, loaded, notes })
     }
 }
 
@@ -157,6 +163,8 @@ pub struct OpenedDecoder {
     pub device: DeviceKind,
     /// The decoder, and what can be asked of it.
     pub loaded: LoadedDecoder,
+    /// What a person should know of its files.
+    pub notes: Vec<String>,
 }
 
 /// What an image tokenizer's headers tell of its codes, if they tell how many there are.
@@ -176,14 +184,15 @@ fn load_tokenizer(
     let FamilyDescription::ImageTokenizer(family) = opened.identified.family.description() else {
         return Err(ModelError::Internal("a decoder was taken for an image tokenizer"));
     };
-    let (config, folder) = (opened.config.clone(), opened.folder.clone());
+    let config = opened.config.clone();
     let shapes = TensorShapes::of(&opened.container, "");
+    let path = opened.container.path().to_path_buf();
     (family.load)(TokenizerPart {
         shapes: &shapes,
         config: &config,
-        folder: &folder,
         weights: Weights::new(opened.into_var_builder(progress), Precision::F32),
     })
+    .map_err(|error| error.about(&path))
 }
 
 /// Weights that are opened whenever a prompt has to be encoded.
@@ -191,15 +200,17 @@ fn text_encoder_part(encoder: Opened) -> TextEncoderPart {
     let path = encoder.container.path().to_path_buf();
     TextEncoderPart {
         folder: encoder.folder,
+        config: encoder.config,
         weights: Box::new(move || {
             let opened = Opened::open(&path, None)?;
-            Ok(opened.into_var_builder(&Arc::new(LoadProgress::default())))
+            let progress = Arc::new(LoadProgress::default());
+            Ok((opened.into_var_builder(&progress), progress))
         }),
     }
 }
 
 fn model(opened: OpenedDecoder, tokenizer: Box<dyn ImageTokenizer>, sha256: String) -> Model {
-    let OpenedDecoder { name, family, precision, device, loaded } = opened;
+    let OpenedDecoder { name, family, precision, device, loaded, notes } = opened;
     let LoadedDecoder { decoder, layout, conditions, mut defaults } = loaded;
     // A filter that keeps every code is none.
     let codes = decoder.info().codebook_size;
@@ -212,6 +223,7 @@ fn model(opened: OpenedDecoder, tokenizer: Box<dyn ImageTokenizer>, sha256: Stri
         conditions,
         defaults,
         live: false,
+        notes,
     };
     Model { card: Arc::new(card), decoder, tokenizer }
 }

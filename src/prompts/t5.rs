@@ -3,10 +3,11 @@
 //! That encoder takes no attention mask, so each prompt is encoded alone and without padding, which
 //! gives the same valid rows. Verified on a miniature; the real weights were not at hand.
 
-use crate::compute::error::ModelError;
+use crate::compute::error::{ModelError, require};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::t5::{Config, T5EncoderModel};
+use serde::Deserialize;
 use tokenizers::Tokenizer;
 
 /// Token ids of a caption.
@@ -39,6 +40,49 @@ pub fn caption_ids(
     Ok(CaptionIds { ids, cut })
 }
 
+/// `config.json` of an encoder, whose options are all computed here.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "Config")]
+pub struct EncoderConfig {
+    config: Config,
+    /// Id of the end token.
+    end: u32,
+}
+
+impl TryFrom<Config> for EncoderConfig {
+    type Error = String;
+
+    fn try_from(config: Config) -> Result<Self, String> {
+        let other = "take the config.json that belongs to the text encoder";
+        // Candle would use these as divisors.
+        if config.num_heads == 0 || config.d_kv == 0 || config.relative_attention_num_buckets < 4 {
+            return Err(format!("it describes a T5 encoder without heads; {other}"));
+        }
+        // Without the key candle takes the layers of the first T5, which the weights are not of.
+        if !config.feed_forward_proj.gated {
+            return Err(format!("feed_forward_proj is not gated, and the layers are; {other}"));
+        }
+        let end = u32::try_from(config.eos_token_id)
+            .map_err(|_| format!("eos_token_id {} is no token; {other}", config.eos_token_id))?;
+        Ok(Self { config, end })
+    }
+}
+
+impl EncoderConfig {
+    /// Whether the weights have as many layers: more would be left out without a word.
+    ///
+    /// # Errors
+    /// They have not.
+    pub(super) fn check_layers(&self, layers: usize) -> Result<(), ModelError> {
+        require(self.config.num_layers == layers, || {
+            format!(
+                "config.json names {} layers and the weights have {layers}",
+                self.config.num_layers
+            )
+        })
+    }
+}
+
 /// The encoder. Large: free it once the prompt is encoded.
 pub struct TextEncoder {
     model: T5EncoderModel,
@@ -50,19 +94,14 @@ impl TextEncoder {
     /// Loads the encoder from its configuration and weights of any container.
     ///
     /// # Errors
-    /// A damaged configuration, or tensors that do not fit it.
-    pub fn from_var_builder(config: &[u8], weights: VarBuilder<'_>) -> Result<Self, ModelError> {
-        let config: Config = serde_json::from_slice(config)
-            .map_err(|error| ModelError::Config(format!("config.json: {error}")))?;
-        // Candle would use these as divisors.
-        if config.num_heads == 0 || config.d_kv == 0 || config.relative_attention_num_buckets < 4 {
-            return Err(ModelError::Config("config.json: a T5 encoder without heads".into()));
-        }
-        let model = T5EncoderModel::load(weights, &config)
-            .map_err(|error| ModelError::Weights(error.to_string()))?;
-        let end = u32::try_from(config.eos_token_id)
-            .map_err(|_| ModelError::Config("config.json: eos_token_id is no token".into()))?;
-        Ok(Self { model, end, width: config.d_model })
+    /// Tensors that do not fit the configuration.
+    pub fn from_var_builder(
+        config: &EncoderConfig,
+        weights: VarBuilder<'_>,
+    ) -> Result<Self, ModelError> {
+        let EncoderConfig { config, end } = config;
+        let model = T5EncoderModel::load(weights, config).map_err(ModelError::weights)?;
+        Ok(Self { model, end: *end, width: config.d_model })
     }
 
     /// Id of the end token.

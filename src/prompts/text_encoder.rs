@@ -1,16 +1,24 @@
 //! Description of the text encoder: the encoder of T5 with gated feed-forward layers
 //! (flan-t5-xl). Decoder and head of the full file are not needed.
 
+use crate::checkpoint::LoadProgress;
 use crate::checkpoint::folder::ModelFolder;
+use crate::checkpoint::folder_config::FolderConfig;
 use crate::checkpoint::headers::{Headers, Signature};
 use crate::checkpoint::manifest::{ExpectedTensor, Listing};
 use crate::checkpoint::shapes::TensorShapes;
 use crate::compute::error::ModelError;
 use crate::compute::layer_source::LayerSource;
+use crate::prompts::t5::EncoderConfig;
 use candle_nn::VarBuilder;
+use std::sync::Arc;
 
 /// The family.
-pub static T5: TextEncoderFamily = TextEncoderFamily { signature: SIGNATURE, describe };
+pub static T5: TextEncoderFamily = TextEncoderFamily {
+    signature: SIGNATURE,
+    note_on_config: FolderConfig::note_on_unknown_keys::<EncoderConfig>,
+    describe,
+};
 
 const SIGNATURE: Signature = Signature {
     family: "T5 encoder",
@@ -61,24 +69,34 @@ pub struct TextEncoderDescription {
 pub struct TextEncoderFamily {
     /// How its files are recognised.
     pub signature: Signature,
-    /// Sizes and tensors. Fails if a tensor that tells a size is missing.
+    /// What is to be said of a `config.json` with keys whose meaning is not known.
+    pub note_on_config: fn(&FolderConfig) -> Option<String>,
+    /// Sizes and tensors. Fails if a tensor that tells a size is missing, or `config.json` says otherwise.
     pub describe: fn(&Headers<'_>) -> Result<TextEncoderDescription, ModelError>,
 }
 
+/// Weights of a text encoder with what tells why one of them could not be read.
+pub type OpenedWeights = (VarBuilder<'static>, Arc<LoadProgress>);
+
 /// Opens the weights of a text encoder.
-pub type OpenWeights = Box<dyn Fn() -> Result<VarBuilder<'static>, ModelError> + Send + Sync>;
+pub type OpenWeights = Box<dyn Fn() -> Result<OpenedWeights, ModelError> + Send + Sync>;
 
 /// Everything a text encoder is loaded from, again and again: it is larger than the decoder, so it is
 /// held only while it encodes.
 pub struct TextEncoderPart {
-    /// Where `config.json` and `tokenizer.json` lie.
+    /// Where `tokenizer.json` lies.
     pub folder: ModelFolder,
+    /// The JSON files there.
+    pub config: FolderConfig,
     /// Opens the weights.
     pub weights: OpenWeights,
 }
 
 fn describe(headers: &Headers<'_>) -> Result<TextEncoderDescription, ModelError> {
     let geometry = geometry(headers.shapes)?;
+    if let Some(config) = headers.config.parsed::<EncoderConfig>()? {
+        config.check_layers(geometry.layers)?;
+    }
     let name = match (geometry.hidden, geometry.layers) {
         (2048, 24) => "flan-t5-xl".into(),
         (width, layers) => format!("T5 (width {width}, {layers} layers)"),

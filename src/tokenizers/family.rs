@@ -1,7 +1,6 @@
 //! Types of which the description of a family of image tokenizers is made: how its files are
 //! recognised, what their sizes are, which tensors they hold, and how they are loaded.
 
-use crate::checkpoint::folder::ModelFolder;
 use crate::checkpoint::folder_config::FolderConfig;
 use crate::checkpoint::headers::{Headers, Signature};
 use crate::checkpoint::manifest::ExpectedTensor;
@@ -41,8 +40,6 @@ pub struct TokenizerPart<'a> {
     pub shapes: &'a TensorShapes,
     /// The JSON files beside the weights.
     pub config: &'a FolderConfig,
-    /// Where those lie.
-    pub folder: &'a ModelFolder,
     /// The weights, in f32.
     pub weights: Weights<'static>,
 }
@@ -52,12 +49,12 @@ impl TokenizerPart<'_> {
     /// published tokenizers come without one.
     ///
     /// # Errors
-    /// Those of `from_shapes`.
+    /// Those of `from_shapes`, and a `config.json` with damaged values.
     pub(super) fn sizes<C: DeserializeOwned>(
         &self,
         from_shapes: impl FnOnce(&TensorShapes) -> Result<C, ModelError>,
     ) -> Result<C, ModelError> {
-        match self.config.parsed() {
+        match self.config.stated(|_| true)? {
             Some(config) => Ok(config),
             None => from_shapes(self.shapes),
         }

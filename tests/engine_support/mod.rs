@@ -181,6 +181,7 @@ pub fn test_model(behaviour: Behaviour) -> Model {
     let class = ClassName { id: 3, name: "three".into(), synonyms: Vec::new() };
     let sampling = Sampling { temperature: 1.0, top_k: None, top_p: 1.0, seed: 1 };
     let card = ModelCard {
+        notes: Vec::new(),
         identity: ModelIdentity {
             name: "test".into(),
             family: "test".into(),

@@ -5,6 +5,7 @@
 
 use super::test_device::device;
 use softcfg_studio::checkpoint::folder::ModelFolder;
+use softcfg_studio::checkpoint::folder_config::FolderConfig;
 use softcfg_studio::checkpoint::{Container, LoadProgress};
 use softcfg_studio::compute::error::ModelError;
 use softcfg_studio::compute::kv_cache::KvCache;
@@ -66,7 +67,7 @@ impl Qwen2Folder<'static> {
 impl Qwen2Folder<'_> {
     fn parts(&self) -> Result<(Qwen2Config, Arc<PromptBook>), ModelError> {
         let folder = ModelFolder::Disk(self.folder.into());
-        let config = Qwen2Config::parse(&folder.read("config.json")?)?;
+        let config: Qwen2Config = FolderConfig::of(&folder)?.required()?;
         let limit = config.max_position_embeddings.saturating_sub(self.image_tokens);
         let tokenizer = folder.read("tokenizer.json")?;
         let prompts = PromptBook::new(&tokenizer, self.template.clone(), limit, None)?;
@@ -99,7 +100,7 @@ impl LuminaFolder<'_> {
     fn parts(&self) -> Result<(LuminaConfig, Arc<PromptBook>), ModelError> {
         self.size.validate()?;
         let folder = ModelFolder::Disk(self.folder.into());
-        let config = LuminaConfig::parse(&folder.read("config.json")?)?;
+        let config: LuminaConfig = FolderConfig::of(&folder)?.required()?;
         let limit = config.max_position_embeddings.saturating_sub(self.size.tokens());
         let template = self.size.template(&begin_token(&folder)?);
         let prompts = PromptBook::new(&folder.read("tokenizer.json")?, template, limit, None)?;
@@ -176,7 +177,7 @@ impl Decoder for WholeHead {
 
 fn built_in_tokenizer_config() -> ConvFsqConfig {
     let json = std::fs::read(Path::new(BUILT_IN).join("image_tokenizer.json")).unwrap();
-    ConvFsqConfig::parse(&json).unwrap()
+    serde_json::from_slice(&json).unwrap()
 }
 
 fn built_in_tokenizer_weights() -> Weights<'static> {

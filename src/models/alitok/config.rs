@@ -81,10 +81,10 @@ impl AlitokConfig {
             rms_norm_eps: norm_eps(),
             rope_base: rope_base(),
         };
-        let stated = beside.parsed::<Self>().filter(|stated| {
+        let stated = beside.stated::<Self>(|stated| {
             let Self { num_prefix_tokens, grid, rms_norm_eps, rope_base, .. } = *stated;
             *stated == Self { num_prefix_tokens, grid, rms_norm_eps, rope_base, ..config.clone() }
-        });
+        })?;
         let config = stated.unwrap_or(config);
         config.check()?;
         Ok(config)

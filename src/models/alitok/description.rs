@@ -19,6 +19,7 @@ pub static FAMILY: DecoderFamily = DecoderFamily {
     tokenizers: &[&tokenizers::alitok::description::FAMILY],
     downloads: &[Download { models: "AliTok", decoder: "alitok_*.bin", companions: "AliTok.pth" }],
     square_grid: false,
+    note_on_config: |_| None,
     describe,
     load,
 };

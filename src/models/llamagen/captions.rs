@@ -9,7 +9,7 @@ use crate::compute::precision::Precision;
 use crate::models::llamagen::decoder::CaptionEncoder;
 use crate::prompts::book::PromptBook;
 use crate::prompts::caption;
-use crate::prompts::t5::{TextEncoder, caption_ids};
+use crate::prompts::t5::{EncoderConfig, TextEncoder, caption_ids};
 use crate::prompts::template::PromptTemplate;
 use crate::prompts::text_encoder::{OpenWeights, TextEncoderPart};
 use candle_core::{DType, Tensor};
@@ -24,7 +24,7 @@ const KEPT: usize = 256;
 /// Prompts to caption rows.
 pub(super) struct Captions {
     weights: OpenWeights,
-    config: Cow<'static, [u8]>,
+    config: EncoderConfig,
     tokenizer_json: Cow<'static, [u8]>,
     tokenizer: Tokenizer,
     /// Most rows of a caption.
@@ -50,7 +50,7 @@ impl Captions {
         })?;
         Ok(Self {
             weights: encoder.weights,
-            config: encoder.folder.read("config.json")?,
+            config: encoder.config.required()?,
             tokenizer_json,
             tokenizer,
             positions,
@@ -72,8 +72,13 @@ impl Captions {
     }
 
     fn encode_cleaned(&self, text: &str) -> Result<Tensor, ModelError> {
-        let builder = (self.weights)()?.set_dtype(self.dtype);
-        let mut encoder = TextEncoder::from_var_builder(&self.config, builder)?;
+        let (builder, progress) = (self.weights)()?;
+        let encoder = TextEncoder::from_var_builder(&self.config, builder.set_dtype(self.dtype));
+        // The tensor library passes on no more of a read that failed than its text.
+        let mut encoder = match progress.take_failure() {
+            Some(failure) => return Err(failure.into()),
+            None => encoder?,
+        };
         let ids = caption_ids(&self.tokenizer, text, encoder.end(), self.positions)?;
         encoder.encode(&ids.ids)
     }

@@ -152,10 +152,10 @@ impl LlamagenConfig {
             let [entries, _] = shapes.axes::<2>("cls_embedding.embedding_table.weight")?;
             config.num_classes = entries - 1;
         }
-        let stated = beside.parsed::<Self>().filter(|stated| {
+        let stated = beside.stated::<Self>(|stated| {
             let Self { grid, norm_eps, rope_base, .. } = *stated;
             *stated == Self { grid, norm_eps, rope_base, ..config.clone() }
-        });
+        })?;
         let config = stated.unwrap_or(config);
         config.check()?;
         Ok(config)

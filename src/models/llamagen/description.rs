@@ -30,6 +30,7 @@ pub static FAMILY: DecoderFamily = DecoderFamily {
         },
     ],
     square_grid: true,
+    note_on_config: |_| None,
     describe,
     load,
 };

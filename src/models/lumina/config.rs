@@ -1,19 +1,25 @@
 //! Sizes of Lumina-mGPT 2.0 decoders, from `config.json` or from the shapes of a checkpoint.
 
 use crate::checkpoint::folder_config::FolderConfig;
+use crate::checkpoint::rope_keys::RopeKeys;
 use crate::checkpoint::shapes::TensorShapes;
 use crate::compute::attention_shape::AttentionShape;
 use crate::compute::error::ModelError;
 use crate::compute::transformer::{QueryKeyNorm, TransformerOptions};
 use serde::Deserialize;
+use serde_json::Value;
 
 /// Positions where no `config.json` tells them; loading demands one.
 const UNKNOWN_POSITIONS: usize = 10_240;
+/// Base of the rotary angles and ε of the norms of the published model.
+const PUBLISHED_THETA: f64 = 10_000.0;
+const PUBLISHED_EPS: f64 = 1e-5;
 /// ε of the layer norms of queries and keys, whatever the configuration says.
 const HEAD_NORM_EPS: f64 = 1e-5;
 
-/// `config.json` in the Hugging Face form.
+/// A `config.json` in the form of the transformers library, whose options are all computed here.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "LuminaJson")]
 pub struct LuminaConfig {
     /// Width of the residual stream.
     pub hidden_size: usize,
@@ -25,63 +31,78 @@ pub struct LuminaConfig {
     pub num_attention_heads: usize,
     /// Absent means one for every query head.
     pub num_key_value_heads: Option<usize>,
+    /// Absent means `hidden_size / num_attention_heads`.
+    pub head_dim: Option<usize>,
     /// Rows of the embedding table.
     pub vocab_size: usize,
     /// Positions of the model.
     pub max_position_embeddings: usize,
     /// Base of the rotary angles.
-    #[serde(default = "default_rope_theta")]
     pub rope_theta: f64,
     /// ε of the RMS norms.
-    #[serde(default = "default_norm_eps")]
     pub rms_norm_eps: f64,
     /// Rows of the head norms' weights.
-    #[serde(default = "default_shards")]
     pub model_parallel_size: usize,
     /// Whether the output head is the embedding table.
-    #[serde(default)]
     pub tie_word_embeddings: bool,
-    /// Norms after the layers instead of before them; such models are refused.
-    #[serde(default)]
-    pub swin_norm: bool,
-    /// Biases of the attention projections; such models are refused.
-    #[serde(default)]
-    pub attention_bias: bool,
-    /// Biases of the feed-forward layers; such models are refused.
-    #[serde(default)]
-    pub mlp_bias: bool,
-    /// Scaling of the rotary angles; such models are refused.
-    pub rope_scaling: Option<serde_json::Value>,
 }
 
-fn default_rope_theta() -> f64 {
-    10_000.0
-}
-
-fn default_norm_eps() -> f64 {
-    1e-5
+/// The keys as they stand in the file. What the published file has is needed.
+#[derive(Deserialize)]
+struct LuminaJson {
+    hidden_size: usize,
+    intermediate_size: usize,
+    num_hidden_layers: usize,
+    num_attention_heads: usize,
+    num_key_value_heads: Option<usize>,
+    head_dim: Option<usize>,
+    vocab_size: usize,
+    max_position_embeddings: usize,
+    rms_norm_eps: f64,
+    // Its rows are compared with the tensor's.
+    #[serde(default = "default_shards")]
+    model_parallel_size: usize,
+    // A file without a head of its own says so by the missing tensor as well.
+    #[serde(default)]
+    tie_word_embeddings: bool,
+    rope_theta: Option<f64>,
+    rope_scaling: Option<Value>,
+    rope_parameters: Option<Value>,
 }
 
 fn default_shards() -> usize {
     1
 }
 
-impl LuminaConfig {
-    /// Reads `config.json`.
-    ///
-    /// # Errors
-    /// JSON that is damaged or lacks a field.
-    pub fn parse(json: &[u8]) -> Result<Self, ModelError> {
-        serde_json::from_slice(json)
-            .map_err(|error| ModelError::Config(format!("config.json: {error}")))
-    }
+impl TryFrom<LuminaJson> for LuminaConfig {
+    type Error = String;
 
+    fn try_from(json: LuminaJson) -> Result<Self, String> {
+        let LuminaJson { rope_theta, rope_scaling, rope_parameters, .. } = json;
+        Ok(Self {
+            hidden_size: json.hidden_size,
+            intermediate_size: json.intermediate_size,
+            num_hidden_layers: json.num_hidden_layers,
+            num_attention_heads: json.num_attention_heads,
+            num_key_value_heads: json.num_key_value_heads,
+            head_dim: json.head_dim,
+            vocab_size: json.vocab_size,
+            max_position_embeddings: json.max_position_embeddings,
+            rope_theta: RopeKeys { rope_theta, rope_scaling, rope_parameters }.theta()?,
+            rms_norm_eps: json.rms_norm_eps,
+            model_parallel_size: json.model_parallel_size,
+            tie_word_embeddings: json.tie_word_embeddings,
+        })
+    }
+}
+
+impl LuminaConfig {
     /// Sizes of `config.json`; without one those of the tensors.
     ///
     /// # Errors
     /// A tensor that tells a size is missing.
     pub fn from_shapes(shapes: &TensorShapes, beside: &FolderConfig) -> Result<Self, ModelError> {
-        if let Some(config) = beside.parsed() {
+        if let Some(config) = beside.parsed()? {
             return Ok(config);
         }
         let [vocab_size, hidden_size] = shapes.axes("model.embed_tokens.weight")?;
@@ -93,49 +114,31 @@ impl LuminaConfig {
             num_hidden_layers: shapes.count("model.layers.", ".input_layernorm.weight"),
             num_attention_heads: rows("self_attn.q_proj")? / head_dim,
             num_key_value_heads: Some(rows("self_attn.k_proj")? / head_dim),
+            head_dim: Some(head_dim),
             vocab_size,
             max_position_embeddings: UNKNOWN_POSITIONS,
-            rope_theta: default_rope_theta(),
-            rms_norm_eps: default_norm_eps(),
+            rope_theta: PUBLISHED_THETA,
+            rms_norm_eps: PUBLISHED_EPS,
             model_parallel_size: shards,
             tie_word_embeddings: false,
-            swin_norm: false,
-            attention_bias: false,
-            mlp_bias: false,
-            rope_scaling: None,
         })
     }
 
     /// Options of the transformer. `has_head`: the checkpoint has an output head of its own.
     ///
     /// # Errors
-    /// An option that is not supported, or heads that do not divide the width.
+    /// Heads that do not divide the width.
     pub fn options(&self, has_head: bool) -> Result<TransformerOptions, ModelError> {
-        let unsupported = [
-            ("swin_norm", self.swin_norm),
-            ("attention_bias", self.attention_bias),
-            ("mlp_bias", self.mlp_bias),
-            ("rope_scaling", self.rope_scaling.as_ref().is_some_and(|value| !value.is_null())),
-        ];
-        if let Some((name, _)) = unsupported.iter().find(|(_, on)| *on) {
-            return Err(ModelError::Config(format!("{name} is not supported")));
-        }
-        let heads = self.num_attention_heads;
-        if heads == 0 || !self.hidden_size.is_multiple_of(heads) {
-            return Err(ModelError::Config(format!(
-                "hidden_size {} is no multiple of {heads} heads",
-                self.hidden_size
-            )));
-        }
         Ok(TransformerOptions {
             hidden_size: self.hidden_size,
             intermediate_size: self.intermediate_size,
             layers: self.num_hidden_layers,
-            attention: AttentionShape {
-                heads,
-                kv_heads: self.num_key_value_heads.unwrap_or(heads),
-                head_dim: self.hidden_size / heads,
-            },
+            attention: AttentionShape::of_width(
+                self.hidden_size,
+                self.num_attention_heads,
+                self.num_key_value_heads,
+                self.head_dim,
+            )?,
             vocab_size: self.vocab_size,
             positions: self.max_position_embeddings,
             rope_theta: self.rope_theta,

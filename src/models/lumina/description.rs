@@ -3,9 +3,10 @@
 //! with a download.
 
 use crate::checkpoint::folder::ModelFolder;
+use crate::checkpoint::folder_config::FolderConfig;
 use crate::checkpoint::generation_config::GenerationConfig;
 use crate::checkpoint::headers::{Headers, Signature};
-use crate::checkpoint::manifest::Listing;
+use crate::checkpoint::manifest::{Listing, refuse_unread};
 use crate::compute::error::ModelError;
 use crate::compute::transformer::{CodeRange, TransformerLayers};
 use crate::models::card::{AuthorsSchedule, Conditions, ModelDefaults};
@@ -34,6 +35,7 @@ pub static FAMILY: DecoderFamily = DecoderFamily {
         companions: "movqgan_270M.ckpt",
     }],
     square_grid: false,
+    note_on_config: FolderConfig::note_on_unknown_keys::<LuminaConfig>,
     describe,
     load,
 };
@@ -83,10 +85,12 @@ fn describe(headers: &Headers<'_>) -> Result<DecoderDescription, ModelError> {
         PUBLISHED_SIZE => PUBLISHED_NAME.to_string(),
         _ => format!("Lumina-mGPT ({})", geometry.sizes()),
     };
+    let tensors = Listing::of(|source| TransformerLayers::load(source, &options, 0..0))?;
+    refuse_unread(&tensors, shapes, "model.layers.")?;
     Ok(DecoderDescription {
         name,
         geometry,
-        tensors: Listing::of(|source| TransformerLayers::load(source, &options, 0..0))?,
+        tensors,
         companions: vec![MOVQGAN],
         grid: GridGuess::square(PUBLISHED_SIDE, GridSource::Guess),
     })
@@ -94,7 +98,7 @@ fn describe(headers: &Headers<'_>) -> Result<DecoderDescription, ModelError> {
 
 fn load(part: DecoderPart<'_>) -> Result<LoadedDecoder, ModelError> {
     let (rows, columns) = part.grid;
-    let config = LuminaConfig::parse(&part.folder.read("config.json")?)?;
+    let config: LuminaConfig = part.headers.config.required()?;
     let ImageCodes { source, count, pixels_per_token } = part.codes;
     if let Some(side) = pixels_per_token.filter(|&side| side != PIXELS_PER_CODE) {
         return Err(ModelError::Config(format!(
@@ -146,11 +150,9 @@ fn defaults(size: ImageSize, generation: &GenerationConfig) -> ModelDefaults {
 /// # Errors
 /// A `tokenizer_config.json` that cannot be read.
 pub fn begin_token(folder: &ModelFolder) -> Result<String, ModelError> {
-    let Some(text) = folder.read_if_there("tokenizer_config.json")? else {
+    let Some(json) = folder.json::<serde_json::Value>("tokenizer_config.json")? else {
         return Ok(DEFAULT_BEGIN.into());
     };
-    let json: serde_json::Value = serde_json::from_slice(&text)
-        .map_err(|error| ModelError::Config(format!("tokenizer_config.json: {error}")))?;
     let name = |key: &str| {
         let token = json.get(key)?;
         token.as_str().or_else(|| token.get("content")?.as_str()).map(str::to_owned)

@@ -60,9 +60,9 @@ impl RarConfig {
             image_seq_len: positions.saturating_sub(SPARE_POSITIONS),
             layer_norm_eps: norm_eps(),
         };
-        let stated = beside.parsed::<Self>().filter(|stated| {
+        let stated = beside.stated::<Self>(|stated| {
             *stated == Self { layer_norm_eps: stated.layer_norm_eps, ..config.clone() }
-        });
+        })?;
         let config = stated.unwrap_or(config);
         config.check()?;
         Ok(config)

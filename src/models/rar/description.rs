@@ -23,6 +23,7 @@ pub static FAMILY: DecoderFamily = DecoderFamily {
         companions: "maskgit-vqgan-imagenet-f16-256.bin",
     }],
     square_grid: false,
+    note_on_config: |_| None,
     describe,
     load,
 };

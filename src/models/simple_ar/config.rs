@@ -1,15 +1,20 @@
 //! Sizes of Qwen2 decoders, from `config.json` or from the shapes of a checkpoint.
 
 use crate::checkpoint::folder_config::FolderConfig;
+use crate::checkpoint::rope_keys::RopeKeys;
 use crate::checkpoint::shapes::TensorShapes;
 use crate::compute::attention_shape::AttentionShape;
 use crate::compute::error::ModelError;
 use crate::compute::transformer::{CodeRange, TransformerOptions};
 use crate::tokenizers::cosmos;
 use serde::Deserialize;
+use serde_json::Value;
 
 /// Positions where no `config.json` tells them; loading demands one.
 const UNKNOWN_POSITIONS: usize = 32_768;
+/// Base of the rotary angles and ε of the norms of the published sizes.
+const PUBLISHED_THETA: f64 = 1e6;
+const PUBLISHED_EPS: f64 = 1e-6;
 
 /// A published size.
 struct PublishedSize {
@@ -31,8 +36,9 @@ impl PublishedSize {
     }
 }
 
-/// `config.json` in the Hugging Face form.
+/// A `config.json` in the form of the transformers library, whose options are all computed here.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "Qwen2Json")]
 pub struct Qwen2Config {
     /// Width of the residual stream.
     pub hidden_size: usize,
@@ -51,48 +57,71 @@ pub struct Qwen2Config {
     /// Positions of the model.
     pub max_position_embeddings: usize,
     /// Base of the rotary angles.
-    #[serde(default = "default_rope_theta")]
     pub rope_theta: f64,
     /// ε of the RMS norms.
-    #[serde(default = "default_norm_eps")]
     pub rms_norm_eps: f64,
-    /// Activation of the feed-forward layers; only `silu` is known.
-    #[serde(default = "default_activation")]
-    pub hidden_act: String,
     /// Whether the output head is the embedding table.
-    #[serde(default)]
     pub tie_word_embeddings: bool,
-    /// Whether attention is limited to a window.
+}
+
+/// The keys as they stand in the file. What all published files have is needed.
+#[derive(Deserialize)]
+struct Qwen2Json {
+    hidden_size: usize,
+    intermediate_size: usize,
+    num_hidden_layers: usize,
+    num_attention_heads: usize,
+    num_key_value_heads: Option<usize>,
+    head_dim: Option<usize>,
+    vocab_size: usize,
+    max_position_embeddings: usize,
+    rms_norm_eps: f64,
+    hidden_act: String,
+    // A file without a head of its own says so by the missing tensor as well.
     #[serde(default)]
-    pub use_sliding_window: bool,
-    /// An integer or null; read only if `use_sliding_window`.
-    pub sliding_window: Option<usize>,
-    /// Any value but null would change the positions.
-    pub rope_scaling: Option<serde_json::Value>,
+    tie_word_embeddings: bool,
+    #[serde(default)]
+    use_sliding_window: bool,
+    /// An integer or null; means something only with `use_sliding_window`.
+    sliding_window: Option<usize>,
+    rope_theta: Option<f64>,
+    rope_scaling: Option<Value>,
+    rope_parameters: Option<Value>,
 }
 
-fn default_rope_theta() -> f64 {
-    10_000.0
-}
+impl TryFrom<Qwen2Json> for Qwen2Config {
+    type Error = String;
 
-fn default_norm_eps() -> f64 {
-    1e-6
-}
-
-fn default_activation() -> String {
-    "silu".into()
+    fn try_from(json: Qwen2Json) -> Result<Self, String> {
+        let Qwen2Json { rope_theta, rope_scaling, rope_parameters, .. } = json;
+        let refuse = |key: &str, value: &str| {
+            Err(format!("{key} is {value}, which is not computed here; choose a model without it"))
+        };
+        if json.hidden_act != "silu" {
+            return refuse("hidden_act", &json.hidden_act);
+        }
+        if let Some(window) = json.sliding_window.filter(|_| json.use_sliding_window)
+            && window < json.max_position_embeddings
+        {
+            return refuse("sliding_window", &window.to_string());
+        }
+        Ok(Self {
+            hidden_size: json.hidden_size,
+            intermediate_size: json.intermediate_size,
+            num_hidden_layers: json.num_hidden_layers,
+            num_attention_heads: json.num_attention_heads,
+            num_key_value_heads: json.num_key_value_heads,
+            head_dim: json.head_dim,
+            vocab_size: json.vocab_size,
+            max_position_embeddings: json.max_position_embeddings,
+            rope_theta: RopeKeys { rope_theta, rope_scaling, rope_parameters }.theta()?,
+            rms_norm_eps: json.rms_norm_eps,
+            tie_word_embeddings: json.tie_word_embeddings,
+        })
+    }
 }
 
 impl Qwen2Config {
-    /// Reads `config.json`.
-    ///
-    /// # Errors
-    /// JSON that is damaged or lacks a field.
-    pub fn parse(json: &[u8]) -> Result<Self, ModelError> {
-        serde_json::from_slice(json)
-            .map_err(|error| ModelError::Config(format!("config.json: {error}")))
-    }
-
     /// The last `codebook_size` ids of the vocabulary.
     ///
     /// # Errors
@@ -112,21 +141,18 @@ impl Qwen2Config {
     /// # Errors
     /// A tensor that tells a size is missing, or nothing tells the number of heads.
     pub fn from_shapes(shapes: &TensorShapes, beside: &FolderConfig) -> Result<Self, ModelError> {
-        if let Some(config) = beside.parsed() {
+        if let Some(config) = beside.parsed()? {
             return Ok(config);
         }
         let [vocab_size, hidden_size] = shapes.axes("model.embed_tokens.weight")?;
         let num_hidden_layers = shapes.count("model.layers.", ".input_layernorm.weight");
         let rows = |name: &str| shapes.dimension(&format!("model.layers.0.{name}.weight"), 0);
         let published = PublishedSize::of(hidden_size, num_hidden_layers).map(|size| size.heads);
-        let heads = beside.size("num_attention_heads").or(published).ok_or_else(|| {
+        let heads = published.ok_or_else(|| {
             let reason = "the number of heads is not known; put the model's config.json beside it";
             ModelError::Config(reason.into())
         })?;
-        let head_dim = match beside.size("head_dim") {
-            Some(head_dim) => head_dim,
-            None => rows("self_attn.q_proj")? / heads,
-        };
+        let head_dim = rows("self_attn.q_proj")? / heads;
         Ok(Self {
             hidden_size,
             intermediate_size: rows("mlp.gate_proj")?,
@@ -136,13 +162,9 @@ impl Qwen2Config {
             head_dim: Some(head_dim),
             vocab_size,
             max_position_embeddings: UNKNOWN_POSITIONS,
-            rope_theta: default_rope_theta(),
-            rms_norm_eps: default_norm_eps(),
-            hidden_act: default_activation(),
+            rope_theta: PUBLISHED_THETA,
+            rms_norm_eps: PUBLISHED_EPS,
             tie_word_embeddings: true,
-            use_sliding_window: false,
-            sliding_window: None,
-            rope_scaling: None,
         })
     }
 
@@ -160,39 +182,18 @@ impl Qwen2Config {
     /// Options of the transformer. `has_head`: the checkpoint has an output head of its own.
     ///
     /// # Errors
-    /// An option that is not supported, or heads that do not divide the width.
+    /// Heads that do not divide the width.
     pub fn options(&self, has_head: bool) -> Result<TransformerOptions, ModelError> {
-        if self.hidden_act != "silu" {
-            return Err(ModelError::Config(format!(
-                "hidden_act “{}” is not silu",
-                self.hidden_act
-            )));
-        }
-        if self.rope_scaling.as_ref().is_some_and(|value| !value.is_null()) {
-            return Err(ModelError::Config("rope_scaling is not supported".into()));
-        }
-        if self.use_sliding_window
-            && self.sliding_window.is_some_and(|window| window < self.max_position_embeddings)
-        {
-            return Err(ModelError::Config("a sliding attention window is not supported".into()));
-        }
-        let heads = self.num_attention_heads;
-        let head_dim = match self.head_dim {
-            Some(head_dim) => head_dim,
-            None if heads > 0 && self.hidden_size.is_multiple_of(heads) => self.hidden_size / heads,
-            None => {
-                return Err(ModelError::Config(format!(
-                    "hidden_size {} is no multiple of {heads} heads",
-                    self.hidden_size
-                )));
-            }
-        };
-        let kv_heads = self.num_key_value_heads.unwrap_or(heads);
         Ok(TransformerOptions {
             hidden_size: self.hidden_size,
             intermediate_size: self.intermediate_size,
             layers: self.num_hidden_layers,
-            attention: AttentionShape { heads, kv_heads, head_dim },
+            attention: AttentionShape::of_width(
+                self.hidden_size,
+                self.num_attention_heads,
+                self.num_key_value_heads,
+                self.head_dim,
+            )?,
             vocab_size: self.vocab_size,
             positions: self.max_position_embeddings,
             rope_theta: self.rope_theta,

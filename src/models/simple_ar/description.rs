@@ -4,11 +4,10 @@
 //! The repositories on Hugging Face are from memory of the authors' pages and were not compared with a
 //! download.
 
-use crate::checkpoint::folder::ModelFolder;
 use crate::checkpoint::folder_config::FolderConfig;
 use crate::checkpoint::generation_config::GenerationConfig;
 use crate::checkpoint::headers::{Headers, Signature};
-use crate::checkpoint::manifest::Listing;
+use crate::checkpoint::manifest::{Listing, refuse_unread};
 use crate::compute::error::ModelError;
 use crate::compute::layout::TokenLayout;
 use crate::compute::transformer::TransformerLayers;
@@ -23,7 +22,6 @@ use crate::models::simple_ar::decoder::Qwen2;
 use crate::prompts::book::PromptBook;
 use crate::prompts::template::{AlternativePrompt, PromptTemplate};
 use crate::tokenizers::{conv_fsq, cosmos};
-use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
 /// The family.
@@ -40,6 +38,7 @@ pub static FAMILY: DecoderFamily = DecoderFamily {
         companions: "decoder.jit of Cosmos DV 8×16×16",
     }],
     square_grid: false,
+    note_on_config: FolderConfig::note_on_unknown_keys::<Qwen2Config>,
     describe,
     load,
 };
@@ -105,10 +104,12 @@ fn describe(headers: &Headers<'_>) -> Result<DecoderDescription, ModelError> {
         None if codes == Some(cosmos::CODES) => PUBLISHED_SIDE,
         None => OTHER_SIDE,
     };
+    let tensors = Listing::of(|source| TransformerLayers::load(source, &options, 0..0))?;
+    refuse_unread(&tensors, shapes, "model.layers.")?;
     Ok(DecoderDescription {
         name,
         geometry,
-        tensors: Listing::of(|source| TransformerLayers::load(source, &options, 0..0))?,
+        tensors,
         companions: vec![if config.vocab_size < cosmos::CODES { BUILT_IN } else { COSMOS }],
         grid: GridGuess::square(side, GridSource::Guess),
     })
@@ -122,11 +123,11 @@ fn trained_side(beside: &FolderConfig) -> Option<usize> {
 
 fn load(part: DecoderPart<'_>) -> Result<LoadedDecoder, ModelError> {
     let (rows, columns) = part.grid;
-    let config = Qwen2Config::parse(&part.folder.read("config.json")?)?;
+    let config: Qwen2Config = part.headers.config.required()?;
     let limit = room_for_prompt(config.max_position_embeddings, rows * columns)?;
     let (template, grammar, drawn_well, defaults) = if part.headers.config.has_image_tokenizer() {
-        let grammar = json_if_there(part.folder, "grammar.json")?;
-        let drawn_well = json_if_there(part.folder, "drawn_well.json")?.unwrap_or_default();
+        let grammar = part.folder.json("grammar.json")?;
+        let drawn_well = part.folder.json("drawn_well.json")?.unwrap_or_default();
         (PromptTemplate::markers(BEGIN, END), grammar, drawn_well, built_in_defaults())
     } else {
         let generation = GenerationConfig::of(part.folder)?;
@@ -142,16 +143,6 @@ fn load(part: DecoderPart<'_>) -> Result<LoadedDecoder, ModelError> {
         conditions: Conditions::Prompts(prompts),
         defaults,
     })
-}
-
-/// A file of the built-in layout.
-fn json_if_there<T: DeserializeOwned>(
-    folder: &ModelFolder,
-    name: &str,
-) -> Result<Option<T>, ModelError> {
-    let text = folder.read_if_there(name)?;
-    let parsed = text.map(|text| serde_json::from_slice(&text));
-    parsed.transpose().map_err(|error| ModelError::Config(format!("{name}: {error}")))
 }
 
 /// What SimpleAR puts around a prompt (its generator's texts).

@@ -11,6 +11,7 @@ pub(super) const COLOURS: usize = 3;
 
 /// `image_tokenizer.json`.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ConvFsqConfig {
     /// Must be `fsq-conv`.
     pub kind: String,
@@ -35,37 +36,33 @@ pub struct ConvFsqConfig {
 }
 
 impl ConvFsqConfig {
-    /// Reads `image_tokenizer.json` and checks that its sizes fit each other.
+    /// Whether the sizes fit each other.
     ///
     /// # Errors
-    /// JSON that is damaged, another kind of tokenizer, or sizes that contradict each other.
-    pub fn parse(json: &[u8]) -> Result<Self, ModelError> {
-        let config: Self = serde_json::from_slice(json)
-            .map_err(|error| ModelError::Config(format!("image_tokenizer.json: {error}")))?;
+    /// Another kind of tokenizer, or sizes that contradict each other.
+    pub fn check(&self) -> Result<(), ModelError> {
         let wrong = |what: &str| Err(ModelError::Config(format!("image_tokenizer.json: {what}")));
-        let levels = config.channels.len();
-        if config.kind != "fsq-conv" {
+        let levels = self.channels.len();
+        if self.kind != "fsq-conv" {
             return wrong("its kind is not fsq-conv");
         }
-        if levels == 0
-            || config.encoder_blocks.len() != levels
-            || config.decoder_blocks.len() != levels
+        if levels == 0 || self.encoder_blocks.len() != levels || self.decoder_blocks.len() != levels
         {
             return wrong("channels and blocks name different numbers of levels");
         }
         let halvings = u32::try_from(levels - 1).ok().and_then(|n| 1usize.checked_shl(n));
-        if config.patch == 0
-            || halvings.and_then(|h| h.checked_mul(config.patch)) != Some(config.downsample)
+        if self.patch == 0
+            || halvings.and_then(|h| h.checked_mul(self.patch)) != Some(self.downsample)
         {
             return wrong("downsample is not patch · 2^(levels - 1)");
         }
-        if config.channels.iter().any(|&c| c == 0 || c > 1 << 14) {
+        if self.channels.iter().any(|&c| c == 0 || c > 1 << 14) {
             return wrong("a level has no channels or too many");
         }
-        if config.image_size == 0 || !config.image_size.is_multiple_of(config.downsample) {
+        if self.image_size == 0 || !self.image_size.is_multiple_of(self.downsample) {
             return wrong("image_size is no multiple of downsample");
         }
-        Ok(config)
+        Ok(())
     }
 
     /// Tokens on a side of the images it was trained for.

@@ -39,6 +39,7 @@ fn describe(headers: &Headers<'_>) -> Result<TokenizerDescription, ModelError> {
 }
 
 fn load(part: TokenizerPart<'_>) -> Result<Box<dyn ImageTokenizer>, ModelError> {
-    let config = ConvFsqConfig::parse(&part.folder.read("image_tokenizer.json")?)?;
+    let config: ConvFsqConfig = part.config.image_tokenizer()?;
+    config.check()?;
     Ok(Box::new(load_decoder(&config, &part.weights)?))
 }

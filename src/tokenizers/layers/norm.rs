@@ -224,7 +224,10 @@ impl GroupNorm {
     ) -> Result<Self, ModelError> {
         let channels = weight.len();
         if groups == 0 || channels == 0 || !channels.is_multiple_of(groups) {
-            return Err(ModelError::Weights(format!("{channels} channels are no {groups} groups")));
+            return Err(ModelError::Weights(format!(
+                "{channels} channels of a norm cannot be {groups} groups; put the config.json beside it that \
+                 belongs to it, or choose another file"
+            )));
         }
         if bias.len() != channels {
             return Err(ModelError::Weights("a norm's weight and bias differ in length".into()));

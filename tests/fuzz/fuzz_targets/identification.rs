@@ -24,7 +24,7 @@ fuzz_target!(|bytes: &[u8]| {
     });
     let (Ok(()), Ok(container)) = (written, Container::open(&path)) else { return };
     let Ok(()) = std::fs::write(folder.path().join("config.json"), config) else { return };
-    let config = FolderConfig::of(&ModelFolder::Disk(folder.path().into()));
+    let Ok(config) = FolderConfig::of(&ModelFolder::Disk(folder.path().into())) else { return };
     if let Ok(found) = identify(&container, &config) {
         assert!(!found.summary().is_empty());
         let _ = plan(&found, None, None, RunSize { rows: 4, positions: 300 }, Some(1 << 30));
