@@ -1,7 +1,7 @@
 //! Containers of weights on disk, read without trusting them: finds the files, reads names and shapes
 //! from headers, and gives model files their weights tensor by tensor, with progress and cancellation.
 //!
-//! Nothing here knows a model.
+//! Beside them stand small files, among them those of text tokenizers. Nothing here knows a model.
 
 mod container;
 mod container_kind;
@@ -25,6 +25,7 @@ pub mod shapes;
 mod sharded;
 mod source;
 mod state_dict;
+pub mod text_tokenizer;
 mod torch_file;
 mod zip_directory;
 

@@ -4,6 +4,7 @@
 use crate::checkpoint::files;
 use crate::models::family::{CompanionNeed, Role};
 use crate::opening::identify::Identified;
+use crate::opening::opened::Opened;
 use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,36 @@ impl fmt::Display for MissingPart {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = self.file_names.join(" or ");
         write!(formatter, "its {}, {names}; {}", self.what, self.advice)
+    }
+}
+
+impl MissingPart {
+    /// The text tokenizer of a decoder that reads prompts itself.
+    pub(super) fn prompt_tokenizer(decoder: &Opened) -> Self {
+        Self::text_tokenizer(
+            "text tokenizer",
+            "vocab.json",
+            "vocab.json goes with merges.txt",
+            decoder,
+        )
+    }
+
+    /// The text tokenizer of a text encoder.
+    pub(super) fn caption_tokenizer(encoder: &Opened) -> Self {
+        let what = "text encoder's tokenizer";
+        Self::text_tokenizer(what, "spiece.model", "spiece.model needs no other file", encoder)
+    }
+
+    fn text_tokenizer(what: &str, other: &str, goes_with: &str, of: &Opened) -> Self {
+        let folder = of.folder.path("");
+        Self {
+            what: what.into(),
+            file_names: vec!["tokenizer.json".into(), other.into()],
+            advice: format!(
+                "download it from the same place as the weights into the same folder ({goes_with}): {}",
+                folder.display()
+            ),
+        }
     }
 }
 

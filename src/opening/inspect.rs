@@ -63,21 +63,21 @@ impl Inspection {
         )))
     }
 
-    /// What the decoder needs and was not found; nothing without a decoder.
+    /// What the decoder and the text encoder need and was not found.
     pub fn lacking(&self) -> Vec<MissingPart> {
-        let Some(decoder) = &self.decoder else { return Vec::new() };
-        let mut parts: Vec<MissingPart> = self.missing.iter().map(MissingPart::from).collect();
-        let without_text = decoder.identified.decoder().is_some_and(|geometry| {
-            matches!(geometry.conditioning, Conditioning::Prompt { text_tokens: None })
-        });
-        if without_text {
-            parts.push(MissingPart {
-                what: "text tokenizer".into(),
-                file_names: vec!["tokenizer.json".into()],
-                advice: "download it from the same place as the weights into the same folder"
-                    .into(),
-            });
+        let mut parts = Vec::new();
+        if self.decoder.is_some() {
+            parts.extend(self.missing.iter().map(MissingPart::from));
         }
+        let without_text = self.decoder.as_ref().filter(|decoder| {
+            decoder.identified.decoder().is_some_and(|geometry| {
+                matches!(geometry.conditioning, Conditioning::Prompt { text_tokens: None })
+            })
+        });
+        parts.extend(without_text.map(MissingPart::prompt_tokenizer));
+        let encoder = self.text_encoder.as_ref();
+        let without_text = encoder.filter(|encoder| encoder.config.text_tokens().is_none());
+        parts.extend(without_text.map(MissingPart::caption_tokenizer));
         parts
     }
 

@@ -19,9 +19,10 @@ pub(super) fn check_pair(decoder: &Identified, companion: &Opened) -> Result<(),
     if let (Geometry::Decoder(g), Geometry::TextEncoder(encoder)) =
         (&decoder.geometry, &other.geometry)
     {
+        check_readable(companion)?;
         if let Some(ids) = companion.config.text_tokens().filter(|&ids| ids > encoder.vocabulary) {
             return mismatch(format!(
-                "the text tokenizer beside {} has {ids} ids, more than its {}; put its own tokenizer.json there",
+                "the text tokenizer beside {} has {ids} ids, more than its {}; put its own there",
                 other.name, encoder.vocabulary
             ));
         }
@@ -73,13 +74,22 @@ fn belong_together(decoder: Family, tokenizer: Family) -> bool {
     }
 }
 
-/// The text tokenizer beside a prompt model must not name ids beyond its vocabulary.
+/// A text tokenizer that is there must be readable.
+fn check_readable(opened: &Opened) -> Result<(), CheckpointError> {
+    let fault = opened.config.text_tokenizer_fault();
+    fault.map_or(Ok(()), |fault| Err(CheckpointError::Beside(fault.to_owned())))
+}
+
+/// The text tokenizer beside a prompt model must be readable and not name ids beyond its vocabulary.
 pub(super) fn check_text_tokenizer(decoder: &Opened) -> Result<(), CheckpointError> {
     let Geometry::Decoder(g) = &decoder.identified.geometry else { return Ok(()) };
+    if let Conditioning::Prompt { text_tokens: None } = g.conditioning {
+        check_readable(decoder)?;
+    }
     match g.conditioning {
         Conditioning::Prompt { text_tokens: Some(ids) } if ids > g.vocabulary => {
             let reason = format!(
-                "the text tokenizer has {ids} ids and {} only {}; put the tokenizer.json of this model beside it",
+                "the text tokenizer has {ids} ids and {} only {}; put that of this model beside it",
                 decoder.identified.name, g.vocabulary
             );
             let path = decoder.folder.path("tokenizer.json");

@@ -71,7 +71,7 @@ pub type OpenWeights = Box<dyn Fn() -> Result<VarBuilder<'static>, ModelError> +
 /// Everything a text encoder is loaded from, again and again: it is larger than the decoder, so it is
 /// held only while it encodes.
 pub struct TextEncoderPart {
-    /// Where `config.json` and `tokenizer.json` lie.
+    /// Where `config.json` and the text tokenizer lie.
     pub folder: ModelFolder,
     /// Opens the weights.
     pub weights: OpenWeights,

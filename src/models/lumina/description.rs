@@ -6,6 +6,7 @@ use crate::checkpoint::folder::ModelFolder;
 use crate::checkpoint::generation_config::GenerationConfig;
 use crate::checkpoint::headers::{Headers, Signature};
 use crate::checkpoint::manifest::Listing;
+use crate::checkpoint::text_tokenizer;
 use crate::compute::error::ModelError;
 use crate::compute::transformer::{CodeRange, TransformerLayers};
 use crate::models::card::{AuthorsSchedule, Conditions, ModelDefaults};
@@ -114,7 +115,7 @@ fn load(part: DecoderPart<'_>) -> Result<LoadedDecoder, ModelError> {
         ))
     })?;
     let limit = room_for_prompt(config.max_position_embeddings, size.tokens())?;
-    let text = part.folder.read("tokenizer.json")?;
+    let text = text_tokenizer::required(part.folder)?;
     let template = size.template(&begin_token(part.folder)?);
     let prompts = Arc::new(PromptBook::new(&text, template, limit, None)?);
     let codes = CodeRange { offset, count };

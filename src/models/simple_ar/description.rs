@@ -8,6 +8,7 @@ use crate::checkpoint::folder_config::FolderConfig;
 use crate::checkpoint::generation_config::GenerationConfig;
 use crate::checkpoint::headers::{Headers, Signature};
 use crate::checkpoint::manifest::Listing;
+use crate::checkpoint::text_tokenizer;
 use crate::compute::error::ModelError;
 use crate::compute::layout::TokenLayout;
 use crate::compute::transformer::TransformerLayers;
@@ -133,7 +134,7 @@ fn load(part: DecoderPart<'_>) -> Result<LoadedDecoder, ModelError> {
         let generation = GenerationConfig::of(part.folder)?;
         (template(), None, defaults(&generation))
     };
-    let text = part.folder.read("tokenizer.json")?;
+    let text = text_tokenizer::required(part.folder)?;
     let prompts = Arc::new(PromptBook::new(&text, template, limit, grammar)?);
     let codes = part.tokenizer.codebook_size;
     let decoder = Qwen2::load(&config, codes, &part.weights, prompts.clone())?;
