@@ -27,6 +27,8 @@ pub struct Container {
     sources: Vec<Arc<SourceFile>>,
     entries: Vec<TensorEntry>,
     by_name: HashMap<String, usize>,
+    /// Names under which something else stands than a tensor, with what was called for it.
+    unknown: Vec<(String, String)>,
     weight_set: Option<String>,
     alternatives: Vec<String>,
 }
@@ -83,6 +85,7 @@ impl Container {
             return Err(CheckpointError::format(path, unknown_format(&start)));
         };
         let mut container = Self::build(torch.kind, vec![file], torch.entries, path)?;
+        container.unknown = torch.unknown;
         container.weight_set = torch.weight_set;
         container.alternatives = torch.alternatives;
         Ok(container)
@@ -119,7 +122,15 @@ impl Container {
             }
         }
         let sources = sources.into_iter().map(Arc::new).collect();
-        Ok(Self { kind, sources, entries, by_name, weight_set: None, alternatives: Vec::new() })
+        Ok(Self {
+            kind,
+            sources,
+            entries,
+            by_name,
+            unknown: Vec::new(),
+            weight_set: None,
+            alternatives: Vec::new(),
+        })
     }
 
     /// The same tensors without `prefix` in front of their names; those without it are left out.
@@ -225,7 +236,21 @@ impl Container {
     }
 
     fn missing(&self, name: &str) -> CheckpointError {
-        CheckpointError::MissingTensor { tensor: name.to_owned(), path: self.path().to_path_buf() }
+        let path = self.path().to_path_buf();
+        let missing = CheckpointError::MissingTensor { tensor: name.to_owned(), path };
+        self.not_understood(|found| found == name).unwrap_or(missing)
+    }
+
+    /// The error that one of these names stands for what a call would have made, which was not run. A name
+    /// may have wrappers in front of it.
+    pub(crate) fn not_understood(&self, wanted: impl Fn(&str) -> bool) -> Option<CheckpointError> {
+        let within = |name: &str| {
+            let ends = name.match_indices('.').map(|(dot, _)| dot + 1);
+            ends.chain([0]).any(|start| name.get(start..).is_some_and(&wanted))
+        };
+        let (_, callable) = self.unknown.iter().find(|(name, _)| within(name))?;
+        let path = self.path().to_path_buf();
+        Some(CheckpointError::Unsafe { callable: callable.clone(), path })
     }
 
     /// A `VarBuilder` that reads each tensor from the file when a model asks for it, as f32 on the CPU.

@@ -16,6 +16,8 @@ pub mod headers;
 pub mod manifest;
 mod pickle;
 mod pickle_calls;
+mod pickle_danger;
+mod pickle_reader;
 mod pickle_value;
 mod progress;
 pub mod read_file;

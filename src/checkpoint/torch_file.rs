@@ -2,13 +2,15 @@
 //! and the plain sequence of pickles of before version 1.6.
 
 use crate::checkpoint::container_kind::ContainerKind;
-use crate::checkpoint::entry::{Stored, TensorEntry, TensorPlace};
+use crate::checkpoint::entry::{ElementType, Stored, TensorEntry, TensorPlace};
 use crate::checkpoint::error::CheckpointError;
 use crate::checkpoint::pickle::MAX_PICKLE;
-use crate::checkpoint::pickle_value::{Node, Pickle, PickleError, Storage, TensorRef, Value};
+use crate::checkpoint::pickle_value::{
+    Node, Pickle, PickleError, Storage, TensorRef, Value, readable,
+};
 use crate::checkpoint::source::SourceFile;
 use crate::checkpoint::state_dict;
-use crate::checkpoint::state_dict::StateDict;
+use crate::checkpoint::state_dict::{NoWeights, StateDict};
 use crate::checkpoint::zip_directory;
 use crate::checkpoint::zip_directory::ZipDirectory;
 use std::collections::HashMap;
@@ -20,6 +22,8 @@ pub(crate) const LEGACY_MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x2
 pub(crate) struct TorchFile {
     pub(crate) kind: ContainerKind,
     pub(crate) entries: Vec<TensorEntry>,
+    /// Names under which something else stands than a tensor, with what was called for it.
+    pub(crate) unknown: Vec<(String, String)>,
     pub(crate) weight_set: Option<String>,
     pub(crate) alternatives: Vec<String>,
 }
@@ -111,7 +115,7 @@ fn legacy_storages(
         .nodes
         .iter()
         .filter_map(|node| match node {
-            Node::Storage(storage) => Some((&*storage.key, storage.dtype.size())),
+            Node::Storage(storage) => Some((&*storage.key, block_size(&storage.dtype))),
             _ => None,
         })
         .collect();
@@ -130,6 +134,19 @@ fn legacy_storages(
         storages.insert(key.to_string(), Stored::Plain { start, length });
     }
     Ok(storages)
+}
+
+/// Bytes of a value in a block, of types that cannot be read as well.
+fn block_size(dtype: &ElementType) -> Option<u64> {
+    let ElementType::Other(name) = dtype else { return dtype.size() };
+    match name.as_str() {
+        "Bool" | "Char" | "QInt8" | "QUInt8" => Some(1),
+        "Short" => Some(2),
+        "QInt32" => Some(4),
+        "ComplexFloat" => Some(8),
+        "ComplexDouble" => Some(16),
+        _ => None,
+    }
 }
 
 fn into_torch_file(
@@ -157,7 +174,14 @@ fn into_torch_file(
             place: TensorPlace { source, stored, offset: tensor.offset, strides },
         });
     }
-    Ok(TorchFile { kind, entries, weight_set: found.weight_set, alternatives: found.alternatives })
+    let unknown = found.unknown.iter().map(|(name, called)| (name.clone(), readable(called)));
+    Ok(TorchFile {
+        kind,
+        entries,
+        unknown: unknown.collect(),
+        weight_set: found.weight_set,
+        alternatives: found.alternatives,
+    })
 }
 
 fn check_length(
@@ -196,8 +220,12 @@ fn block(file: &SourceFile, stored: Stored, limit: u64) -> Result<Vec<u8>, Check
     }
 }
 
-fn no_tensors(file: &SourceFile, found: String) -> CheckpointError {
-    CheckpointError::NoTensors { found, path: file.path().to_path_buf() }
+fn no_tensors(file: &SourceFile, why: NoWeights) -> CheckpointError {
+    let path = file.path().to_path_buf();
+    match why {
+        NoWeights::Instead(found) => CheckpointError::NoTensors { found, path },
+        NoWeights::Unknown(called) => CheckpointError::Unsafe { callable: readable(&called), path },
+    }
 }
 
 fn pickle_error(file: &SourceFile, error: PickleError) -> CheckpointError {

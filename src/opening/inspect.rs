@@ -115,8 +115,10 @@ pub fn inspect(paths: &[PathBuf], options: &InspectOptions) -> Result<Inspection
     if let Some(tokenizer) = &options.tokenizer {
         place_tokenizer(&mut found, tokenizer)?;
     }
+    for part in [&found.decoder, &found.text_encoder].into_iter().flatten() {
+        check_text_tokenizer(part)?;
+    }
     let Some(decoder) = &found.decoder else { return Ok(found) };
-    check_text_tokenizer(decoder)?;
     let model = decoder.container.path().to_path_buf();
     for need in decoder.identified.companions.clone() {
         complete_need(&mut found, need, &model, options)?;
