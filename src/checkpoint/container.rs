@@ -10,7 +10,7 @@ use crate::checkpoint::hash::sha256;
 use crate::checkpoint::progress::LoadProgress;
 use crate::checkpoint::source::SourceFile;
 use crate::checkpoint::torch_file;
-use crate::checkpoint::torch_file::LEGACY_MAGIC;
+use crate::checkpoint::torch_file::{LEGACY_MAGIC, TorchFile};
 use crate::checkpoint::{read_tensor, safetensors_file, sharded, state_dict};
 use candle_core::{DType, Device, Shape, Tensor};
 use candle_nn::VarBuilder;
@@ -50,6 +50,10 @@ impl Container {
     pub fn open_weight_set(path: &Path, weight_set: Option<&str>) -> Result<Self, CheckpointError> {
         match files::resolve(path)? {
             WeightFiles::Single(path) => Self::open_file(&path, weight_set),
+            WeightFiles::Unpacked(folder) => {
+                let (file, torch) = torch_file::read_unpacked(&folder, weight_set)?;
+                Self::of_torch(file, torch, &folder)
+            }
             WeightFiles::Sharded(index) => {
                 let (sources, entries) = sharded::open(&index)?;
                 Self::build(ContainerKind::Sharded, sources, entries, &index)
@@ -84,6 +88,10 @@ impl Container {
         } else {
             return Err(CheckpointError::format(path, unknown_format(&start)));
         };
+        Self::of_torch(file, torch, path)
+    }
+
+    fn of_torch(file: SourceFile, torch: TorchFile, path: &Path) -> Result<Self, CheckpointError> {
         let mut container = Self::build(torch.kind, vec![file], torch.entries, path)?;
         container.unknown = torch.unknown;
         container.weight_set = torch.weight_set;

@@ -22,6 +22,7 @@ mod pickle_value;
 mod progress;
 pub mod read_file;
 mod read_tensor;
+pub(crate) mod renamed;
 mod safetensors_file;
 pub mod shapes;
 mod sharded;
@@ -29,6 +30,7 @@ mod source;
 mod state_dict;
 pub mod text_tokenizer;
 mod torch_file;
+mod unpacked;
 mod zip_directory;
 
 pub use container::Container;

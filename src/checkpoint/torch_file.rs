@@ -1,5 +1,5 @@
-//! PyTorch's own files: the zip archive of today (`.pt`, `.pth`, `.bin`, `.ckpt`, TorchScript `.jit`)
-//! and the plain sequence of pickles of before version 1.6.
+//! PyTorch's own files: the zip archive of today (`.pt`, `.pth`, `.bin`, `.ckpt`, TorchScript `.jit`),
+//! packed or not, and the plain sequence of pickles of before version 1.6.
 
 use crate::checkpoint::container_kind::ContainerKind;
 use crate::checkpoint::entry::{ElementType, Stored, TensorEntry, TensorPlace};
@@ -8,12 +8,15 @@ use crate::checkpoint::pickle::MAX_PICKLE;
 use crate::checkpoint::pickle_value::{
     Node, Pickle, PickleError, Storage, TensorRef, Value, readable,
 };
+use crate::checkpoint::renamed::is_weight_name;
 use crate::checkpoint::source::SourceFile;
 use crate::checkpoint::state_dict;
 use crate::checkpoint::state_dict::{NoWeights, StateDict};
+use crate::checkpoint::unpacked::{LIST, Unpacked};
 use crate::checkpoint::zip_directory;
 use crate::checkpoint::zip_directory::ZipDirectory;
 use std::collections::HashMap;
+use std::path::Path;
 
 /// First bytes of the old format: the pickle of its magic number.
 pub(crate) const LEGACY_MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
@@ -38,31 +41,54 @@ pub(crate) fn read_zip(
     // The folder inside the archive has any name; a TorchScript archive has other pickles deeper.
     let pickle_name = directory
         .names()
-        .filter(|name| *name == "data.pkl" || name.ends_with("/data.pkl"))
+        .filter(|name| *name == LIST || name.ends_with("/data.pkl"))
         .min_by_key(|name| (name.len(), name.to_string()))
         .map(str::to_owned);
     let Some(pickle_name) = pickle_name else {
-        let reason = "this archive holds no weights of PyTorch (no data.pkl); choose the model's weight file";
+        let inside = directory.names().filter(|name| is_weight_name(name)).min();
+        let reason = match inside {
+            Some(name) => format!("this archive holds {name}; unpack it and choose that file"),
+            None => {
+                "this archive holds no weights of PyTorch (no data.pkl); choose the model's weight file".into()
+            }
+        };
         return Err(CheckpointError::format(file.path(), reason));
     };
-    let root = pickle_name.strip_suffix("data.pkl").unwrap_or_default().to_owned();
-    if let Some(order) = directory.stored(file, &format!("{root}byteorder"))?
+    let root = pickle_name.strip_suffix(LIST).unwrap_or_default().to_owned();
+    let stored = |name: &str| directory.stored(file, &format!("{root}{name}"));
+    read_archive(file, source, weight_set, stored)
+}
+
+/// Reads an archive that was unpacked to a folder.
+pub(crate) fn read_unpacked(
+    folder: &Path,
+    weight_set: Option<&str>,
+) -> Result<(SourceFile, TorchFile), CheckpointError> {
+    let archive = Unpacked::open(folder)?;
+    let torch = read_archive(&archive.file, 0, weight_set, |name| Ok(archive.stored(name)))?;
+    Ok((archive.file, torch))
+}
+
+/// Reads the pickle of an archive, given where its members lie.
+fn read_archive(
+    file: &SourceFile,
+    source: usize,
+    weight_set: Option<&str>,
+    stored: impl Fn(&str) -> Result<Option<Stored>, CheckpointError>,
+) -> Result<TorchFile, CheckpointError> {
+    if let Some(order) = stored("byteorder")?
         && block(file, order, 16)? == b"big"
     {
         let reason =
             "the weights were written on a big-endian machine; save them as safetensors there";
         return Err(CheckpointError::format(file.path(), reason));
     }
-    let stored = directory.stored(file, &pickle_name)?;
-    let bytes =
-        stored.map(|stored| block(file, stored, MAX_PICKLE)).transpose()?.unwrap_or_default();
-    let pickle = Pickle::parse(&bytes).map_err(|error| pickle_error(file, error))?;
-    let found =
-        state_dict::collect(&pickle, weight_set).map_err(|found| no_tensors(file, found))?;
+    let list = stored(LIST)?.map(|stored| block(file, stored, MAX_PICKLE)).transpose()?;
+    let pickle =
+        Pickle::parse(&list.unwrap_or_default()).map_err(|error| pickle_error(file, error))?;
+    let found = state_dict::collect(&pickle, weight_set).map_err(|why| no_tensors(file, why))?;
     let kind = if found.scripted { ContainerKind::TorchScript } else { ContainerKind::TorchZip };
-    into_torch_file(file, source, kind, found, |storage| {
-        directory.stored(file, &format!("{root}data/{}", storage.key))
-    })
+    into_torch_file(file, source, kind, found, |storage| stored(&format!("data/{}", storage.key)))
 }
 
 /// Reads the pickles of the old format and finds the blocks behind them.

@@ -1,12 +1,16 @@
 //! From what a person chose to everything a model consists of, headers only.
 
 use crate::checkpoint::files::{self, WeightFiles};
+use crate::checkpoint::renamed::plain_name;
 use crate::checkpoint::{CheckpointError, file_name};
 use crate::models::family::{CompanionNeed, Conditioning, Role};
 use crate::opening::companions::{self, MissingPart};
 use crate::opening::opened::Opened;
 use crate::opening::pairs::{check_pair, check_text_tokenizer};
 use std::path::{Path, PathBuf};
+
+/// Most files whose reasons for being left out are told one by one.
+const MOST_NOTES: usize = 32;
 
 /// How to look for what was not chosen.
 #[derive(Debug, Clone, Default)]
@@ -190,7 +194,9 @@ fn place_tokenizer(found: &mut Inspection, path: &Path) -> Result<(), Checkpoint
     }
     // The names under which the authors publish it tell one among several.
     let published: Vec<&str> = decoder.iter().flat_map(companions::tokenizer_names).collect();
-    let named = |opened: &Opened| published.contains(&file_name(opened.container.path()).as_str());
+    let named = |opened: &Opened| {
+        published.contains(&plain_name(&file_name(opened.container.path())).as_str())
+    };
     if fitting.len() > 1 && fitting.iter().filter(|opened| named(opened)).count() == 1 {
         fitting.retain(named);
     }
@@ -253,10 +259,8 @@ fn complete_need(
     if let Some(chosen) = found.slot(need.role) {
         return check_pair(&decoder, chosen);
     }
+    let mut more = 0;
     for candidate in companions::candidates(&need, model, &options.caches) {
-        if !candidate.exists() {
-            continue;
-        }
         let opened = Opened::open(&candidate, None).and_then(|opened| {
             check_pair(&decoder, &opened)?;
             Ok(opened)
@@ -266,6 +270,8 @@ fn complete_need(
                 *found.slot(need.role) = Some(opened);
                 return Ok(());
             }
+            // One line each would hide what matters where a folder is crowded.
+            Err(_) if found.notes.len() >= MOST_NOTES => more += 1,
             Err(error) => {
                 let note = left_out(&candidate, &error);
                 // A chosen folder has been looked through before.
@@ -274,6 +280,9 @@ fn complete_need(
                 }
             }
         }
+    }
+    if more > 0 {
+        found.notes.push(format!("{more} more weight files were looked at and left out"));
     }
     found.missing.push(need);
     Ok(())

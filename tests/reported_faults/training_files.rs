@@ -28,11 +28,9 @@ fn body(extra: &[u8]) -> Vec<u8> {
     extra[2..extra.len() - 1].to_vec()
 }
 
-/// The class miniature of LlamaGen as a training file: its weights under `model`, and what else is given.
-fn training_file(folder: &Path, others: &[(&str, Vec<u8>)]) -> PathBuf {
-    let source = golden("llamagen/c2i_tiny");
-    fs::copy(source.join("config.json"), folder.join("config.json")).unwrap();
-    let bytes = fs::read(source.join("weights.safetensors")).unwrap();
+/// The tensors of a safetensors file as a dict of a pickle, and the blocks of their numbers.
+pub(crate) fn state_dict(path: &Path) -> (Vec<u8>, Vec<Vec<u8>>) {
+    let bytes = fs::read(path).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let (mut weights, mut blocks) = (Vec::new(), Vec::new());
     for (index, (name, view)) in file.tensors().into_iter().enumerate() {
@@ -42,18 +40,21 @@ fn training_file(folder: &Path, others: &[(&str, Vec<u8>)]) -> PathBuf {
             (1..=shape.len()).map(|axis| shape[axis..].iter().product()).collect();
         let stored = storage("FloatStorage", &index.to_string(), shape.iter().product());
         weights.push((name, tensor(stored, 0, &shape, &strides)));
-        blocks.push(bytes_of(&bytes, view.data()));
+        blocks.push(view.data().to_vec());
     }
     let weights: Vec<(&str, Vec<u8>)> =
         weights.iter().map(|(name, tensor)| (name.as_str(), tensor.clone())).collect();
-    let whole = [&[("model", dict(&weights)), ("steps", int(300_000))], others].concat();
-    write(folder, "c2i_tiny.pt", &torch_bytes(&pickle(dict(&whole)), &blocks))
+    (dict(&weights), blocks)
 }
 
-/// The same bytes as a part of the whole file, which outlives the view.
-fn bytes_of<'a>(whole: &'a [u8], part: &[u8]) -> &'a [u8] {
-    let start = part.as_ptr() as usize - whole.as_ptr() as usize;
-    &whole[start..start + part.len()]
+/// The class miniature of LlamaGen as a training file: its weights under `model`, and what else is given.
+fn training_file(folder: &Path, others: &[(&str, Vec<u8>)]) -> PathBuf {
+    let source = golden("llamagen/c2i_tiny");
+    fs::copy(source.join("config.json"), folder.join("config.json")).unwrap();
+    let (weights, blocks) = state_dict(&source.join("weights.safetensors"));
+    let blocks: Vec<&[u8]> = blocks.iter().map(Vec::as_slice).collect();
+    let whole = [&[("model", weights), ("steps", int(300_000))], others].concat();
+    write(folder, "c2i_tiny.pt", &torch_bytes(&pickle(dict(&whole)), &blocks))
 }
 
 // Source: deepmd-kit#4147, open-retina#186
@@ -219,4 +220,29 @@ fn tensors_with_attributes_and_masks_of_old_files_are_read() {
         let container = opened(dict(&[("a", inner(function))])).unwrap();
         assert_eq!(container.tensor("a").unwrap().to_vec1::<f32>().unwrap(), [1.0, 2.0]);
     }
+    // The format of before version 1.6: a mask of bools stands before the block of the weights.
+    let id = |class: &str, key: &str, count: i32| {
+        let fields = [
+            text("storage"),
+            global("torch", class),
+            text(key),
+            text("cpu"),
+            int(count),
+            b"N".to_vec(),
+        ];
+        [tuple(&fields), b"Q".to_vec()].concat()
+    };
+    let whole = dict(&[
+        ("mask", tensor(id("BoolStorage", "1", 3), 0, &[3], &[1])),
+        ("model", dict(&[("a", tensor(id("FloatStorage", "2", 2), 0, &[2], &[1]))])),
+    ]);
+    let start =
+        b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.\x80\x02}.";
+    let order = pickle([b"](".to_vec(), text("1"), text("2"), b"e".to_vec()].concat());
+    let block = |count: u64, bytes: &[u8]| [&count.to_le_bytes(), bytes].concat();
+    let blocks = [block(3, &[1, 0, 1]), block(2, &floats(&[1.0, 2.0]))].concat();
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = [start.to_vec(), pickle(whole), order, blocks].concat();
+    let container = Container::open(&write(folder.path(), "old.pt", &bytes)).unwrap();
+    assert_eq!(container.tensor("a").unwrap().to_vec1::<f32>().unwrap(), [1.0, 2.0]);
 }

@@ -53,6 +53,7 @@ const TYPICAL: &[&str] = &[
 const MOVQGAN: CompanionNeed = CompanionNeed {
     role: Role::ImageTokenizer,
     file_names: &["movqgan_270M.ckpt"],
+    below: &[],
     repositories: &["ai-forever/MoVQGAN"],
     source: "download it from the MoVQGAN repository that the Lumina-mGPT 2.0 README names and put it beside the model",
 };

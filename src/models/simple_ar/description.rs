@@ -55,6 +55,7 @@ const TYPICAL: &[&str] = &[
 const COSMOS: CompanionNeed = CompanionNeed {
     role: Role::ImageTokenizer,
     file_names: &["decoder.jit"],
+    below: &[],
     repositories: &[
         "nvidia/Cosmos-1.0-Tokenizer-DV8x16x16",
         "nvidia/Cosmos-0.1-Tokenizer-DV8x16x16",
@@ -65,6 +66,7 @@ const COSMOS: CompanionNeed = CompanionNeed {
 const BUILT_IN: CompanionNeed = CompanionNeed {
     role: Role::ImageTokenizer,
     file_names: &["image_tokenizer.safetensors"],
+    below: &[],
     repositories: &[],
     source: "copy it from the folder that model.safetensors came from and put it beside the model",
 };
