@@ -74,8 +74,8 @@ fn in_folder(folder: &Path) -> Result<WeightFiles, CheckpointError> {
         return Ok(WeightFiles::Unpacked(folder.to_path_buf()));
     }
     for (index, single) in HUGGING_FACE {
-        if let Some(index) = renamed::find(folder, index) {
-            return Ok(WeightFiles::Sharded(index));
+        if folder.join(index).is_file() {
+            return Ok(WeightFiles::Sharded(folder.join(index)));
         }
         if folder.join(single).is_file() {
             return Ok(WeightFiles::Single(folder.join(single)));

@@ -36,7 +36,7 @@ impl MissingPart {
         Self::text_tokenizer(
             "text tokenizer",
             "vocab.json",
-            "vocab.json goes with merges.txt",
+            "vocab.json goes with merges.txt and tokenizer_config.json",
             decoder,
         )
     }

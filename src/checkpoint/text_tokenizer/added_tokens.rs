@@ -50,7 +50,7 @@ impl AddedToken {
     }
 
     /// The same token, looked for in the text before it is normalized.
-    pub(super) fn as_it_stands(self) -> Self {
+    pub(super) fn not_normalized(self) -> Self {
         Self { normalized: false, ..self }
     }
 

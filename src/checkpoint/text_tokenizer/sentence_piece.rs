@@ -178,7 +178,7 @@ impl<'a> Model<'a> {
     fn add(&self, added: &mut Vec<AddedToken>, extra: &[String]) {
         let own = self.pieces.iter().zip(0u32..).filter_map(|(piece, id)| match piece.kind {
             UNKNOWN | CONTROL => Some(AddedToken::new(id, piece.text, true)),
-            OF_THE_USER => Some(AddedToken::new(id, piece.text, false).as_it_stands()),
+            OF_THE_USER => Some(AddedToken::new(id, piece.text, false).not_normalized()),
             _ => None,
         });
         let first = self.pieces.len() as u32;
