@@ -112,7 +112,8 @@ pub(crate) fn candidates(need: &CompanionNeed, model: &Path, caches: &[PathBuf])
         // The parent is left out: it may be a folder of downloads with any number of models.
         for place in &beside {
             let files = files::weight_files(place).unwrap_or_default();
-            let other = |file: &PathBuf| file.file_name() != model.file_name();
+            // By its name: the same file may be written "a.pt" and "./a.pt".
+            let other = |file: &PathBuf| place != folder || file.file_name() != model.file_name();
             places.extend(files.into_iter().filter(other));
         }
     }
