@@ -12,6 +12,7 @@ use crate::checkpoint::progress::LoadProgress;
 use crate::checkpoint::read_tensor::Values;
 use crate::checkpoint::source::SourceFile;
 use crate::checkpoint::torch_file;
+use crate::checkpoint::torch_file::TorchFile;
 use crate::checkpoint::{read_tensor, safetensors_file, sharded, state_dict, zeros};
 use crate::compute::error::tensor_message;
 use candle_core::{DType, Device, Shape, Tensor};
@@ -29,6 +30,8 @@ pub struct Container {
     sources: Vec<Arc<SourceFile>>,
     entries: Vec<TensorEntry>,
     by_name: HashMap<String, usize>,
+    /// Names under which something else stands than a tensor, with what was called for it.
+    unknown: Vec<(String, String)>,
     weight_set: Option<String>,
     alternatives: Vec<String>,
 }
@@ -50,6 +53,10 @@ impl Container {
     pub fn open_weight_set(path: &Path, weight_set: Option<&str>) -> Result<Self, CheckpointError> {
         match files::resolve(path)? {
             WeightFiles::Single(path) => Self::open_file(&path, weight_set),
+            WeightFiles::Unpacked(folder) => {
+                let (file, torch) = torch_file::read_unpacked(&folder, weight_set)?;
+                Self::of_torch(file, torch, &folder)
+            }
             WeightFiles::Sharded(index) => {
                 let (sources, entries) = sharded::open(&index)?;
                 Self::build(ContainerKind::Sharded, sources, entries, &index)
@@ -80,7 +87,12 @@ impl Container {
             }
             other => return Err(CheckpointError::format(path, other.refusal("this"))),
         };
+        Self::of_torch(file, torch, path)
+    }
+
+    fn of_torch(file: SourceFile, torch: TorchFile, path: &Path) -> Result<Self, CheckpointError> {
         let mut container = Self::build(torch.kind, vec![file], torch.entries, path)?;
+        container.unknown = torch.unknown;
         container.weight_set = torch.weight_set;
         container.alternatives = torch.alternatives;
         Ok(container)
@@ -117,7 +129,15 @@ impl Container {
             }
         }
         let sources = sources.into_iter().map(Arc::new).collect();
-        Ok(Self { kind, sources, entries, by_name, weight_set: None, alternatives: Vec::new() })
+        Ok(Self {
+            kind,
+            sources,
+            entries,
+            by_name,
+            unknown: Vec::new(),
+            weight_set: None,
+            alternatives: Vec::new(),
+        })
     }
 
     /// The same tensors without `prefix` in front of their names; those without it are left out.
@@ -232,7 +252,21 @@ impl Container {
     }
 
     fn missing(&self, name: &str) -> CheckpointError {
-        CheckpointError::MissingTensor { tensor: name.to_owned(), path: self.path().to_path_buf() }
+        let path = self.path().to_path_buf();
+        let missing = CheckpointError::MissingTensor { tensor: name.to_owned(), path };
+        self.not_understood(|found| found == name).unwrap_or(missing)
+    }
+
+    /// The error that one of these names stands for what a call would have made, which was not run. A name
+    /// may have wrappers in front of it.
+    pub(crate) fn not_understood(&self, wanted: impl Fn(&str) -> bool) -> Option<CheckpointError> {
+        let within = |name: &str| {
+            let ends = name.match_indices('.').map(|(dot, _)| dot + 1);
+            ends.chain([0]).any(|start| name.get(start..).is_some_and(&wanted))
+        };
+        let (_, callable) = self.unknown.iter().find(|(name, _)| within(name))?;
+        let path = self.path().to_path_buf();
+        Some(CheckpointError::Unsafe { callable: callable.clone(), path })
     }
 
     /// A `VarBuilder` that reads each tensor from the file when a model asks for it, as f32 on the CPU.

@@ -6,7 +6,7 @@ pub enum ContainerKind {
     /// One safetensors file.
     #[strum(serialize = "safetensors")]
     Safetensors,
-    /// PyTorch's zip archive.
+    /// PyTorch's zip archive, or the folder it was unpacked to.
     #[strum(serialize = "PyTorch archive")]
     TorchZip,
     /// A TorchScript archive, read for its weights alone.

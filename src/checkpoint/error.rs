@@ -132,6 +132,9 @@ pub enum CheckpointError {
         /// The companion's file.
         path: PathBuf,
     },
+    /// A file beside the weights cannot be used; its path is in the text.
+    #[error("{0}")]
+    Beside(String),
     /// A file that the model needs was not found.
     #[error("{0}")]
     MissingCompanion(String),

@@ -2,23 +2,23 @@
 //! files that hold the weights.
 
 use crate::checkpoint::error::CheckpointError;
+use crate::checkpoint::renamed::{self, plain_name};
 use crate::checkpoint::results::{OWN_RUN, RESTORE, RUN_DESCRIPTION};
+use crate::checkpoint::unpacked;
 use std::path::{Path, PathBuf};
 
-/// Endings of weight files.
-const ENDINGS: [&str; 6] = ["safetensors", "bin", "pt", "pth", "ckpt", "jit"];
 /// Names of an index, and of the single file it stands for, the safest container first.
 const HUGGING_FACE: [(&str, &str); 2] = [
     ("model.safetensors.index.json", "model.safetensors"),
     ("pytorch_model.bin.index.json", "pytorch_model.bin"),
 ];
-/// Most entries of a folder that are looked at.
-const MAX_ENTRIES: usize = 10_000;
 
 /// Where the weights are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum WeightFiles {
     Single(PathBuf),
+    /// The folder that an archive of PyTorch was unpacked to.
+    Unpacked(PathBuf),
     /// The index of several shards.
     Sharded(PathBuf),
     /// A folder of several files, none of which is the usual one.
@@ -31,16 +31,19 @@ pub(crate) fn resolve(path: &Path) -> Result<WeightFiles, CheckpointError> {
     if metadata.is_dir() {
         return in_folder(&snapshot(path)?);
     }
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let name = plain_name(&file_name(path));
+    if name == unpacked::LIST && unpacked::is_unpacked(folder) {
+        return Ok(WeightFiles::Unpacked(folder.to_path_buf()));
+    }
     if name.ends_with(".index.json") {
         return Ok(WeightFiles::Sharded(path.to_path_buf()));
     }
-    if let Some(stem) = shard_stem(name) {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let index = folder.join(format!("{stem}.index.json"));
-        return match index.is_file() {
-            true => Ok(WeightFiles::Sharded(index)),
-            false => {
+    if let Some(stem) = shard_stem(&name) {
+        return match renamed::find(folder, &format!("{stem}.index.json")) {
+            Some(index) => Ok(WeightFiles::Sharded(index)),
+            None => {
                 let reason = format!(
                     "this is one of several shards and {stem}.index.json is missing; download it into the same folder"
                 );
@@ -51,17 +54,15 @@ pub(crate) fn resolve(path: &Path) -> Result<WeightFiles, CheckpointError> {
     Ok(WeightFiles::Single(path.to_path_buf()))
 }
 
-/// Weight files of a folder, shards left out, sorted by name.
+/// Weight files of a folder, sorted by name: shards left out, unpacked archives among them.
 pub(crate) fn weight_files(folder: &Path) -> Result<Vec<PathBuf>, CheckpointError> {
     let read = |cause| CheckpointError::read(folder, cause);
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(read)?.take(MAX_ENTRIES) {
+    for entry in std::fs::read_dir(folder).map_err(read)? {
         let path = entry.map_err(read)?.path();
-        let known = path
-            .extension()
-            .and_then(|ending| ending.to_str())
-            .is_some_and(|ending| ENDINGS.contains(&ending.to_ascii_lowercase().as_str()));
-        if known && path.is_file() && shard_stem(&file_name(&path)).is_none() {
+        let name = file_name(&path);
+        let known = renamed::is_weight_name(&name) && shard_stem(&plain_name(&name)).is_none();
+        if known && path.is_file() || unpacked::is_unpacked(&path) {
             files.push(path);
         }
     }
@@ -70,6 +71,9 @@ pub(crate) fn weight_files(folder: &Path) -> Result<Vec<PathBuf>, CheckpointErro
 }
 
 fn in_folder(folder: &Path) -> Result<WeightFiles, CheckpointError> {
+    if unpacked::is_unpacked(folder) {
+        return Ok(WeightFiles::Unpacked(folder.to_path_buf()));
+    }
     for (index, single) in HUGGING_FACE {
         if folder.join(index).is_file() {
             return Ok(WeightFiles::Sharded(folder.join(index)));
@@ -84,6 +88,7 @@ fn in_folder(folder: &Path) -> Result<WeightFiles, CheckpointError> {
     }
     let mut files = weight_files(folder)?;
     match (files.pop(), files.is_empty()) {
+        (Some(file), true) if file.is_dir() => Ok(WeightFiles::Unpacked(file)),
         (Some(file), true) => Ok(WeightFiles::Single(file)),
         (Some(file), false) => {
             files.push(file);
@@ -102,9 +107,9 @@ fn in_folder(folder: &Path) -> Result<WeightFiles, CheckpointError> {
 
 fn first_shard(folder: &Path) -> Result<Option<PathBuf>, CheckpointError> {
     let read = |cause| CheckpointError::read(folder, cause);
-    for entry in std::fs::read_dir(folder).map_err(read)?.take(MAX_ENTRIES) {
+    for entry in std::fs::read_dir(folder).map_err(read)? {
         let path = entry.map_err(read)?.path();
-        if shard_stem(&file_name(&path)).is_some() {
+        if shard_stem(&plain_name(&file_name(&path))).is_some() {
             return Ok(Some(path));
         }
     }
@@ -128,7 +133,7 @@ pub(crate) fn snapshot(folder: &Path) -> Result<PathBuf, CheckpointError> {
     }
     let read = |cause| CheckpointError::read(&snapshots, cause);
     let mut newest = None;
-    for entry in std::fs::read_dir(&snapshots).map_err(read)?.take(MAX_ENTRIES) {
+    for entry in std::fs::read_dir(&snapshots).map_err(read)? {
         let path = entry.map_err(read)?.path();
         let modified = std::fs::metadata(&path).and_then(|metadata| metadata.modified()).ok();
         newest = newest.max(path.is_dir().then_some((modified, path)));

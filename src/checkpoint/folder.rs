@@ -19,8 +19,12 @@ pub enum ModelFolder {
 }
 
 impl ModelFolder {
-    /// The folder of a file on the disk.
+    /// The folder of a file on the disk. An unpacked archive is a folder itself, which may hold the files
+    /// that otherwise stand beside it.
     pub fn of(file: &Path) -> Self {
+        if file.join("config.json").is_file() {
+            return Self::Disk(file.to_path_buf());
+        }
         Self::Disk(file.parent().unwrap_or(Path::new("")).to_path_buf())
     }
 

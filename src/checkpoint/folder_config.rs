@@ -5,9 +5,11 @@ use crate::checkpoint::config_keys::Unread;
 use crate::checkpoint::fields;
 use crate::checkpoint::folder::ModelFolder;
 use crate::checkpoint::json_file::JsonFile;
+use crate::checkpoint::text_tokenizer;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 /// The configuration of a model in the form of the transformers library.
 const CONFIG: &str = "config.json";
@@ -22,21 +24,23 @@ pub struct FolderConfig {
     path: PathBuf,
     model: Option<JsonFile>,
     image_tokenizer: Option<JsonFile>,
-    text_tokens: Option<usize>,
+    folder: Option<ModelFolder>,
+    /// Counted when it is asked for: the file is large, and most families have none.
+    text_tokens: OnceLock<Result<Option<usize>, String>>,
 }
 
 impl FolderConfig {
-    /// Reads `config.json`, `image_tokenizer.json` and `tokenizer.json` of a folder.
+    /// Reads `config.json` and `image_tokenizer.json` of a folder.
     ///
     /// # Errors
     /// One of them is there and cannot be read; with line and reason.
     pub fn of(folder: &ModelFolder) -> Result<Self, CheckpointError> {
-        let tokenizer: Option<Value> = folder.json("tokenizer.json")?;
         Ok(Self {
             path: folder.path(CONFIG),
             model: folder.json_file(CONFIG)?,
             image_tokenizer: folder.json_file(IMAGE_TOKENIZER)?,
-            text_tokens: tokenizer.as_ref().and_then(text_tokens),
+            folder: Some(folder.clone()),
+            text_tokens: OnceLock::new(),
         })
     }
 
@@ -139,45 +143,26 @@ impl FolderConfig {
         size(self.image_tokenizer.as_ref()?.value.get(key)?)
     }
 
-    /// Number of ids of `tokenizer.json`: where the codes of a shared vocabulary begin.
+    /// Number of ids of the text tokenizer beside the weights: where the codes of a shared vocabulary
+    /// begin. `None` if there is none, or it cannot be read.
     pub fn text_tokens(&self) -> Option<usize> {
-        self.text_tokens
+        self.counted().as_ref().ok().copied().flatten()
+    }
+
+    /// Why the text tokenizer that is there cannot be read, with its path.
+    pub fn text_tokenizer_fault(&self) -> Option<&str> {
+        self.counted().as_ref().err().map(String::as_str)
+    }
+
+    fn counted(&self) -> &Result<Option<usize>, String> {
+        self.text_tokens.get_or_init(|| {
+            let Some(folder) = &self.folder else { return Ok(None) };
+            text_tokenizer::ids(folder).map_err(|error| error.to_string())
+        })
     }
 }
 
 fn size(value: &Value) -> Option<usize> {
     let value = usize::try_from(value.as_u64()?).ok()?;
     (1..=i32::MAX as usize).contains(&value).then_some(value)
-}
-
-/// One past the largest id of a tokenizer, added tokens included. Byte-level vocabularies are maps to
-/// ids, unigram ones (T5) are lists.
-fn text_tokens(tokenizer: &Value) -> Option<usize> {
-    let vocabulary = tokenizer.get("model")?.get("vocab")?;
-    let own = match vocabulary {
-        Value::Object(ids) => ids.values().filter_map(Value::as_u64).max(),
-        Value::Array(pieces) => (pieces.len() as u64).checked_sub(1),
-        _ => None,
-    };
-    let added = tokenizer.get("added_tokens").and_then(Value::as_array);
-    let added = added.into_iter().flatten().filter_map(|token| token.get("id")?.as_u64()).max();
-    let largest = own.max(added)?;
-    usize::try_from(largest).ok().filter(|&id| id < i32::MAX as usize).map(|id| id + 1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn ids_are_counted_in_both_kinds_of_vocabulary() {
-        let map =
-            json!({ "model": { "vocab": { "a": 0, "b": 9 } }, "added_tokens": [{ "id": 12 }] });
-        assert_eq!(text_tokens(&map), Some(13));
-        let list = json!({ "model": { "vocab": [["a", -1.0], ["b", -2.0]] } });
-        assert_eq!(text_tokens(&list), Some(2));
-        assert_eq!(text_tokens(&json!({ "model": { "vocab": [] } })), None);
-        assert_eq!(text_tokens(&json!({ "model": { "vocab": { "a": u64::MAX } } })), None);
-    }
 }

@@ -1,7 +1,7 @@
 //! Containers of weights on disk, read without trusting them: finds the files, reads names and shapes
 //! from headers, and gives model files their weights tensor by tensor, with progress and cancellation.
 //!
-//! Nothing here knows a model.
+//! Beside them stand small files, among them those of text tokenizers. Nothing here knows a model.
 
 mod config_keys;
 mod container;
@@ -20,9 +20,12 @@ mod json_file;
 pub mod manifest;
 mod pickle;
 mod pickle_calls;
+mod pickle_danger;
+mod pickle_reader;
 mod pickle_value;
 mod progress;
 mod read_tensor;
+pub(crate) mod renamed;
 pub mod results;
 pub mod rope_keys;
 mod safetensors_file;
@@ -30,7 +33,9 @@ pub mod shapes;
 mod sharded;
 mod source;
 mod state_dict;
+pub mod text_tokenizer;
 mod torch_file;
+mod unpacked;
 mod zeros;
 mod zip_directory;
 

@@ -1,13 +1,15 @@
 //! A pickle machine that builds values and runs nothing.
 //!
 //! Python's pickle format is a program for a stack machine. This one keeps dicts, lists, tuples,
-//! numbers and text, turns the few calls of PyTorch's own files into tensors (see `pickle_calls`),
-//! and refuses every other call by name. All values live in one arena and refer to each other by
+//! numbers and text, turns the few calls of PyTorch's own files into tensors (see `pickle_calls`), and
+//! keeps of every other call only the name (see `pickle_danger` for those that it stops at). All values live in one arena and refer to each other by
 //! index, so neither building nor dropping them recurses however deep a file nests, and an object
 //! under two names stays one object. Work is linear in the length of the pickle: every operation
-//! takes at least one of its bytes, and no length is believed before it is compared with what is left.
+//! takes at least one of its bytes.
 
 use crate::checkpoint::pickle_calls;
+use crate::checkpoint::pickle_calls::Outcome;
+use crate::checkpoint::pickle_reader::PickleReader;
 use crate::checkpoint::pickle_value::{Node, Pickle, PickleError, Value};
 use std::collections::HashMap;
 
@@ -20,21 +22,21 @@ const MAX_MARKS: usize = 1_000;
 impl Pickle {
     /// Runs the machine on the pickle at the start of `bytes`.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, PickleError> {
-        let mut machine = Machine { bytes, ..Machine::default() };
+        let reader = PickleReader::new(bytes);
+        let mut machine = Machine { reader, ..Machine::default() };
         let root = loop {
             if let Some(root) = machine.step()? {
                 break root;
             }
         };
-        Ok(Self { nodes: machine.nodes, root, length: machine.position })
+        Ok(Self { nodes: machine.nodes, root, length: machine.reader.position() })
     }
 }
 
 /// The state between two operations.
 #[derive(Default)]
 pub(crate) struct Machine<'a> {
-    bytes: &'a [u8],
-    position: usize,
+    reader: PickleReader<'a>,
     stack: Vec<Value>,
     /// Heights of the stack at the open marks; nothing is popped from below the last.
     marks: Vec<usize>,
@@ -45,10 +47,10 @@ pub(crate) struct Machine<'a> {
 impl Machine<'_> {
     /// One operation; the result once the stop operation came.
     fn step(&mut self) -> Result<Option<Value>, PickleError> {
-        match self.byte()? {
+        match self.reader.byte()? {
             b'.' => return self.pop().map(Some),
             0x80 => self.protocol()?,
-            0x95 => self.skip(8)?,
+            0x95 => self.reader.skip(8)?,
             b'(' => self.mark()?,
             b'0' => self.pop_or_unmark()?,
             b'1' => drop(self.pop_to_mark()?),
@@ -95,9 +97,12 @@ impl Machine<'_> {
             b'R' => self.reduce()?,
             0x81 => self.new_object()?,
             b'b' => self.build()?,
-            code @ (b'i' | b'o' | 0x92 | 0x82..=0x84) => {
-                return Err(PickleError::Call(format!("a constructor (operation {code:#04x})")));
-            }
+            b'i' => self.instance_by_name()?,
+            b'o' => self.instance_by_class()?,
+            0x92 => self.instance_with_keys()?,
+            0x82 => self.extension(1)?,
+            0x83 => self.extension(2)?,
+            0x84 => self.extension(4)?,
             code => {
                 return PickleError::form(format!("operation {code:#04x} is not one of PyTorch's"));
             }
@@ -105,34 +110,8 @@ impl Machine<'_> {
         Ok(None)
     }
 
-    fn take(&mut self, length: u64) -> Result<&[u8], PickleError> {
-        let rest = self.bytes.get(self.position..).unwrap_or(&[]);
-        let taken = usize::try_from(length).ok().and_then(|length| rest.get(..length));
-        let Some(taken) = taken else {
-            return PickleError::form(format!(
-                "{length} bytes are claimed where {} are left",
-                rest.len()
-            ));
-        };
-        self.position += taken.len();
-        Ok(taken)
-    }
-
-    fn byte(&mut self) -> Result<u8, PickleError> {
-        Ok(self.take(1)?.first().copied().unwrap_or_default())
-    }
-
-    fn skip(&mut self, length: u64) -> Result<(), PickleError> {
-        self.take(length).map(drop)
-    }
-
-    /// A little-endian unsigned number of 1 to 8 bytes.
-    fn number(&mut self, bytes: u64) -> Result<u64, PickleError> {
-        Ok(self.take(bytes)?.iter().rev().fold(0, |value, &byte| value << 8 | u64::from(byte)))
-    }
-
     fn protocol(&mut self) -> Result<(), PickleError> {
-        match self.byte()? {
+        match self.reader.byte()? {
             2..=5 => Ok(()),
             other => PickleError::form(format!("protocol {other} is not one of PyTorch's")),
         }
@@ -202,42 +181,41 @@ impl Machine<'_> {
     }
 
     fn integer(&mut self, bytes: u64) -> Result<(), PickleError> {
-        let value = self.number(bytes)?;
+        let value = self.reader.number(bytes)?;
         self.push(Value::Int(value as i64))
     }
 
     fn signed_integer(&mut self) -> Result<(), PickleError> {
-        let value = self.number(4)? as u32 as i32;
+        let value = self.reader.number(4)? as u32 as i32;
         self.push(Value::Int(value.into()))
     }
 
     /// A two's-complement integer of a stated length; longer ones than 8 bytes are opaque.
     fn long(&mut self, length_bytes: u64) -> Result<(), PickleError> {
-        let length = self.number(length_bytes)?;
+        let length = self.reader.number(length_bytes)?;
         if length > 8 {
             return self.opaque_bytes(length);
         }
         let unused = 64 - 8 * length as u32;
-        let value = self.number(length)?;
+        let value = self.reader.number(length)?;
         let value = if unused == 64 { 0 } else { ((value << unused) as i64) >> unused };
         self.push(Value::Int(value))
     }
 
     fn opaque_bytes(&mut self, length: u64) -> Result<(), PickleError> {
-        self.skip(length)?;
+        self.reader.skip(length)?;
         self.push(Value::Opaque)
     }
 
     fn sized_bytes(&mut self, length_bytes: u64) -> Result<(), PickleError> {
-        let length = self.number(length_bytes)?;
+        let length = self.reader.number(length_bytes)?;
         self.opaque_bytes(length)
     }
 
     fn text(&mut self, length_bytes: u64) -> Result<(), PickleError> {
-        let length = self.number(length_bytes)?;
-        let text = std::str::from_utf8(self.take(length)?);
-        let text = text.map_err(|_| PickleError::Form("a text is not UTF-8".into()))?.into();
-        self.push(Value::Text(text))
+        let length = self.reader.number(length_bytes)?;
+        let text = self.reader.text(length)?;
+        self.push(text)
     }
 
     fn collect(&mut self, node: impl Fn(Vec<Value>) -> Node) -> Result<(), PickleError> {
@@ -264,6 +242,7 @@ impl Machine<'_> {
         let list = self.top()?;
         match self.nodes.get_mut(list) {
             Some(Node::List(list)) => list.extend(values),
+            Some(Node::Unknown(_)) => {}
             _ => return PickleError::form("a value is appended to what is not a list"),
         }
         Ok(())
@@ -280,13 +259,14 @@ impl Machine<'_> {
         let dict = self.top()?;
         match self.nodes.get_mut(dict) {
             Some(Node::Dict(dict)) => dict.extend(pairs),
+            Some(Node::Unknown(_)) => {}
             _ => return PickleError::form("a key is set in what is not a dict"),
         }
         Ok(())
     }
 
     fn remember(&mut self, bytes: u64) -> Result<(), PickleError> {
-        let key = self.number(bytes)?;
+        let key = self.reader.number(bytes)?;
         self.remember_as(key)
     }
 
@@ -303,25 +283,16 @@ impl Machine<'_> {
     }
 
     fn recall(&mut self, bytes: u64) -> Result<(), PickleError> {
-        let key = self.number(bytes)?;
+        let key = self.reader.number(bytes)?;
         let Some(value) = self.memo.get(&key).cloned() else {
             return PickleError::form(format!("object {key} is used before it is built"));
         };
         self.push(value)
     }
 
-    fn line(&mut self) -> Result<&str, PickleError> {
-        let rest = self.bytes.get(self.position..).unwrap_or(&[]);
-        let length = rest.iter().take(1024).position(|&byte| byte == b'\n');
-        let line = length.and_then(|length| std::str::from_utf8(rest.get(..length)?).ok());
-        let Some(line) = line else { return PickleError::form("a name does not end") };
-        self.position += line.len() + 1;
-        Ok(line)
-    }
-
     fn global(&mut self) -> Result<(), PickleError> {
-        let module = self.line()?.to_owned();
-        let name = format!("{module} {}", self.line()?);
+        let module = self.reader.line()?.to_owned();
+        let name = format!("{module} {}", self.reader.line()?);
         self.push_node(Node::Global(name.into()))
     }
 
@@ -336,16 +307,21 @@ impl Machine<'_> {
 
     fn persistent(&mut self) -> Result<(), PickleError> {
         let id = self.pop()?;
-        let storage = pickle_calls::storage(&self.nodes, &id)?;
-        self.push_node(Node::Storage(storage))
+        let named = pickle_calls::persistent(&self.nodes, &id)?;
+        self.push_outcome(named)
+    }
+
+    fn push_outcome(&mut self, outcome: Outcome) -> Result<(), PickleError> {
+        match outcome {
+            Outcome::Value(value) => self.push(value),
+            Outcome::Node(node) => self.push_node(node),
+        }
     }
 
     fn reduce(&mut self) -> Result<(), PickleError> {
         let (arguments, callable) = (self.pop()?, self.pop()?);
-        match pickle_calls::call(&self.nodes, &callable, &arguments)? {
-            pickle_calls::Outcome::Value(value) => self.push(value),
-            pickle_calls::Outcome::Node(node) => self.push_node(node),
-        }
+        let outcome = pickle_calls::call(&self.nodes, &callable, &arguments)?;
+        self.push_outcome(outcome)
     }
 
     fn new_object(&mut self) -> Result<(), PickleError> {
@@ -354,13 +330,46 @@ impl Machine<'_> {
         self.push_node(node)
     }
 
+    /// The class stands in the operation, its arguments above a mark.
+    fn instance_by_name(&mut self) -> Result<(), PickleError> {
+        self.global()?;
+        let class = self.pop()?;
+        self.pop_to_mark()?;
+        self.other_instance(&class)
+    }
+
+    /// The class and its arguments stand above a mark.
+    fn instance_by_class(&mut self) -> Result<(), PickleError> {
+        match self.pop_to_mark()?.first() {
+            Some(class) => self.other_instance(class),
+            None => PickleError::form("an operation finds nothing to work on"),
+        }
+    }
+
+    /// Arguments and arguments by name stand on top of the class.
+    fn instance_with_keys(&mut self) -> Result<(), PickleError> {
+        let (_, _, class) = (self.pop()?, self.pop()?, self.pop()?);
+        self.other_instance(&class)
+    }
+
+    fn other_instance(&mut self, class: &Value) -> Result<(), PickleError> {
+        let node = pickle_calls::other_object(&self.nodes, class)?;
+        self.push_node(node)
+    }
+
+    /// Something that the program which wrote the file had given a number.
+    fn extension(&mut self, bytes: u64) -> Result<(), PickleError> {
+        let number = self.reader.number(bytes)?;
+        self.push_node(Node::Unknown(format!("copyreg extension {number}").into()))
+    }
+
     fn build(&mut self) -> Result<(), PickleError> {
         let given = self.pop()?;
         let target = self.top()?;
         match self.nodes.get_mut(target) {
             Some(Node::Object { state, .. }) => *state = Some(given),
             // torch attaches `_metadata` to the OrderedDict of a state dict.
-            Some(Node::Dict(_)) => {}
+            Some(Node::Dict(_) | Node::Opaque | Node::Unknown(_)) => {}
             _ => return PickleError::form("a state is given to what has none"),
         }
         Ok(())

@@ -30,7 +30,11 @@ pub(crate) enum Node {
     },
     Storage(Storage),
     Tensor(TensorRef),
+    /// A set or a device: understood, and of no interest.
     Opaque,
+    /// What a call would have made that is not understood, by the name that was called. Nothing was run,
+    /// and what it was given is forgotten.
+    Unknown(Rc<str>),
 }
 
 /// A block of numbers in the archive.
@@ -54,10 +58,15 @@ pub(crate) struct TensorRef {
 /// What is wrong with a pickle.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum PickleError {
-    /// It calls something that is not allowed.
+    /// It calls something that no harmless file calls.
     Call(String),
     /// It is not well formed.
     Form(String),
+}
+
+/// `module.name` of a name that is called.
+pub(crate) fn readable(callable: &str) -> String {
+    callable.replacen(' ', ".", 1)
 }
 
 impl PickleError {
@@ -104,6 +113,14 @@ impl Pickle {
     pub(crate) fn tensor(&self, value: &Value) -> Option<&TensorRef> {
         match self.node(value)? {
             Node::Tensor(tensor) => Some(tensor),
+            _ => None,
+        }
+    }
+
+    /// The name that was called for a value that is not understood.
+    pub(crate) fn unknown(&self, value: &Value) -> Option<&Rc<str>> {
+        match self.node(value)? {
+            Node::Unknown(callable) => Some(callable),
             _ => None,
         }
     }

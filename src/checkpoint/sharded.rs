@@ -6,7 +6,7 @@ use crate::checkpoint::error::CheckpointError;
 use crate::checkpoint::file_kind::FileKind;
 use crate::checkpoint::files;
 use crate::checkpoint::source::SourceFile;
-use crate::checkpoint::{json_file, safetensors_file, torch_file};
+use crate::checkpoint::{json_file, renamed, safetensors_file, torch_file};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path};
@@ -28,7 +28,8 @@ pub(crate) fn open(path: &Path) -> Result<(Vec<SourceFile>, Vec<TensorEntry>), C
     }
     let text = file.bytes(0, file.length())?;
     let index: Index = json_file::parse(&text, path)?;
-    let folder = path.parent().unwrap_or(Path::new(""));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
     let shards: BTreeSet<&str> = index.weight_map.values().map(String::as_str).collect();
     if shards.len() > MAX_SHARDS {
         return Err(wrong(format!("the index names {} shards; get another copy", shards.len())));
@@ -41,7 +42,7 @@ pub(crate) fn open(path: &Path) -> Result<(Vec<SourceFile>, Vec<TensorEntry>), C
                 "the index names \"{shard}\", which lies outside its folder; do not use this model"
             )));
         }
-        if !folder.join(shard).exists() {
+        if renamed::find(folder, shard).is_none() {
             let shard = (*shard).to_owned();
             return Err(CheckpointError::MissingShard { shard, path: path.to_path_buf() });
         }
@@ -57,10 +58,9 @@ fn no_extra_shard(
     shards: &BTreeSet<&str>,
 ) -> Result<(), CheckpointError> {
     let stem = shards.first().and_then(|shard| files::shard_stem(shard));
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let read = |cause| CheckpointError::read(folder, cause);
     for entry in std::fs::read_dir(folder).map_err(read)? {
-        let name = entry.map_err(read)?.file_name().to_string_lossy().into_owned();
+        let name = renamed::plain_name(&entry.map_err(read)?.file_name().to_string_lossy());
         if stem.is_some() && files::shard_stem(&name) == stem && !shards.contains(name.as_str()) {
             let reason = format!(
                 "the folder holds the shard {name} that the index does not name; files of two downloads are mixed, \
@@ -80,7 +80,8 @@ fn read_shards(
 ) -> Result<(Vec<SourceFile>, Vec<TensorEntry>), CheckpointError> {
     let (mut sources, mut entries) = (Vec::new(), Vec::new());
     for (number, shard) in shards.iter().enumerate() {
-        let file = SourceFile::open(&folder.join(shard))?;
+        let place = renamed::find(folder, shard).unwrap_or_else(|| folder.join(shard));
+        let file = SourceFile::open(&place)?;
         let found = match FileKind::of_file(&file)? {
             FileKind::Zip => torch_file::read_zip(&file, number, None)?.entries,
             FileKind::Safetensors => safetensors_file::entries(&file, number)?,

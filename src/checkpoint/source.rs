@@ -27,6 +27,17 @@ enum Data {
         modified: Option<SystemTime>,
     },
     Embedded(&'static [u8]),
+    /// Several files, read as one. They may be too many to be held open.
+    Joined(Vec<Part>),
+}
+
+/// A file among several.
+#[derive(Debug)]
+struct Part {
+    path: PathBuf,
+    start: u64,
+    length: u64,
+    modified: Option<SystemTime>,
 }
 
 impl SourceFile {
@@ -51,6 +62,29 @@ impl SourceFile {
             length: metadata.len(),
             data: Data::Disk { modified: metadata.modified().ok(), file: Mutex::new(file) },
         })
+    }
+
+    /// The files of a folder one after the other, with the start and the length of each.
+    ///
+    /// # Errors
+    /// The system refuses, or one is no regular file.
+    pub(crate) fn joined(
+        folder: &Path,
+        paths: Vec<PathBuf>,
+    ) -> Result<(Self, Vec<(u64, u64)>), CheckpointError> {
+        let (mut parts, mut end) = (Vec::with_capacity(paths.len()), 0u64);
+        for path in paths {
+            let metadata =
+                std::fs::metadata(&path).map_err(|cause| CheckpointError::read(&path, cause))?;
+            let (start, length) = (end, metadata.len());
+            end = start.checked_add(length).filter(|_| metadata.is_file()).ok_or_else(|| {
+                CheckpointError::format(&path, "this is not a file; unpack the archive again")
+            })?;
+            parts.push(Part { path, start, length, modified: metadata.modified().ok() });
+        }
+        let places = parts.iter().map(|part| (part.start, part.length)).collect();
+        let path = folder.to_path_buf();
+        Ok((Self { path, length: end, data: Data::Joined(parts) }, places))
     }
 
     /// A file inside the binary; `name` is what errors call it.
@@ -86,6 +120,7 @@ impl SourceFile {
                     .copy_from_slice(bytes.get(offset as usize..end as usize).unwrap_or_default());
                 Ok(())
             }
+            Data::Joined(parts) => read_parts(parts, offset, buffer),
         }
     }
 
@@ -98,14 +133,7 @@ impl SourceFile {
     ) -> Result<(), CheckpointError> {
         // A thread that panicked while holding the lock leaves only a position, which is set here anyway.
         let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-        let outcome = file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(buffer));
-        let metadata = file.metadata();
-        drop(file);
-        let metadata = metadata.map_err(|cause| CheckpointError::read(&self.path, cause))?;
-        if metadata.len() != self.length || metadata.modified().ok() != modified {
-            return Err(CheckpointError::Changed { path: self.path.clone() });
-        }
-        outcome.map_err(|cause| CheckpointError::read(&self.path, cause))
+        read_unchanged(&mut file, &self.path, (self.length, modified), offset, buffer)
     }
 
     /// The bytes `offset..offset + length` in memory of their own.
@@ -122,6 +150,42 @@ impl SourceFile {
         self.read_at(offset, &mut buffer)?;
         Ok(buffer)
     }
+}
+
+/// Fills `buffer` from a file that has to be as long and as old as when it was opened.
+fn read_unchanged(
+    file: &mut File,
+    path: &Path,
+    opened: (u64, Option<SystemTime>),
+    offset: u64,
+    buffer: &mut [u8],
+) -> Result<(), CheckpointError> {
+    let read = |cause| CheckpointError::read(path, cause);
+    let outcome = file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(buffer));
+    let metadata = file.metadata().map_err(read)?;
+    if (metadata.len(), metadata.modified().ok()) != opened {
+        return Err(CheckpointError::Changed { path: path.to_path_buf() });
+    }
+    outcome.map_err(read)
+}
+
+/// Fills `buffer` from the files that lie at `offset` and behind it.
+fn read_parts(parts: &[Part], offset: u64, buffer: &mut [u8]) -> Result<(), CheckpointError> {
+    let (mut offset, mut rest) = (offset, buffer);
+    let first = parts.partition_point(|part| part.start + part.length <= offset);
+    for part in parts.iter().skip(first) {
+        if rest.is_empty() {
+            break;
+        }
+        let within = offset - part.start;
+        let count = (part.length - within).min(rest.len() as u64);
+        let (now, later) = std::mem::take(&mut rest).split_at_mut(count as usize);
+        let read = |cause| CheckpointError::read(&part.path, cause);
+        let mut file = File::open(&part.path).map_err(read)?;
+        read_unchanged(&mut file, &part.path, (part.length, part.modified), within, now)?;
+        (offset, rest) = (offset + count, later);
+    }
+    Ok(())
 }
 
 /// An empty vector with room for `count` values, or an error instead of an abort.
@@ -153,5 +217,28 @@ mod tests {
             let message = file.bytes(offset, length).unwrap_err().to_string();
             assert!(message.ends_with("a.safetensors"), "{message}");
         }
+    }
+
+    #[test]
+    fn files_one_after_the_other_are_read_as_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let texts = ["abc", "", "d", "efgh"];
+        let paths: Vec<PathBuf> =
+            (0..4).map(|index| folder.path().join(index.to_string())).collect();
+        for (path, text) in paths.iter().zip(texts) {
+            std::fs::write(path, text).unwrap();
+        }
+        let (file, places) = SourceFile::joined(folder.path(), paths.clone()).unwrap();
+        assert_eq!(places, [(0, 3), (3, 0), (3, 1), (4, 4)]);
+        for start in 0..=8 {
+            for end in start..=8 {
+                let bytes = file.bytes(start, end - start).unwrap();
+                assert_eq!(bytes, b"abcdefgh"[start as usize..end as usize]);
+            }
+        }
+        assert!(file.bytes(7, 2).is_err());
+        std::fs::write(&paths[2], "dd").unwrap();
+        assert!(matches!(file.bytes(2, 3), Err(CheckpointError::Changed { .. })));
+        assert!(file.bytes(5, 3).is_ok());
     }
 }

@@ -4,7 +4,8 @@
 //! `model_state` beside optimizer state and settings, or a tree of TorchScript modules.
 
 use crate::checkpoint::pickle_calls;
-use crate::checkpoint::pickle_value::{Node, Pickle, TensorRef, Value};
+use crate::checkpoint::pickle_value::{Node, Pickle, TensorRef, Value, readable};
+use std::rc::Rc;
 
 /// Keys under which training programs keep the weights, the most telling first.
 const WEIGHT_KEYS: [&str; 4] = ["model", "module", "state_dict", "model_state"];
@@ -17,6 +18,8 @@ const MAX_ATTRIBUTES: usize = 200_000;
 #[derive(Debug, Default)]
 pub(crate) struct StateDict {
     pub(crate) tensors: Vec<(String, TensorRef)>,
+    /// Names under which something else stands than a tensor, with what was called for it.
+    pub(crate) unknown: Vec<(String, Rc<str>)>,
     /// The key it stood under; `None` for a flat file or a module tree.
     pub(crate) weight_set: Option<String>,
     /// Other keys that hold weights.
@@ -25,22 +28,36 @@ pub(crate) struct StateDict {
     pub(crate) scripted: bool,
 }
 
+/// Why a pickle gives no weights.
+#[derive(Debug)]
+pub(crate) enum NoWeights {
+    /// What it holds instead.
+    Instead(String),
+    /// They depend on what this call would have made.
+    Unknown(Rc<str>),
+}
+
+impl From<String> for NoWeights {
+    fn from(found: String) -> Self {
+        Self::Instead(found)
+    }
+}
+
 /// Collects the weights, those under `wanted` if a key is given.
 ///
 /// # Errors
-/// What the file holds instead of weights.
-pub(crate) fn collect(pickle: &Pickle, wanted: Option<&str>) -> Result<StateDict, String> {
+/// What the file holds instead of weights, or the call that they depend on.
+pub(crate) fn collect(pickle: &Pickle, wanted: Option<&str>) -> Result<StateDict, NoWeights> {
     if let Some(Node::Object { class, .. }) = pickle.node(&pickle.root) {
         if !pickle_calls::is_scripted(class) {
-            return Err(format!("it is an object of {class}"));
+            return Err(format!("it is an object of {}", readable(class)).into());
         }
         let mut found = StateDict { scripted: true, ..StateDict::default() };
-        let mut seen = 0;
-        walk_module(pickle, &pickle.root, &mut String::new(), 0, &mut seen, &mut found.tensors)?;
-        return if found.tensors.is_empty() {
-            Err("a module without weights".into())
-        } else {
-            Ok(found)
+        walk_module(pickle, &pickle.root, &mut String::new(), 0, &mut 0, &mut found)?;
+        return match (found.tensors.is_empty(), found.unknown.first()) {
+            (false, _) => Ok(found),
+            (true, Some((_, callable))) => Err(NoWeights::Unknown(callable.clone())),
+            (true, None) => Err("a module without weights".to_owned().into()),
         };
     }
     let alternatives: Vec<String> = WEIGHT_KEYS
@@ -52,19 +69,30 @@ pub(crate) fn collect(pickle: &Pickle, wanted: Option<&str>) -> Result<StateDict
     let (weight_set, dict) = match wanted {
         Some(key) => match pickle.get(&pickle.root, key) {
             Some(dict) => (Some(key.to_owned()), table(pickle, dict, 0)),
-            None => return Err(format!("there is no entry \"{key}\", but {}", describe(pickle))),
+            None => {
+                return Err(format!("there is no entry \"{key}\", but {}", describe(pickle)).into());
+            }
         },
-        None => choose(pickle, &alternatives),
+        None => choose(pickle, &alternatives)?,
     };
-    let Some(pairs) = dict.and_then(|dict| pickle.dict(dict)) else { return Err(describe(pickle)) };
-    let tensors = pairs.iter().filter_map(|(name, value)| match name {
-        Value::Text(name) if name.len() <= 512 => {
-            Some((name.to_string(), pickle.tensor(value)?.clone()))
-        }
-        _ => None,
-    });
+    let Some(pairs) = dict.and_then(|dict| pickle.dict(dict)) else {
+        return Err(without_tensors(pickle, wanted));
+    };
+    // Names and values may be remembered ones, so the list can be far larger than the file.
+    if pairs.len() > MAX_ATTRIBUTES {
+        return Err(format!("a dict of {} entries, more than any model", pairs.len()).into());
+    }
+    let named = || {
+        pairs.iter().filter_map(|(name, value)| match name {
+            Value::Text(name) if name.len() <= 512 => Some((name.to_string(), value)),
+            _ => None,
+        })
+    };
+    let tensors = named().filter_map(|(name, value)| Some((name, pickle.tensor(value)?.clone())));
+    let unknown = named().filter_map(|(name, value)| Some((name, pickle.unknown(value)?.clone())));
     Ok(StateDict {
         tensors: tensors.collect(),
+        unknown: unknown.collect(),
         alternatives: alternatives
             .into_iter()
             .filter(|key| weight_set.as_ref() != Some(key))
@@ -74,17 +102,44 @@ pub(crate) fn collect(pickle: &Pickle, wanted: Option<&str>) -> Result<StateDict
     })
 }
 
+/// Why a file has no dict of tensors: what is called in place of one or of a tensor in it, if anything
+/// is.
+fn without_tensors(pickle: &Pickle, wanted: Option<&str>) -> NoWeights {
+    let keys = wanted.into_iter().chain(WEIGHT_KEYS).chain(AVERAGE_KEYS);
+    let dicts = keys.filter_map(|key| pickle.get(&pickle.root, key)).chain([&pickle.root]);
+    let unknown = dicts.into_iter().find_map(|dict| {
+        let within = || pickle.dict(dict)?.iter().find_map(|(_, value)| pickle.unknown(value));
+        pickle.unknown(dict).or_else(within)
+    });
+    match unknown {
+        Some(callable) => NoWeights::Unknown(callable.clone()),
+        None => NoWeights::Instead(describe(pickle)),
+    }
+}
+
+/// A dict and the key it stands under.
+type Chosen<'a> = (Option<String>, Option<&'a Value>);
+
 /// The dict that holds the weights: one of the telling keys, else the file's own dict, else averaged
 /// weights.
-fn choose<'a>(pickle: &'a Pickle, keys: &[String]) -> (Option<String>, Option<&'a Value>) {
+///
+/// # Errors
+/// The call that stands where the weights should be, which averages must not replace without a word.
+fn choose<'a>(pickle: &'a Pickle, keys: &[String]) -> Result<Chosen<'a>, NoWeights> {
     let under = |key: &String| {
         let dict = pickle.get(&pickle.root, key).and_then(|dict| table(pickle, dict, 0));
         (Some(key.clone()), dict)
     };
-    match keys.iter().find(|key| WEIGHT_KEYS.contains(&key.as_str())) {
-        Some(key) => under(key),
-        None if has_tensors(pickle, &pickle.root) => (None, Some(&pickle.root)),
-        None => keys.first().map_or((None, None), under),
+    if let Some(key) = keys.iter().find(|key| WEIGHT_KEYS.contains(&key.as_str())) {
+        return Ok(under(key));
+    }
+    if has_tensors(pickle, &pickle.root) {
+        return Ok((None, Some(&pickle.root)));
+    }
+    let mut weights = WEIGHT_KEYS.iter().filter_map(|key| pickle.get(&pickle.root, key));
+    match weights.find_map(|value| pickle.unknown(value)) {
+        Some(callable) => Err(NoWeights::Unknown(callable.clone())),
+        None => Ok(keys.first().map_or((None, None), under)),
     }
 }
 
@@ -112,7 +167,7 @@ fn walk_module(
     path: &mut String,
     depth: usize,
     seen: &mut usize,
-    tensors: &mut Vec<(String, TensorRef)>,
+    found: &mut StateDict,
 ) -> Result<(), String> {
     if depth > MAX_DEPTH {
         return Err("its modules nest deeper than any model's".into());
@@ -133,10 +188,11 @@ fn walk_module(
         path.push_str(name);
         match pickle.node(value) {
             Some(Node::Tensor(tensor)) if tensor.storage.dtype.is_float() => {
-                tensors.push((path.clone(), tensor.clone()));
+                found.tensors.push((path.clone(), tensor.clone()));
             }
+            Some(Node::Unknown(callable)) => found.unknown.push((path.clone(), callable.clone())),
             Some(Node::Object { .. }) => {
-                walk_module(pickle, value, path, depth + 1, seen, tensors)?;
+                walk_module(pickle, value, path, depth + 1, seen, found)?;
             }
             _ => {}
         }

@@ -1,23 +1,29 @@
-//! PyTorch's own files: the zip archive of today (`.pt`, `.pth`, `.bin`, `.ckpt`, TorchScript `.jit`)
-//! and the plain sequence of pickles of before version 1.6.
+//! PyTorch's own files: the zip archive of today (`.pt`, `.pth`, `.bin`, `.ckpt`, TorchScript `.jit`),
+//! packed or not, and the plain sequence of pickles of before version 1.6.
 
 use crate::checkpoint::container_kind::ContainerKind;
-use crate::checkpoint::entry::{Stored, TensorEntry, TensorPlace};
+use crate::checkpoint::entry::{ElementType, Stored, TensorEntry, TensorPlace};
 use crate::checkpoint::error::CheckpointError;
 use crate::checkpoint::file_kind;
 use crate::checkpoint::pickle::MAX_PICKLE;
-use crate::checkpoint::pickle_value::{Node, Pickle, PickleError, Storage, TensorRef, Value};
+use crate::checkpoint::pickle_value::{
+    Node, Pickle, PickleError, Storage, TensorRef, Value, readable,
+};
 use crate::checkpoint::source::SourceFile;
 use crate::checkpoint::state_dict;
-use crate::checkpoint::state_dict::StateDict;
+use crate::checkpoint::state_dict::{NoWeights, StateDict};
+use crate::checkpoint::unpacked::{LIST, Unpacked};
 use crate::checkpoint::zip_directory;
 use crate::checkpoint::zip_directory::ZipDirectory;
 use std::collections::HashMap;
+use std::path::Path;
 
 /// What a PyTorch file holds.
 pub(crate) struct TorchFile {
     pub(crate) kind: ContainerKind,
     pub(crate) entries: Vec<TensorEntry>,
+    /// Names under which something else stands than a tensor, with what was called for it.
+    pub(crate) unknown: Vec<(String, String)>,
     pub(crate) weight_set: Option<String>,
     pub(crate) alternatives: Vec<String>,
 }
@@ -32,31 +38,48 @@ pub(crate) fn read_zip(
     // The folder inside the archive has any name; a TorchScript archive has other pickles deeper.
     let pickle_name = directory
         .names()
-        .filter(|name| *name == "data.pkl" || name.ends_with("/data.pkl"))
+        .filter(|name| *name == LIST || name.ends_with("/data.pkl"))
         .min_by_key(|name| (name.len(), name.to_string()))
         .map(str::to_owned);
     let Some(pickle_name) = pickle_name else {
         let reason = file_kind::archive_without_weights(directory.names());
         return Err(CheckpointError::format(file.path(), reason));
     };
-    let root = pickle_name.strip_suffix("data.pkl").unwrap_or_default().to_owned();
-    if let Some(order) = directory.stored(file, &format!("{root}byteorder"))?
+    let root = pickle_name.strip_suffix(LIST).unwrap_or_default().to_owned();
+    let stored = |name: &str| directory.stored(file, &format!("{root}{name}"));
+    read_archive(file, source, weight_set, stored)
+}
+
+/// Reads an archive that was unpacked to a folder.
+pub(crate) fn read_unpacked(
+    folder: &Path,
+    weight_set: Option<&str>,
+) -> Result<(SourceFile, TorchFile), CheckpointError> {
+    let archive = Unpacked::open(folder)?;
+    let torch = read_archive(&archive.file, 0, weight_set, |name| Ok(archive.stored(name)))?;
+    Ok((archive.file, torch))
+}
+
+/// Reads the pickle of an archive, given where its members lie.
+fn read_archive(
+    file: &SourceFile,
+    source: usize,
+    weight_set: Option<&str>,
+    stored: impl Fn(&str) -> Result<Option<Stored>, CheckpointError>,
+) -> Result<TorchFile, CheckpointError> {
+    if let Some(order) = stored("byteorder")?
         && block(file, order, 16)? == b"big"
     {
         let reason =
             "the weights were written on a big-endian machine; save them as safetensors there";
         return Err(CheckpointError::format(file.path(), reason));
     }
-    let stored = directory.stored(file, &pickle_name)?;
-    let bytes =
-        stored.map(|stored| block(file, stored, MAX_PICKLE)).transpose()?.unwrap_or_default();
-    let pickle = Pickle::parse(&bytes).map_err(|error| pickle_error(file, error))?;
-    let found =
-        state_dict::collect(&pickle, weight_set).map_err(|found| no_tensors(file, found))?;
+    let list = stored(LIST)?.map(|stored| block(file, stored, MAX_PICKLE)).transpose()?;
+    let pickle =
+        Pickle::parse(&list.unwrap_or_default()).map_err(|error| pickle_error(file, error))?;
+    let found = state_dict::collect(&pickle, weight_set).map_err(|why| no_tensors(file, why))?;
     let kind = if found.scripted { ContainerKind::TorchScript } else { ContainerKind::TorchZip };
-    into_torch_file(file, source, kind, found, |storage| {
-        directory.stored(file, &format!("{root}data/{}", storage.key))
-    })
+    into_torch_file(file, source, kind, found, |storage| stored(&format!("data/{}", storage.key)))
 }
 
 /// Reads the pickles of the old format and finds the blocks behind them.
@@ -109,7 +132,7 @@ fn legacy_storages(
         .nodes
         .iter()
         .filter_map(|node| match node {
-            Node::Storage(storage) => Some((&*storage.key, storage.dtype.size())),
+            Node::Storage(storage) => Some((&*storage.key, block_size(&storage.dtype))),
             _ => None,
         })
         .collect();
@@ -128,6 +151,19 @@ fn legacy_storages(
         storages.insert(key.to_string(), Stored::Plain { start, length });
     }
     Ok(storages)
+}
+
+/// Bytes of a value in a block, of types that cannot be read as well.
+fn block_size(dtype: &ElementType) -> Option<u64> {
+    let ElementType::Other(name) = dtype else { return dtype.size() };
+    match name.as_str() {
+        "Bool" | "Char" | "QInt8" | "QUInt8" => Some(1),
+        "Short" => Some(2),
+        "QInt32" => Some(4),
+        "ComplexFloat" => Some(8),
+        "ComplexDouble" => Some(16),
+        _ => None,
+    }
 }
 
 fn into_torch_file(
@@ -155,7 +191,14 @@ fn into_torch_file(
             place: TensorPlace { source, stored, offset: tensor.offset, strides },
         });
     }
-    Ok(TorchFile { kind, entries, weight_set: found.weight_set, alternatives: found.alternatives })
+    let unknown = found.unknown.iter().map(|(name, called)| (name.clone(), readable(called)));
+    Ok(TorchFile {
+        kind,
+        entries,
+        unknown: unknown.collect(),
+        weight_set: found.weight_set,
+        alternatives: found.alternatives,
+    })
 }
 
 fn check_length(
@@ -194,8 +237,12 @@ fn block(file: &SourceFile, stored: Stored, limit: u64) -> Result<Vec<u8>, Check
     }
 }
 
-fn no_tensors(file: &SourceFile, found: String) -> CheckpointError {
-    CheckpointError::NoTensors { found, path: file.path().to_path_buf() }
+fn no_tensors(file: &SourceFile, why: NoWeights) -> CheckpointError {
+    let path = file.path().to_path_buf();
+    match why {
+        NoWeights::Instead(found) => CheckpointError::NoTensors { found, path },
+        NoWeights::Unknown(called) => CheckpointError::Unsafe { callable: readable(&called), path },
+    }
 }
 
 fn pickle_error(file: &SourceFile, error: PickleError) -> CheckpointError {

@@ -162,6 +162,8 @@ pub struct CompanionNeed {
     pub role: Role,
     /// Names under which the authors publish it, the usual one first.
     pub file_names: &'static [&'static str],
+    /// Folders beside the model into which the authors' instructions put it.
+    pub below: &'static [&'static str],
     /// Hugging Face repositories that hold it, as `organisation/name`; also the cache's folders.
     pub repositories: &'static [&'static str],
     /// Where to get it, as a sentence without a capital at its beginning.

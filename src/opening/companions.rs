@@ -1,12 +1,16 @@
 //! Where the files that a decoder needs beside its own weights are looked for, and how a missing one is
 //! asked for.
 
-use crate::checkpoint::files;
+use crate::checkpoint::{files, renamed};
 use crate::models::family::{CompanionNeed, Role};
 use crate::opening::identify::Identified;
+use crate::opening::opened::Opened;
 use std::collections::HashSet;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
+
+/// Folder in which the authors' instructions put what is downloaded.
+const DOWNLOADS: &str = "pretrained_models";
 
 /// A part that is asked for: what it is, what the authors call it, and where they publish it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +27,36 @@ impl fmt::Display for MissingPart {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = self.file_names.join(" or ");
         write!(formatter, "its {}, {names}; {}", self.what, self.advice)
+    }
+}
+
+impl MissingPart {
+    /// The text tokenizer of a decoder that reads prompts itself.
+    pub(super) fn prompt_tokenizer(decoder: &Opened) -> Self {
+        Self::text_tokenizer(
+            "text tokenizer",
+            "vocab.json",
+            "vocab.json goes with merges.txt and tokenizer_config.json",
+            decoder,
+        )
+    }
+
+    /// The text tokenizer of a text encoder.
+    pub(super) fn caption_tokenizer(encoder: &Opened) -> Self {
+        let what = "text encoder's tokenizer";
+        Self::text_tokenizer(what, "spiece.model", "spiece.model needs no other file", encoder)
+    }
+
+    fn text_tokenizer(what: &str, other: &str, goes_with: &str, of: &Opened) -> Self {
+        let folder = of.folder.path("");
+        Self {
+            what: what.into(),
+            file_names: vec!["tokenizer.json".into(), other.into()],
+            advice: format!(
+                "download it from the same place as the weights into the same folder ({goes_with}): {}",
+                folder.display()
+            ),
+        }
     }
 }
 
@@ -57,25 +91,30 @@ pub fn cache_roots() -> Vec<PathBuf> {
     roots.into_iter().flatten().collect()
 }
 
-/// Places of a companion in the order they are tried: by its name beside the model, then any weight
-/// file beside the model, then by its name in the cache. Most do not exist.
+/// Places of a companion in the order they are tried: by its name near the model, then any weight file
+/// beside the model, then by its name in the cache.
 pub(crate) fn candidates(need: &CompanionNeed, model: &Path, caches: &[PathBuf]) -> Vec<PathBuf> {
     let folder = model.parent().unwrap_or(Path::new("."));
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let near = [
-        Some(folder.to_path_buf()),
-        Some(folder.join("weights")),
-        folder.parent().map(Path::to_path_buf),
-    ];
+    let beside: Vec<PathBuf> =
+        ["", "weights", DOWNLOADS].iter().map(|name| folder.join(name)).collect();
+    let around = around(folder).map(|parent| [parent.join(DOWNLOADS), parent]);
+    let near = || beside.iter().chain(around.iter().flatten());
     let mut places = Vec::new();
-    for place in near.iter().flatten() {
-        places.extend(need.file_names.iter().map(|name| place.join(name)));
+    for place in near() {
+        for below in [""].iter().chain(need.below) {
+            let place = place.join(below);
+            places.extend(need.file_names.iter().filter_map(|name| renamed::find(&place, name)));
+        }
     }
+    // A text encoder is not known by its contents: others of the same sizes give other rows.
     if need.role == Role::ImageTokenizer {
         // The parent is left out: it may be a folder of downloads with any number of models.
-        for place in near.iter().flatten().take(2) {
+        for place in &beside {
             let files = files::weight_files(place).unwrap_or_default();
-            places.extend(files.into_iter().filter(|file| file != model).take(32));
+            // By its name: the same file may be written "a.pt" and "./a.pt".
+            let other = |file: &PathBuf| place != folder || file.file_name() != model.file_name();
+            places.extend(files.into_iter().filter(other));
         }
     }
     for cache in caches {
@@ -90,6 +129,18 @@ pub(crate) fn candidates(need: &CompanionNeed, model: &Path, caches: &[PathBuf])
     }
     // A file of the usual name is one of any name, too.
     let mut seen = HashSet::new();
-    places.retain(|place| seen.insert(place.clone()));
+    places.retain(|place| place.exists() && seen.insert(place.clone()));
     places
+}
+
+/// The folder that a folder lies in.
+fn around(folder: &Path) -> Option<PathBuf> {
+    match (folder.components().next_back()?, folder.parent()) {
+        (Component::Normal(_), Some(parent)) if !parent.as_os_str().is_empty() => {
+            Some(parent.into())
+        }
+        (Component::RootDir | Component::Prefix(_), _) => None,
+        // The last part does not say what it lies in.
+        _ => Some(folder.join("..")),
+    }
 }

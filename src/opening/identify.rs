@@ -159,6 +159,7 @@ pub fn identify(
     config: &FolderConfig,
 ) -> Result<Identified, CheckpointError> {
     let mut nearest: Option<(f64, Family, Vec<String>)> = None;
+    let mut not_understood = None;
     let file_name = file_name(container.path());
     for &family in Family::VARIANTS {
         let prefix = prefix_of(container, family.signature().tensor);
@@ -171,6 +172,10 @@ pub fn identify(
                     let prefix = prefix.unwrap_or_default();
                     return Ok(accept(container, config, family, prefix, described));
                 }
+                let needed: HashSet<&str> =
+                    described.tensors.iter().map(|tensor| tensor.name.as_str()).collect();
+                not_understood =
+                    not_understood.or(container.not_understood(|name| needed.contains(name)));
                 mismatches
             }
             // The tensors are this family's, so what is wrong is the file beside them.
@@ -198,7 +203,7 @@ pub fn identify(
             nearest = Some((likeness, family, mismatches));
         }
     }
-    Err(unknown(container, nearest))
+    Err(not_understood.unwrap_or_else(|| unknown(container, nearest)))
 }
 
 /// What stands before `signature` in the file's names.
@@ -292,6 +297,11 @@ fn unknown(container: &Container, nearest: Option<(f64, Family, Vec<String>)>) -
         .entries()
         .iter()
         .find(|entry| !entry.dtype.is_float() && typical.contains(&pattern(&entry.name).as_str()));
+    // A tensor that tells the sizes may be one of those that a call would have made.
+    if let Some(error) = container.not_understood(|name| typical.contains(&pattern(name).as_str()))
+    {
+        return error;
+    }
     let reason = match nearest {
         Some((likeness, family, mismatches)) if likeness >= 0.5 => {
             let shown: Vec<&str> = mismatches.iter().take(3).map(String::as_str).collect();

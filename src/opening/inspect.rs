@@ -1,12 +1,16 @@
 //! From what a person chose to everything a model consists of, headers only.
 
 use crate::checkpoint::files::{self, WeightFiles};
+use crate::checkpoint::renamed::plain_name;
 use crate::checkpoint::{CheckpointError, file_name};
 use crate::models::family::{CompanionNeed, Conditioning, Role};
 use crate::opening::companions::{self, MissingPart};
 use crate::opening::opened::Opened;
 use crate::opening::pairs::{check_pair, check_text_tokenizer};
 use std::path::{Path, PathBuf};
+
+/// Most files whose reasons for being left out are told one by one.
+const MOST_NOTES: usize = 32;
 
 /// How to look for what was not chosen.
 #[derive(Debug, Clone, Default)]
@@ -69,21 +73,21 @@ impl Inspection {
         )))
     }
 
-    /// What the decoder needs and was not found; nothing without a decoder.
+    /// What the decoder and the text encoder need and was not found.
     pub fn lacking(&self) -> Vec<MissingPart> {
-        let Some(decoder) = &self.decoder else { return Vec::new() };
-        let mut parts: Vec<MissingPart> = self.missing.iter().map(MissingPart::from).collect();
-        let without_text = decoder.identified.decoder().is_some_and(|geometry| {
-            matches!(geometry.conditioning, Conditioning::Prompt { text_tokens: None })
-        });
-        if without_text {
-            parts.push(MissingPart {
-                what: "text tokenizer".into(),
-                file_names: vec!["tokenizer.json".into()],
-                advice: "download it from the same place as the weights into the same folder"
-                    .into(),
-            });
+        let mut parts = Vec::new();
+        if self.decoder.is_some() {
+            parts.extend(self.missing.iter().map(MissingPart::from));
         }
+        let without_text = self.decoder.as_ref().filter(|decoder| {
+            decoder.identified.decoder().is_some_and(|geometry| {
+                matches!(geometry.conditioning, Conditioning::Prompt { text_tokens: None })
+            })
+        });
+        parts.extend(without_text.map(MissingPart::prompt_tokenizer));
+        let encoder = self.text_encoder.as_ref();
+        let without_text = encoder.filter(|encoder| encoder.config.text_tokens().is_none());
+        parts.extend(without_text.map(MissingPart::caption_tokenizer));
         parts
     }
 
@@ -128,8 +132,10 @@ pub fn inspect(paths: &[PathBuf], options: &InspectOptions) -> Result<Inspection
     if let Some(tokenizer) = &options.tokenizer {
         place_tokenizer(&mut found, tokenizer)?;
     }
+    for part in [&found.decoder, &found.text_encoder].into_iter().flatten() {
+        check_text_tokenizer(part)?;
+    }
     let Some(decoder) = &found.decoder else { return Ok(found) };
-    check_text_tokenizer(decoder)?;
     let model = decoder.container.path().to_path_buf();
     for need in decoder.identified.companions.clone() {
         complete_need(&mut found, need, &model, options)?;
@@ -201,7 +207,9 @@ fn place_tokenizer(found: &mut Inspection, path: &Path) -> Result<(), Checkpoint
     }
     // The names under which the authors publish it tell one among several.
     let published: Vec<&str> = decoder.iter().flat_map(companions::tokenizer_names).collect();
-    let named = |opened: &Opened| published.contains(&file_name(opened.container.path()).as_str());
+    let named = |opened: &Opened| {
+        published.contains(&plain_name(&file_name(opened.container.path())).as_str())
+    };
     if fitting.len() > 1 && fitting.iter().filter(|opened| named(opened)).count() == 1 {
         fitting.retain(named);
     }
@@ -264,10 +272,8 @@ fn complete_need(
     if let Some(chosen) = found.slot(need.role) {
         return check_pair(&decoder, chosen);
     }
+    let mut more = 0;
     for candidate in companions::candidates(&need, model, &options.caches) {
-        if !candidate.exists() {
-            continue;
-        }
         let opened = Opened::open(&candidate, None).and_then(|opened| {
             check_pair(&decoder, &opened)?;
             Ok(opened)
@@ -277,6 +283,8 @@ fn complete_need(
                 *found.slot(need.role) = Some(opened);
                 return Ok(());
             }
+            // One line each would hide what matters where a folder is crowded.
+            Err(_) if found.notes.len() >= MOST_NOTES => more += 1,
             Err(error) => {
                 let note = left_out(&candidate, &error);
                 if need.file_names.contains(&file_name(&candidate).as_str()) {
@@ -288,6 +296,9 @@ fn complete_need(
                 }
             }
         }
+    }
+    if more > 0 {
+        found.notes.push(format!("{more} more weight files were looked at and left out"));
     }
     found.missing.push(need);
     Ok(())

@@ -17,7 +17,7 @@ pub struct Opened {
     pub container: Container,
     /// Facts from the JSON files beside it.
     pub config: FolderConfig,
-    /// The folder with `config.json`, `tokenizer.json` and the weights.
+    /// The folder with `config.json`, the text tokenizer and the weights.
     pub folder: ModelFolder,
 }
 

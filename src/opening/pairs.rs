@@ -19,12 +19,7 @@ pub(super) fn check_pair(decoder: &Identified, companion: &Opened) -> Result<(),
     if let (Geometry::Decoder(g), Geometry::TextEncoder(encoder)) =
         (&decoder.geometry, &other.geometry)
     {
-        if let Some(ids) = companion.config.text_tokens().filter(|&ids| ids > encoder.vocabulary) {
-            return mismatch(format!(
-                "the text tokenizer beside {} has {ids} ids, more than its {}; put its own tokenizer.json there",
-                other.name, encoder.vocabulary
-            ));
-        }
+        check_text_tokenizer(companion)?;
         return match g.conditioning {
             Conditioning::Caption { width, .. } if width != encoder.hidden => mismatch(format!(
                 "{} wants captions of width {width} and {} gives {}; choose the text encoder it was trained with",
@@ -73,18 +68,26 @@ fn belong_together(decoder: Family, tokenizer: Family) -> bool {
     }
 }
 
-/// The text tokenizer beside a prompt model must not name ids beyond its vocabulary.
-pub(super) fn check_text_tokenizer(decoder: &Opened) -> Result<(), CheckpointError> {
-    let Geometry::Decoder(g) = &decoder.identified.geometry else { return Ok(()) };
-    match g.conditioning {
-        Conditioning::Prompt { text_tokens: Some(ids) } if ids > g.vocabulary => {
-            let reason = format!(
-                "the text tokenizer has {ids} ids and {} only {}; put the tokenizer.json of this model beside it",
-                decoder.identified.name, g.vocabulary
-            );
-            let path = decoder.folder.path("tokenizer.json");
-            Err(CheckpointError::Mismatch { reason, path })
-        }
-        _ => Ok(()),
+/// The text tokenizer beside a prompt model or a text encoder must be readable and not name ids beyond
+/// its vocabulary.
+pub(super) fn check_text_tokenizer(part: &Opened) -> Result<(), CheckpointError> {
+    let name = &part.identified.name;
+    let vocabulary = match &part.identified.geometry {
+        Geometry::Decoder(decoder) => match decoder.conditioning {
+            Conditioning::Prompt { .. } => decoder.vocabulary,
+            _ => return Ok(()),
+        },
+        Geometry::TextEncoder(encoder) => encoder.vocabulary,
+        Geometry::ImageTokenizer(_) => return Ok(()),
+    };
+    if let Some(fault) = part.config.text_tokenizer_fault() {
+        return Err(CheckpointError::Beside(fault.to_owned()));
     }
+    let Some(ids) = part.config.text_tokens().filter(|&ids| ids > vocabulary) else {
+        return Ok(());
+    };
+    let reason = format!(
+        "the text tokenizer has {ids} ids and {name} only {vocabulary}; put that of this model beside it"
+    );
+    Err(CheckpointError::Mismatch { reason, path: part.folder.path("") })
 }

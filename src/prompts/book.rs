@@ -48,7 +48,7 @@ impl PromptBook {
         grammar: Option<Grammar>,
     ) -> Result<Self, ModelError> {
         let tokenizer = Tokenizer::from_bytes(tokenizer_json)
-            .map_err(|error| ModelError::Config(format!("tokenizer.json: {error}")))?;
+            .map_err(|error| ModelError::Config(format!("the text tokenizer: {error}")))?;
         let specials: Vec<String> = tokenizer
             .get_added_tokens_decoder()
             .into_values()
@@ -98,7 +98,7 @@ impl PromptBook {
             for marker in markers_in(text) {
                 if self.tokenizer.token_to_id(marker).is_none() {
                     return Err(ModelError::Config(format!(
-                        "tokenizer.json has no {marker}; it belongs to another model"
+                        "the text tokenizer has no {marker}; it belongs to another model"
                     )));
                 }
             }

@@ -84,7 +84,7 @@ pub type OpenWeights = Box<dyn Fn() -> Result<OpenedWeights, ModelError> + Send 
 /// Everything a text encoder is loaded from, again and again: it is larger than the decoder, so it is
 /// held only while it encodes.
 pub struct TextEncoderPart {
-    /// Where `tokenizer.json` lies.
+    /// Where the text tokenizer lies.
     pub folder: ModelFolder,
     /// The JSON files there.
     pub config: FolderConfig,

@@ -35,6 +35,11 @@ fn pickles_that_want_to_run_something() {
         assert!(matches!(error, CheckpointError::Unsafe { .. }), "{error}");
         assert_says(&error, "nothing was run");
     }
+    // Sound weights beside it make no difference.
+    let sound = tensor(storage("FloatStorage", "0", 2), 0, &[2], &[1]);
+    let evil = call(global("os", "system"), &[text("true")]);
+    let error = refused_pickle(dict(&[("model", dict(&[("a", sound)])), ("optimizer", evil)]));
+    assert!(matches!(error, CheckpointError::Unsafe { .. }), "{error}");
     // A scripted module may build modules and tensors, nothing else.
     let class = global("__torch__.Module", "Module");
     let state = dict(&[("a", call(global("os", "system"), &[text("true")]))]);
@@ -67,6 +72,8 @@ fn malformed_pickles() {
         b"\x8d\xff\xff\xff\xff\xff\xff\xff\xff".to_vec(),
         b"\x8b\xff\xff\xff\x7f".to_vec(),
         b"X\x01\0\0\0\xff".to_vec(),
+        // Half of a pair of surrogates is text in Python; this is none.
+        b"X\x03\0\0\0\xed\x9f\xff".to_vec(),
         b"\xfe".to_vec(),
         b"I1\n".to_vec(),
         b"cno newline".to_vec(),
@@ -125,6 +132,23 @@ fn deep_nesting_ends_with_an_error() {
         body = [body, module.clone(), b")\x81".to_vec(), state, b"bq\0".to_vec()].concat();
     }
     assert!(matches!(refused_pickle(body), CheckpointError::NoTensors { .. }));
+    // An unknown object that holds itself, called, filled and built on, and a million of them.
+    let unknown = || [global("a.b", "C"), b")\x81q\0".to_vec()].concat();
+    for body in [
+        [unknown(), b"h\0h\0sh\0b".to_vec()].concat(),
+        [unknown(), b"h\0ah\0ah\0h\0\x86b)R)\x81".to_vec()].concat(),
+        [unknown(), b"h\0)Rq\x00".repeat(400_000)].concat(),
+        [unknown(), b"0}(".to_vec(), b"h\0h\0".repeat(1_000_000), b"u".to_vec()].concat(),
+    ] {
+        let error = refused_pickle(body);
+        let known = matches!(
+            error,
+            CheckpointError::Format { .. }
+                | CheckpointError::NoTensors { .. }
+                | CheckpointError::Unsafe { .. }
+        );
+        assert!(known, "{error}");
+    }
     // Memory grows with the file, not with what it claims: a list remembered and put into itself.
     let body = [b"]q\0".to_vec(), b"h\0a".repeat(100_000)].concat();
     assert!(matches!(refused_pickle(body), CheckpointError::NoTensors { .. }));

@@ -1,6 +1,8 @@
 //! Faults that people reported of this program or of programs like it, each kept as a test that is named
 //! by what a person does. A comment names the source: a public report, or "found in use".
 
+#[path = "../checkpoint_support/mod.rs"]
+mod checkpoint_support;
 #[path = "../open_support/mod.rs"]
 mod open_support;
 mod program;

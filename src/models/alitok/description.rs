@@ -38,6 +38,7 @@ const TYPICAL: &[&str] = &[
 const TOKENIZER: CompanionNeed = CompanionNeed {
     role: Role::ImageTokenizer,
     file_names: &["AliTok.pth"],
+    below: &[],
     repositories: &[],
     source: "download it from the Google Drive folder linked from the AliTok README (section \"Download Trained Models\") and put it beside the model",
 };

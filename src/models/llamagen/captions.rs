@@ -4,6 +4,7 @@
 //! encoded. Beside a decoder of f32 it runs in f32, else in
 //! bf16, in which the authors' own program runs it: half the memory, rows that differ by up to 0.1.
 
+use crate::checkpoint::text_tokenizer;
 use crate::compute::error::ModelError;
 use crate::compute::precision::Precision;
 use crate::models::llamagen::decoder::CaptionEncoder;
@@ -38,15 +39,15 @@ impl Captions {
     /// Captions by the encoder that was found; its weights are not read yet.
     ///
     /// # Errors
-    /// `config.json` or `tokenizer.json` beside the encoder is missing or damaged.
+    /// `config.json` or the text tokenizer beside the encoder is missing or damaged.
     pub(super) fn new(
         encoder: TextEncoderPart,
         positions: usize,
         precision: Precision,
     ) -> Result<Self, ModelError> {
-        let tokenizer_json = encoder.folder.read("tokenizer.json")?;
+        let tokenizer_json = text_tokenizer::required(&encoder.folder)?;
         let tokenizer = Tokenizer::from_bytes(&tokenizer_json).map_err(|error| {
-            ModelError::Config(format!("tokenizer.json of the text encoder: {error}"))
+            ModelError::Config(format!("the tokenizer of the text encoder: {error}"))
         })?;
         Ok(Self {
             weights: encoder.weights,

@@ -48,18 +48,21 @@ const TYPICAL: &[&str] = &[
 const VQ_CLASS: CompanionNeed = CompanionNeed {
     role: Role::ImageTokenizer,
     file_names: &["vq_ds16_c2i.pt", "vq_ds8_c2i.pt"],
+    below: &[],
     repositories: &["FoundationVision/LlamaGen"],
     source: "download it from the table of class-conditional models in the LlamaGen README and put it beside the model",
 };
 const VQ_TEXT: CompanionNeed = CompanionNeed {
     role: Role::ImageTokenizer,
     file_names: &["vq_ds16_t2i.pt"],
+    below: &[],
     repositories: &["peizesun/llamagen_t2i", "FoundationVision/LlamaGen"],
     source: "download it from the table of text-conditional models in the LlamaGen README and put it beside the model",
 };
 const FLAN_T5: CompanionNeed = CompanionNeed {
     role: Role::TextEncoder,
     file_names: &["flan-t5-xl"],
+    below: &["t5-ckpt"],
     repositories: &["google/flan-t5-xl"],
     source: "download the folder from the Hugging Face model repository google/flan-t5-xl and put it beside the model",
 };

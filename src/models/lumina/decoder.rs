@@ -51,15 +51,15 @@ impl Lumina {
         size.validate()?;
         if prompts.vocabulary_size() > codes.offset {
             return Err(ModelError::Config(format!(
-                "the tokenizer has {} entries, the image codes begin at {}; tokenizer.json belongs to \
-                 another model",
+                "the tokenizer has {} entries, the image codes begin at {}; the text tokenizer belongs \
+                 to another model",
                 prompts.vocabulary_size(),
                 codes.offset
             )));
         }
         let row_end = prompts
             .token_id(ROW_END)
-            .ok_or_else(|| ModelError::Config(format!("tokenizer.json has no {ROW_END}")))?;
+            .ok_or_else(|| ModelError::Config(format!("the text tokenizer has no {ROW_END}")))?;
         // Start, height and width are one token each, or the size is not one of the model's.
         if prompts.unconditional(None)?.len() != 3 {
             return Err(ModelError::Config(format!(

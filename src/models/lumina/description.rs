@@ -7,6 +7,7 @@ use crate::checkpoint::folder_config::FolderConfig;
 use crate::checkpoint::generation_config::GenerationConfig;
 use crate::checkpoint::headers::{Headers, Signature};
 use crate::checkpoint::manifest::{Listing, refuse_unread};
+use crate::checkpoint::text_tokenizer;
 use crate::compute::error::ModelError;
 use crate::compute::transformer::{CodeRange, TransformerLayers};
 use crate::models::card::{AuthorsSchedule, Conditions, ModelDefaults};
@@ -54,6 +55,7 @@ const TYPICAL: &[&str] = &[
 const MOVQGAN: CompanionNeed = CompanionNeed {
     role: Role::ImageTokenizer,
     file_names: &["movqgan_270M.ckpt"],
+    below: &[],
     repositories: &["ai-forever/MoVQGAN"],
     source: "download it from the MoVQGAN repository that the Lumina-mGPT 2.0 README names and put it beside the model",
 };
@@ -116,7 +118,7 @@ fn load(part: DecoderPart<'_>) -> Result<LoadedDecoder, ModelError> {
         ))
     })?;
     let limit = room_for_prompt(config.max_position_embeddings, size.tokens())?;
-    let text = part.folder.read("tokenizer.json")?;
+    let text = text_tokenizer::required(part.folder)?;
     let template = size.template(&begin_token(part.folder)?);
     let prompts = Arc::new(PromptBook::new(&text, template, limit, None)?);
     let codes = CodeRange { offset, count };

@@ -42,6 +42,7 @@ const TYPICAL: &[&str] = &[
 const TOKENIZER: CompanionNeed = CompanionNeed {
     role: Role::ImageTokenizer,
     file_names: &["maskgit-vqgan-imagenet-f16-256.bin"],
+    below: &[],
     repositories: &["fun-research/TiTok"],
     source: "download it from the Hugging Face model repository fun-research/TiTok and put it beside the model",
 };
@@ -49,6 +50,7 @@ const TOKENIZER: CompanionNeed = CompanionNeed {
 const ROBUSTOK_TOKENIZER: CompanionNeed = CompanionNeed {
     role: Role::ImageTokenizer,
     file_names: &["main-train.pt", "post-train.pt"],
+    below: &[],
     repositories: &["qiuk6/RobusTok"],
     source: "it is published in the Hugging Face model repository qiuk6/RobusTok and not of a kind that this \
              program reads, so open the RAR of yucornetto/RAR instead",

@@ -44,7 +44,7 @@ impl Qwen2 {
         if prompts.vocabulary_size() != codes.offset {
             return Err(ModelError::Config(format!(
                 "the tokenizer has {} entries, the decoder {} beside its {codebook_size} image \
-                 codes; tokenizer.json belongs to another model",
+                 codes; the text tokenizer belongs to another model",
                 prompts.vocabulary_size(),
                 codes.offset
             )));

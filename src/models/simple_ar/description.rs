@@ -8,6 +8,7 @@ use crate::checkpoint::folder_config::FolderConfig;
 use crate::checkpoint::generation_config::GenerationConfig;
 use crate::checkpoint::headers::{Headers, Signature};
 use crate::checkpoint::manifest::{Listing, refuse_unread};
+use crate::checkpoint::text_tokenizer;
 use crate::compute::error::ModelError;
 use crate::compute::layout::TokenLayout;
 use crate::compute::transformer::TransformerLayers;
@@ -55,6 +56,7 @@ const TYPICAL: &[&str] = &[
 const COSMOS: CompanionNeed = CompanionNeed {
     role: Role::ImageTokenizer,
     file_names: &["decoder.jit"],
+    below: &[],
     repositories: &[
         "nvidia/Cosmos-1.0-Tokenizer-DV8x16x16",
         "nvidia/Cosmos-0.1-Tokenizer-DV8x16x16",
@@ -65,6 +67,7 @@ const COSMOS: CompanionNeed = CompanionNeed {
 const BUILT_IN: CompanionNeed = CompanionNeed {
     role: Role::ImageTokenizer,
     file_names: &["image_tokenizer.safetensors"],
+    below: &[],
     repositories: &[],
     source: "copy it from the folder that model.safetensors came from and put it beside the model",
 };
@@ -133,7 +136,7 @@ fn load(part: DecoderPart<'_>) -> Result<LoadedDecoder, ModelError> {
         let generation = GenerationConfig::of(part.folder)?;
         (template(), None, Vec::new(), defaults(&generation))
     };
-    let text = part.folder.read("tokenizer.json")?;
+    let text = text_tokenizer::required(part.folder)?;
     let prompts = PromptBook::new(&text, template, limit, grammar)?.with_drawn_well(drawn_well);
     let prompts = Arc::new(prompts);
     let decoder = Qwen2::load(&config, part.codes.count, &part.weights, prompts.clone())?;
