@@ -114,6 +114,7 @@ impl StudioApp {
             | Action::SetPlotTab(_)
             | Action::FitImages
             | Action::SetTheme(_)
+            | Action::SetZoom(_)
             | Action::ToggleSheet
             | Action::TogglePalette => {}
         }
@@ -248,6 +249,9 @@ impl StudioApp {
             Some(Outcome::Failed(message)) => self.state.notify(NoticeKind::Error, message),
             Some(Outcome::Chosen(files)) => self.open_model(files),
             Some(Outcome::Dismissed) | None => {}
+        }
+        if let Some(question) = self.saving.question() {
+            self.state.panels.file_dialog.ask(ctx, question);
         }
         self.state.progress.saving = self.saving.busy();
         self.save_plot_picture(ctx);

@@ -50,8 +50,10 @@ pub fn show(ui: &mut Ui, state: &mut State) {
 
     inputs::commands(&ctx, state);
     inputs::open_model(&ctx, state);
+    state.panels.file_dialog.show(&ctx);
     inputs::notices(&ctx, state, centre.rect);
-    if !state.panels.commands.is_open() && state.panels.open_model.dialog.is_none() {
+    let covered = state.panels.open_model.dialog.is_some() || state.panels.file_dialog.is_open();
+    if !state.panels.commands.is_open() && !covered {
         inputs::keys(&ctx, state, keyboard);
     }
 }

@@ -4,7 +4,7 @@ use crate::compute::device_kind::DeviceKind;
 use crate::engine::settings::{RunSettings, SettingError, SettingKey};
 use crate::engine::trace::RunId;
 use crate::ui::action::Action;
-use crate::ui::settings::seed_text::SeedText;
+use crate::ui::kit::typed_number::TypedNumber;
 use crate::ui::state::model::ModelStatus;
 use crate::ui::state::run_view::RunView;
 
@@ -14,7 +14,7 @@ pub struct SettingsPanel {
     /// Typed into the search of subjects or classes.
     pub search: String,
     /// The seed as it is typed.
-    pub seed: SeedText,
+    pub seed: Option<TypedNumber<u64>>,
 }
 
 /// One frame of the panel.
