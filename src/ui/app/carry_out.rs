@@ -71,6 +71,12 @@ impl StudioApp {
                     self.save(ctx, Job::Text { name, text });
                 }
             }
+            Action::SavePlotPicture if self.state.arrangement.plots_rect.is_none() => {
+                // Once they are there.
+                self.state.arrangement.show_plots();
+                self.state.actions.push(Action::SavePlotPicture);
+                ctx.request_repaint();
+            }
             Action::SavePlotPicture => {
                 let (sender, waker) = (self.screenshot.0.clone(), ctx.clone());
                 ctx.request_screenshot(move |image| {

@@ -69,6 +69,7 @@ pub fn settings(ui: &mut Ui, state: &mut State) {
         decoder_threads: state.decoder_threads,
         device: state.device,
         low: state.arrangement.low,
+        tight: state.arrangement.tight,
         panel: &mut state.panels.settings,
         actions: Vec::new(),
     };

@@ -175,7 +175,10 @@ impl State {
             Action::Unpin => self.shared.focus.pinned = None,
             Action::SetOverlay(overlay) => self.shared.view.set_overlay(overlay),
             Action::SetComparison(comparison) => self.shared.view.comparison = comparison,
-            Action::SetPlotTab(tab) => self.shared.view.plot_tab = tab,
+            Action::SetPlotTab(tab) => {
+                self.shared.view.plot_tab = tab;
+                self.arrangement.show_plots();
+            }
             Action::FitImages => self.shared.view.fit_images(),
             Action::SetTheme(theme) => self.theme = theme,
             Action::SetZoom(zoom) => self.zoom = zoom,

@@ -56,7 +56,7 @@ impl OpenModelPanel {
         let typing = ctx.memory(|memory| memory.focused()).is_some_and(|id| id == path_id());
         let mut close = false;
         let modal = Modal::new(Id::unique("open model")).frame(frame).show(ctx, |ui| {
-            ui.set_width(WIDTH);
+            ui.set_width(WIDTH.min(ctx.content_rect().width() - 56.0));
             ui.label(fonts::title("Open model"));
             ui.add_space(6.0);
             let height = (ctx.content_rect().height() - AROUND).max(120.0);

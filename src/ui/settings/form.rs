@@ -41,6 +41,8 @@ pub struct Form<'a> {
     pub device: DeviceKind,
     /// The window is low: names stand beside their sliders.
     pub low: bool,
+    /// The window is very low: only what is needed most stands fixed.
+    pub tight: bool,
     /// What the panel keeps.
     pub panel: &'a mut SettingsPanel,
     /// What it asks for.

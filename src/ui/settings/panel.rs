@@ -1,4 +1,5 @@
-//! The settings: what shapes every run stands fixed at the top, the rest scrolls below it.
+//! The settings: what shapes every run stands fixed at the top, the rest scrolls below it. Where the window is very low,
+//! only the prompt and Generate stand fixed.
 
 use crate::engine::settings::{LaneSettings, RunSettings, SettingKey, Value};
 use crate::engine::trace::RunStatus;
@@ -45,13 +46,20 @@ pub fn show(ui: &mut Ui, form: &mut Form) {
     ui.spacing_mut().item_spacing.y = if form.low { 4.0 } else { 8.0 };
     condition(ui, form, card.as_deref());
     generate(ui, form);
-    guidance(ui, form, &usual, card.as_deref());
-    seed(ui, form);
+    if !form.tight {
+        guidance(ui, form, &usual, card.as_deref());
+        seed(ui, form);
+    }
     ui.add_space(if form.low { 0.0 } else { 4.0 });
     separator(ui);
     ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
         // Room for the scroll bar, so that it covers nothing.
         ui.set_max_width(ui.available_width() - 8.0);
+        if form.tight {
+            guidance(ui, form, &usual, card.as_deref());
+            seed(ui, form);
+            ui.add_space(8.0);
+        }
         lanes(ui, form);
         ui.add_space(8.0);
         method::sampling(ui, form, &usual, card.as_deref());
