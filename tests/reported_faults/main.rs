@@ -5,6 +5,7 @@
 mod open_support;
 #[allow(dead_code, reason = "filled by the tests that come")]
 mod program;
+mod window;
 
 mod bench_of_a_model;
 mod broken_companions;

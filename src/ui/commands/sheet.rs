@@ -38,7 +38,7 @@ fn table(ui: &mut Ui, group: Group) {
     let colours = palette(ui.ctx());
     ui.label(fonts::group(group.title()).color(colours.secondary));
     ui.spacing_mut().item_spacing.y = 6.0;
-    let grid = Grid::new(group.title()).num_columns(2).min_col_width(112.0).spacing([12.0, 0.0]);
+    let grid = Grid::new(group.title()).num_columns(2).min_col_width(124.0).spacing([12.0, 0.0]);
     let ctx = ui.ctx().clone();
     grid.show(ui, |ui| {
         let mut line = |keys: String, does: &str| {

@@ -29,6 +29,8 @@ pub struct FileDialog {
     pub(super) problem: Option<String>,
     /// Lines that the keyboard has gone down the list.
     pub(super) line: Option<usize>,
+    /// The field for the name has had the keyboard.
+    pub(super) has_keyboard: bool,
     /// The answer was given.
     pub(super) done: bool,
 }
@@ -48,6 +50,7 @@ impl FileDialog {
             replaces: None,
             problem: None,
             line: None,
+            has_keyboard: false,
             done: false,
         };
         dialog.go_to(ctx, folder);

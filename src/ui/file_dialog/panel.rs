@@ -8,6 +8,7 @@ use crate::ui::kit::controls;
 use crate::ui::kit::controls::{Hint, icon_button, message_line, secondary};
 use crate::ui::kit::fonts;
 use crate::ui::theme::palette;
+use egui::text::{CCursor, CCursorRange};
 use egui::{
     Align, Button, Context, Frame, Id, Key, Label, Layout, Modal, Modifiers, RichText, Stroke,
     TextEdit, Ui, vec2,
@@ -51,7 +52,6 @@ impl FileDialogPanel {
         let folder = folder.or_else(home).unwrap_or_else(|| PathBuf::from("/"));
         self.dialog = Some(FileDialog::new(ctx, question, folder));
         self.asked += 1;
-        ctx.memory_mut(|memory| memory.request_focus(name_id()));
     }
 
     /// Shows the dialog while a question is open.
@@ -162,6 +162,12 @@ fn name(ui: &mut Ui, dialog: &mut FileDialog) {
             .desired_width(width)
             .margin(egui::Margin::symmetric(8, 4));
         let response = NAME.on(ui.add(field).labelled_by(label.id)).accessible_name("Name");
+        // A dialog that has just been opened takes the keyboard a frame or two later.
+        if !dialog.has_keyboard {
+            dialog.has_keyboard = response.has_focus();
+            response.request_focus();
+            select_stem(&ctx, &dialog.name);
+        }
         if response.changed() {
             dialog.follow_name(&ctx);
         }
@@ -185,16 +191,27 @@ fn keys(ui: &Ui, dialog: &mut FileDialog, completion: Option<&str>) {
     if let Some(completion) = completion.filter(|_| tab) {
         completion.clone_into(&mut dialog.name);
         dialog.follow_name(ui.ctx());
-        let mut state = TextEdit::load_state(ui.ctx(), name_id()).unwrap_or_default();
-        let end = egui::text::CCursor::new(dialog.name.chars().count());
-        state.cursor.set_char_range(Some(egui::text::CCursorRange::one(end)));
-        state.store(ui.ctx(), name_id());
+        let end = dialog.name.chars().count();
+        select(ui.ctx(), end, end);
     }
     let last = dialog.listed().len().checked_sub(1);
     if let Some(last) = last.filter(|_| up + down > 0) {
         let next = dialog.line.map_or(0, |line| (line + down).saturating_sub(up));
         dialog.line = Some(next.min(last));
     }
+}
+
+/// Selects what is likely to be typed over: the name without its ending.
+fn select_stem(ctx: &Context, name: &str) {
+    let stem = name.rfind('.').and_then(|at| name.get(..at)).unwrap_or(name);
+    select(ctx, 0, stem.chars().count());
+}
+
+fn select(ctx: &Context, from: usize, to: usize) {
+    let mut state = TextEdit::load_state(ctx, name_id()).unwrap_or_default();
+    let range = CCursorRange::two(CCursor::new(from), CCursor::new(to));
+    state.cursor.set_char_range(Some(range));
+    state.store(ctx, name_id());
 }
 
 /// Enter takes the line that the keyboard is on, else what is typed.

@@ -105,7 +105,7 @@ fn start(ctx: &Context, find: FindFonts) -> std::io::Result<Receiver<Arc<dyn Fon
 #[cfg(test)]
 mod tests {
     use super::*;
-    use egui::{FontData, FontFamily, RawInput};
+    use egui::{FontData, RawInput};
 
     /// Asks for a text as a panel does, then follows.
     fn frame(ctx: &Context, fonts: &mut SystemFonts, text: &str) -> Option<String> {

@@ -8,6 +8,7 @@ use crate::ui::kit::typed_number::TypedNumber;
 use crate::ui::theme::{CONTROL_HEIGHT, palette};
 use egui::accesskit::Action;
 use egui::emath::Numeric;
+use egui::response::Flags;
 use egui::text::CCursorRange;
 use egui::{
     DragValue, Id, Key, Modifiers, Response, TextEdit, TextStyle, Ui, UiBuilder, WidgetInfo, vec2,
@@ -68,7 +69,22 @@ impl<T: Numeric + Send + Sync> NumberField<'_, T> {
             });
         let typed: Option<TypedNumber<T>> = ui.data_mut(|data| data.get_temp(kept));
         ui.data_mut(|data| data.remove::<TypedNumber<T>>(kept));
-        let typed = typed.filter(|typed| focused || typed.problem().is_some());
+        let before = *value;
+        let escaped = ui.memory(|memory| memory.lost_focus(id))
+            && ui.input(|input| input.key_pressed(Key::Escape));
+        let typed = match typed {
+            Some(mut typed) if escaped => {
+                *value = typed.give_up(self.write);
+                None
+            }
+            typed => typed.filter(|typed| focused || typed.problem().is_some()),
+        };
+        let begun = || {
+            let text = (self.write)(*value);
+            select_all(ui, id, &text);
+            TypedNumber::new(*value, text)
+        };
+        let typed = typed.or_else(|| focused.then(begun));
         let (response, problem) = match typed {
             Some(mut typed) => {
                 let response = self.edit(ui, id, value, &mut typed, focused);
@@ -76,22 +92,17 @@ impl<T: Numeric + Send + Sync> NumberField<'_, T> {
                 ui.data_mut(|data| data.insert_temp(kept, typed));
                 (response, problem)
             }
-            None if focused => {
-                let mut typed = TypedNumber::new(*value, (self.write)(*value));
-                select_all(ui, id, &(self.write)(*value));
-                let response = self.edit(ui, id, value, &mut typed, focused);
-                ui.data_mut(|data| data.insert_temp(kept, typed));
-                (response, None)
-            }
             None => (self.drag(ui, value), None),
         };
-        let response = match &problem {
+        let mut response = match &problem {
             // The reason is there also where there is no room for it.
             Some(problem) => response.on_hover_text(problem),
             None => self.hint.on(response),
         };
         let (enabled, now) = (ui.is_enabled(), value.to_f64());
         response.widget_info(|| WidgetInfo::drag_value(enabled, now));
+        // Of the number, whatever its text did.
+        response.flags.set(Flags::CHANGED, *value != before);
         Shown { response: response.accessible_name(self.name), problem }
     }
 
@@ -115,7 +126,6 @@ impl<T: Numeric + Send + Sync> NumberField<'_, T> {
         typed: &mut TypedNumber<T>,
         focused: bool,
     ) -> Response {
-        let before = *value;
         if focused {
             self.follow_keys(ui, id, value);
         }
@@ -128,12 +138,8 @@ impl<T: Numeric + Send + Sync> NumberField<'_, T> {
             .min_size(vec2(self.width, CONTROL_HEIGHT))
             .font(TextStyle::Monospace)
             .text_color_opt(colour);
-        let mut response = ui.add(field);
+        let response = ui.add(field);
         typed.follow(&response, ui, value, self.read, self.write);
-        response.flags.remove(egui::response::Flags::CHANGED);
-        if *value != before {
-            response.mark_changed();
-        }
         response
     }
 
