@@ -36,7 +36,7 @@ fn a_person_reaches_every_panel_on_a_laptop_at_200_percent() {
     // Images are what the window is for.
     assert!(window.get_by_label("CFG image").rect().width() > 180.0);
     for (tab, inside) in
-        [("Plots", "Save plot data"), ("Inspector", "Entropy"), ("Images", "Fit images")]
+        [("Plots", "Save plot data"), ("Inspector", "entropy"), ("Images", "Fit images")]
     {
         window.get_by_role_and_label(Role::Button, tab).click();
         window.run_steps(3);

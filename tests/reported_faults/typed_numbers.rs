@@ -127,7 +127,7 @@ fn a_person_gives_a_decimal_comma_to_the_command_line() {
         ("1e39", "“1e39” is too large"),
         ("1.000,5", "“1.000,5” is not a number"),
     ] {
-        let message = refused(folder.path(), &call(scale), 1);
+        let message = refused(folder.path(), &call(scale), 2);
         assert!(message.contains(said), "{message}");
     }
 }

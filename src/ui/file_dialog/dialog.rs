@@ -66,6 +66,11 @@ impl FileDialog {
         self.name_changed();
     }
 
+    /// The folder in view, if it could be read.
+    pub fn readable_folder(self) -> Option<PathBuf> {
+        self.contents.is_some_and(|contents| contents.is_ok()).then_some(self.folder)
+    }
+
     /// Shows the folder around this one.
     pub fn go_up(&mut self, ctx: &Context) {
         if let Some(parent) = self.folder.parent().map(Path::to_path_buf) {

@@ -69,7 +69,8 @@ impl FileDialogPanel {
         });
         if dialog.done || left || modal.should_close() {
             // Without an answer the thread that asked learns that there is none.
-            self.folder = self.dialog.take().map(|dialog| dialog.folder);
+            let ended = self.dialog.take().and_then(FileDialog::readable_folder);
+            self.folder = ended.or(self.folder.take());
         }
     }
 }
@@ -169,7 +170,9 @@ fn name(ui: &mut Ui, dialog: &mut FileDialog) {
             select_stem(&ctx, &dialog.name);
         }
         if response.changed() {
+            let length = dialog.name.chars().count();
             dialog.follow_name(&ctx);
+            keep_cursor(&ctx, length.saturating_sub(dialog.name.chars().count()));
         }
         if response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter)) {
             enter(&ctx, dialog);
@@ -198,6 +201,15 @@ fn keys(ui: &Ui, dialog: &mut FileDialog, completion: Option<&str>) {
     if let Some(last) = last.filter(|_| up + down > 0) {
         let next = dialog.line.map_or(0, |line| (line + down).saturating_sub(up));
         dialog.line = Some(next.min(last));
+    }
+}
+
+/// Leaves the cursor where it is in the text when so many letters before it have gone into the folder.
+fn keep_cursor(ctx: &Context, gone: usize) {
+    let state = TextEdit::load_state(ctx, name_id()).and_then(|state| state.cursor.char_range());
+    if let Some(range) = state.filter(|_| gone > 0) {
+        let at = range.primary.index.0.saturating_sub(gone);
+        select(ctx, at, at);
     }
 }
 

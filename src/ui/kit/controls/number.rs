@@ -70,10 +70,10 @@ impl<T: Numeric + Send + Sync> NumberField<'_, T> {
         let typed: Option<TypedNumber<T>> = ui.data_mut(|data| data.get_temp(kept));
         ui.data_mut(|data| data.remove::<TypedNumber<T>>(kept));
         let before = *value;
-        let escaped = ui.memory(|memory| memory.lost_focus(id))
-            && ui.input(|input| input.key_pressed(Key::Escape));
+        let escaped = !focused && ui.input(|input| input.key_pressed(Key::Escape));
         let typed = match typed {
-            Some(mut typed) if escaped => {
+            // Without a problem it is there only because it had the keyboard a frame ago.
+            Some(mut typed) if escaped && typed.problem().is_none() => {
                 *value = typed.give_up(self.write);
                 None
             }
