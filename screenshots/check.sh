@@ -57,14 +57,15 @@ expect "a prompt is copied" "$pasted on blue" "$(clipboard)"
 key Escape
 
 generate 6
+# The button over the plot that copies its data.
+click 996 587
+expect "a plot's data are copied" "step" "$(clipboard | head -c 4)"
 key ctrl+shift+s
 sleep 3
 type_text "$work/saved"
 key Return
 for _ in $(seq 50); do [ -s "$work/saved.csv" ] && break; sleep 0.1; done
 expect "a trace is saved without a portal" "yes" "$([ -s "$work/saved.csv" ] && echo yes || echo no)"
-sleep 0.5
-# The button of the newest plot's data copies; its place depends on the window, so the keyboard finds it.
 expect "the window lives" "yes" "$(kill -0 "$app" 2>/dev/null && echo yes || echo no)"
 stop_app
 stop_screen

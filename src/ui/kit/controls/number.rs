@@ -11,7 +11,8 @@ use egui::emath::Numeric;
 use egui::response::Flags;
 use egui::text::CCursorRange;
 use egui::{
-    DragValue, Id, Key, Modifiers, Response, TextEdit, TextStyle, Ui, UiBuilder, WidgetInfo, vec2,
+    Align2, DragValue, Id, Key, Modifiers, Response, TextEdit, TextStyle, Ui, UiBuilder,
+    WidgetInfo, vec2,
 };
 use std::ops::RangeInclusive;
 
@@ -113,9 +114,9 @@ impl<T: Numeric + Send + Sync> NumberField<'_, T> {
             .range(self.range.clone())
             .clamp_existing_to_range(false)
             .custom_formatter(move |_, _| text.clone())
-            .suffix(self.suffix)
             .min_size(vec2(self.width, CONTROL_HEIGHT));
-        ui.add(number)
+        // Without one, an empty text would be painted.
+        ui.add(if self.suffix.is_empty() { number } else { number.suffix(self.suffix) })
     }
 
     fn edit(
@@ -135,6 +136,7 @@ impl<T: Numeric + Send + Sync> NumberField<'_, T> {
             .id(id)
             .clip_text(false)
             .desired_width(0.0)
+            .align(Align2::CENTER_CENTER)
             .min_size(vec2(self.width, CONTROL_HEIGHT))
             .font(TextStyle::Monospace)
             .text_color_opt(colour);
