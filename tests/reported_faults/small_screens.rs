@@ -71,6 +71,14 @@ fn a_person_reads_sheet_palette_dialogs_and_messages_on_a_small_screen() {
     window.run_steps(3);
     in_sight(&window, &["Shortcuts"]);
     whole(&window, "the sheet");
+    window.set_size(vec2(1400.0, 900.0));
+    window.run_steps(4);
+    let sheet = ["Usual size", "Commands", "Fit", "Save trace"];
+    for name in sheet {
+        assert!(window.query_all_by_value(name).next().is_some(), "{name} is not on the sheet");
+    }
+    window.set_size(Vec2::from(SMALL));
+    window.run_steps(4);
     window.key_press(Key::Escape);
     window.run_steps(3);
     window.key_press_modifiers(CTRL, Key::P);

@@ -19,7 +19,9 @@ pub fn show(ctx: &Context) -> bool {
         ui.set_width(WIDTH.min(room.x));
         ui.label(fonts::title("Shortcuts"));
         ui.add_space(4.0);
-        ScrollArea::vertical().max_height(room.y).show(ui, |ui| {
+        // As high as it can be, whatever the frame before was.
+        let area = ScrollArea::vertical().max_height(room.y).min_scrolled_height(room.y);
+        area.show(ui, |ui| {
             ui.columns(2, |columns| {
                 let [left, right] = columns else { return };
                 for group in [Group::Run, Group::Images, Group::Files] {

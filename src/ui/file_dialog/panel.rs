@@ -27,8 +27,8 @@ const KINDS: Hint = Hint::new("Lists files of every kind, not only those that fi
 const WHY: &str = "The system offers no file dialog: no desktop portal answers. This one of the program stands in for it.";
 /// Width of what stands in the dialog.
 const WIDTH: f32 = 560.0;
-/// Height of everything but the list.
-const AROUND: f32 = 230.0;
+/// Height of everything but the list, and some room to the window's edges.
+const AROUND: f32 = 290.0;
 
 /// The dialog, and what it remembers.
 #[derive(Default)]
