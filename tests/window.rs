@@ -385,6 +385,14 @@ fn decoder_threads_are_chosen_without_a_restart_and_kept() {
     window.step();
     window.event(egui::Event::Text("9999".into()));
     window.step();
+    window.step();
+    // More than there are is refused, and the field says so.
+    assert!(window.query_by_label_contains("“9999” is too large").is_some());
+    assert_eq!(window.state().state.decoder_threads, None);
+    window.key_press_modifiers(CTRL, Key::A);
+    window.step();
+    window.event(egui::Event::Text(most.to_string()));
+    window.step();
     window.key_press(Key::Enter);
     window.step();
     // One core leaves no choice.

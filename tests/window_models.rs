@@ -10,9 +10,11 @@ use softcfg_studio::engine::{Engine, EngineOptions};
 use softcfg_studio::export::png;
 use softcfg_studio::opening::request::OpenRequest;
 use softcfg_studio::prompts::condition::Condition;
+use softcfg_studio::ui::app::dialogs::Dialogs;
 use softcfg_studio::ui::app::persistence::StoredSettings;
-use softcfg_studio::ui::app::saving::{Dialogs, ImageJob, Saving, Writers};
+use softcfg_studio::ui::app::saving::{ImageJob, Saving, Writers};
 use softcfg_studio::ui::app::studio::StudioApp;
+use softcfg_studio::ui::file_dialog::question::FileKind;
 use softcfg_studio::ui::state::model::RecentModel;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -26,7 +28,7 @@ type Window = Harness<'static, StudioApp>;
 struct Answers(Mutex<Vec<PathBuf>>);
 
 impl Dialogs for Answers {
-    fn save(&self, _: &str, _: &str, _: &[(&str, &str)]) -> Option<PathBuf> {
+    fn save(&self, _: &str, _: &str, _: &'static [FileKind]) -> Option<PathBuf> {
         None
     }
     fn open(&self, _: &str) -> Option<Vec<PathBuf>> {

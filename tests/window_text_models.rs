@@ -245,8 +245,8 @@ fn a_grid_that_is_not_square_is_shown_in_every_view() {
             window.step();
         }
         window.state_mut().state.shared.focus.pinned = Some(8);
-        window.state_mut().state.arrangement.lower_tab =
-            softcfg_studio::ui::app::arrangement::LowerTab::Inspector;
+        window.state_mut().state.arrangement.tab =
+            softcfg_studio::ui::app::arrangement::CentreTab::Inspector;
         window.step();
         window.step();
         assert!(says(&window, "end of row"), "step 8 is the end of the first row");

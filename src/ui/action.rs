@@ -6,6 +6,7 @@ use crate::engine::trace::RunId;
 use crate::opening::request::OpenRequest;
 use crate::ui::state::cursor::Move;
 use crate::ui::state::view::{Comparison, Overlay};
+use crate::ui::state::zoom::WindowZoom;
 use crate::ui::theme::ThemeChoice;
 use std::path::PathBuf;
 
@@ -84,6 +85,8 @@ pub enum Action {
     FitImages,
     /// Switch between dark and light.
     SetTheme(ThemeChoice),
+    /// Show everything larger or smaller.
+    SetZoom(WindowZoom),
     /// Show or hide the sheet of shortcuts.
     ToggleSheet,
     /// Show or hide the command palette.

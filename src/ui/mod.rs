@@ -5,6 +5,7 @@
 pub mod action;
 pub mod app;
 pub mod commands;
+pub mod file_dialog;
 pub mod history;
 pub mod inspector;
 pub mod kit;

@@ -6,6 +6,7 @@ mod checkpoint_support;
 #[path = "../open_support/mod.rs"]
 mod open_support;
 mod program;
+mod window;
 
 mod bench_of_a_model;
 mod broken_companions;

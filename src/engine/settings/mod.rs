@@ -8,6 +8,7 @@
 mod json;
 mod key;
 mod lane;
+pub mod number;
 mod row;
 mod run;
 mod setting;

@@ -2,8 +2,13 @@
 
 use crate::engine::settings::key::SettingKey;
 use crate::engine::settings::lane::LaneSettings;
+use crate::engine::settings::number;
+use crate::engine::settings::number::NumberError;
 use crate::engine::settings::value::{OFF, Value, ValueError};
 use std::ops::RangeInclusive;
+
+/// Numbers that classes have.
+const CLASSES: RangeInclusive<usize> = 0..=u32::MAX as usize;
 
 /// One row of the table of settings.
 #[derive(Debug, Clone, Copy)]
@@ -212,14 +217,17 @@ impl Setting {
     pub fn parse(&self, text: &str) -> Result<Value, ValueError> {
         let trimmed = text.trim();
         let unreadable = || self.unreadable(text);
+        let no_number = |error: NumberError| self.wrong(text, error.to_string());
         Ok(match self.kind {
-            Kind::Number { .. } => Value::Number(trimmed.parse().map_err(|_| unreadable())?),
-            Kind::Whole { .. } => Value::Whole(trimmed.parse().map_err(|_| unreadable())?),
+            Kind::Number { .. } => Value::Number(number::real(text).map_err(no_number)?),
+            Kind::Whole { .. } => Value::Whole(number::whole(text).map_err(no_number)?),
             Kind::Class { .. } => {
-                Value::Whole(trimmed.parse::<u32>().map_err(|_| unreadable())?.into())
+                Value::Whole(number::count(text, &CLASSES).map_err(no_number)? as u64)
             }
             Kind::Count { .. } if trimmed == OFF => Value::Count(None),
-            Kind::Count { .. } => Value::Count(Some(trimmed.parse().map_err(|_| unreadable())?)),
+            Kind::Count { .. } => {
+                Value::Count(Some(number::count(text, &(0..=usize::MAX)).map_err(no_number)?))
+            }
             Kind::Switch { .. } => match trimmed {
                 "on" | "true" => Value::Switch(true),
                 OFF | "false" => Value::Switch(false),
@@ -291,7 +299,11 @@ impl Setting {
     }
 
     fn unreadable(&self, text: &str) -> ValueError {
-        ValueError { text: text.to_owned(), allowed: self.allowed() }
+        self.wrong(text, "cannot be read".into())
+    }
+
+    fn wrong(&self, text: &str, fault: String) -> ValueError {
+        ValueError { text: text.to_owned(), fault, allowed: self.allowed() }
     }
 }
 

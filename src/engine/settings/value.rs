@@ -42,10 +42,12 @@ impl fmt::Display for Value {
 
 /// A text that is no value of a setting.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("“{text}” cannot be read; use {allowed}")]
+#[error("“{text}” {fault}; use {allowed}")]
 pub struct ValueError {
     /// What was written.
     pub text: String,
+    /// What is wrong with it; follows the text.
+    pub fault: String,
     /// What can be.
     pub allowed: String,
 }

@@ -8,11 +8,16 @@ const NARROW: f32 = 1180.0;
 /// Below this height thumbnails are small and sliders stand beside their names.
 const LOW: f32 = 760.0;
 
-/// What the lower panel shows where the inspector has no room of its own.
+/// Below this height images and plots share one place.
+const TIGHT: f32 = 600.0;
+
+/// What stands in the centre where there is no room for everything at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LowerTab {
-    /// The plots.
+pub enum CentreTab {
+    /// The images; where they have a place of their own, the plots.
     #[default]
+    Images,
+    /// The plots.
     Plots,
     /// The inspector.
     Inspector,
@@ -39,21 +44,50 @@ impl Default for PanelSizes {
 /// Which panel stands where.
 #[derive(Debug, Default)]
 pub struct Arrangement {
-    /// What the lower panel shows where the inspector has no room of its own.
-    pub lower_tab: LowerTab,
+    /// What stands in the centre where there is no room for everything at once.
+    pub tab: CentreTab,
     /// Sizes of the panels that can be dragged.
     pub sizes: PanelSizes,
     /// The window is too narrow for an inspector of its own.
     pub narrow: bool,
     /// The window is too low for large thumbnails and rows of two lines.
     pub low: bool,
-    /// Where the plots were painted, to cut a picture of them out of the window.
+    /// The window is too low for images and plots at the same time.
+    pub tight: bool,
+    /// Where the plots were painted in the last frame, to cut a picture of them out of the window.
     pub plots_rect: Option<Rect>,
 }
 
 impl Arrangement {
     /// Follows the size of the window.
     pub fn fit(&mut self, size: Vec2) {
-        (self.narrow, self.low) = (size.x < NARROW, size.y < LOW);
+        (self.narrow, self.low, self.tight) = (size.x < NARROW, size.y < LOW, size.y < TIGHT);
+    }
+
+    /// The tabs that the size of the window makes necessary.
+    pub fn tabs(&self) -> &'static [(CentreTab, &'static str)] {
+        const ALL: &[(CentreTab, &str)] = &[
+            (CentreTab::Images, "Images"),
+            (CentreTab::Plots, "Plots"),
+            (CentreTab::Inspector, "Inspector"),
+        ];
+        match (self.tight, self.narrow) {
+            (true, true) => ALL,
+            (true, false) => &ALL[..2],
+            (false, true) => &ALL[1..],
+            (false, false) => &[],
+        }
+    }
+
+    /// The tab that is open: the chosen one if it is there, else the first.
+    pub fn open_tab(&self) -> CentreTab {
+        let tabs = self.tabs();
+        let chosen = tabs.iter().find(|(tab, _)| *tab == self.tab).or(tabs.first());
+        chosen.map_or(CentreTab::Plots, |(tab, _)| *tab)
+    }
+
+    /// Brings the plots into view, wherever they are.
+    pub fn show_plots(&mut self) {
+        self.tab = CentreTab::Plots;
     }
 }

@@ -71,6 +71,12 @@ impl StudioApp {
                     self.save(ctx, Job::Text { name, text });
                 }
             }
+            Action::SavePlotPicture if self.state.arrangement.plots_rect.is_none() => {
+                // Once they are there.
+                self.state.arrangement.show_plots();
+                self.state.actions.push(Action::SavePlotPicture);
+                ctx.request_repaint();
+            }
             Action::SavePlotPicture => {
                 let (sender, waker) = (self.screenshot.0.clone(), ctx.clone());
                 ctx.request_screenshot(move |image| {
@@ -114,6 +120,7 @@ impl StudioApp {
             | Action::SetPlotTab(_)
             | Action::FitImages
             | Action::SetTheme(_)
+            | Action::SetZoom(_)
             | Action::ToggleSheet
             | Action::TogglePalette => {}
         }
@@ -248,6 +255,9 @@ impl StudioApp {
             Some(Outcome::Failed(message)) => self.state.notify(NoticeKind::Error, message),
             Some(Outcome::Chosen(files)) => self.open_model(files),
             Some(Outcome::Dismissed) | None => {}
+        }
+        if let Some(question) = self.saving.question() {
+            self.state.panels.file_dialog.ask(ctx, question);
         }
         self.state.progress.saving = self.saving.busy();
         self.save_plot_picture(ctx);

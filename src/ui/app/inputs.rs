@@ -26,9 +26,10 @@ pub fn top_bar(ui: &mut Ui, state: &mut State) {
         surveying: state.progress.surveying,
         can_open_models: state.can_open_models,
         recent: &state.recent,
-        theme: state.theme,
+        situation: &situation(state, state.panels.commands.sheet_open),
     };
-    state.actions.extend(bar.show(ui));
+    let actions = bar.show(ui);
+    state.actions.extend(actions);
 }
 
 /// Speed, steps, differences.
@@ -68,6 +69,7 @@ pub fn settings(ui: &mut Ui, state: &mut State) {
         decoder_threads: state.decoder_threads,
         device: state.device,
         low: state.arrangement.low,
+        tight: state.arrangement.tight,
         panel: &mut state.panels.settings,
         actions: Vec::new(),
     };
@@ -155,6 +157,7 @@ fn situation(state: &State, sheet_open: bool) -> Situation<'_> {
         recent: &state.recent,
         draws_scenarios: state.model.draws_scenarios(),
         theme: state.theme,
+        zoom: state.zoom,
     }
 }
 

@@ -1,6 +1,7 @@
-//! Lays the panels out, at any size of the window from 1000×650 on.
+//! Lays the panels out, at any size of the window. Below 1180 points of width the inspector becomes a tab
+//! beside the plots; below 600 of height images, plots and inspector take turns in the centre.
 
-use crate::ui::app::arrangement::{Arrangement, LowerTab};
+use crate::ui::app::arrangement::{Arrangement, CentreTab};
 use crate::ui::app::inputs;
 use crate::ui::app::state::State;
 use crate::ui::commands::keyboard::Keyboard;
@@ -10,7 +11,8 @@ use crate::ui::theme::palette;
 use crate::ui::timeline::bar;
 use egui::{CentralPanel, Frame, Margin, Panel, Ui};
 
-const TABS: Hint = Hint::new("Chooses what stands below the images.", "");
+const TABS: Hint =
+    Hint::new("Chooses what is shown here; in a larger window all of it is there at once.", "");
 
 /// Shows everything and reads the keys that no panel took.
 pub fn show(ui: &mut Ui, state: &mut State) {
@@ -50,8 +52,10 @@ pub fn show(ui: &mut Ui, state: &mut State) {
 
     inputs::commands(&ctx, state);
     inputs::open_model(&ctx, state);
+    state.panels.file_dialog.show(&ctx);
     inputs::notices(&ctx, state, centre.rect);
-    if !state.panels.commands.is_open() && state.panels.open_model.dialog.is_none() {
+    let covered = state.panels.open_model.dialog.is_some() || state.panels.file_dialog.is_open();
+    if !state.panels.commands.is_open() && !covered {
         inputs::keys(&ctx, state, keyboard);
     }
 }
@@ -65,6 +69,10 @@ fn centre(ui: &mut Ui, state: &mut State) {
             Panel::top("scenario").frame(panel(12, 8)).show(ui, |ui| note::show(ui, scenario));
         state.actions.extend(shown.inner);
     }
+    if state.arrangement.tight {
+        turns(ui, state);
+        return;
+    }
     let room = ui.available_height();
     // Where there is little room the images need it more than the plots.
     let share = if state.arrangement.low { 0.33 } else { 0.4 };
@@ -74,30 +82,60 @@ fn centre(ui: &mut Ui, state: &mut State) {
         .resizable(true)
         .frame(panel(12, 8));
     let shown = lower.show(ui, |ui| {
-        if state.arrangement.narrow {
-            tabs(ui, &mut state.arrangement);
-        }
-        match state.arrangement.lower_tab {
-            LowerTab::Inspector if state.arrangement.narrow => inputs::inspector(ui, state),
-            _ => inputs::plots(ui, state),
+        tabs(ui, &mut state.arrangement);
+        match state.arrangement.open_tab() {
+            CentreTab::Inspector => inputs::inspector(ui, state),
+            CentreTab::Images | CentreTab::Plots => inputs::plots(ui, state),
         }
     });
     let rect = shown.response.rect;
     state.arrangement.sizes.plots = rect.height();
-    state.arrangement.plots_rect = Some(rect);
-    Panel::bottom("timeline").resizable(false).frame(panel(12, 4)).show(ui, |ui| {
-        inputs::timeline(ui, state);
-    });
+    let plots = state.arrangement.open_tab() != CentreTab::Inspector;
+    state.arrangement.plots_rect = plots.then_some(rect);
+    timeline(ui, state);
     CentralPanel::default().frame(Frame::new().inner_margin(12)).show(ui, |ui| {
         inputs::lanes(ui, state);
     });
 }
 
+/// Images, plots and inspector one at a time, over the timeline.
+fn turns(ui: &mut Ui, state: &mut State) {
+    let colours = palette(ui.ctx());
+    timeline(ui, state);
+    let frame = Frame::new().fill(colours.panel).inner_margin(Margin::symmetric(12, 4));
+    Panel::top("tabs").resizable(false).frame(frame).show(ui, |ui| {
+        tabs(ui, &mut state.arrangement);
+    });
+    let tab = state.arrangement.open_tab();
+    let fill = if tab == CentreTab::Images { colours.window } else { colours.panel };
+    let frame = Frame::new().fill(fill).inner_margin(Margin::symmetric(12, 8));
+    let shown = CentralPanel::default().frame(frame).show(ui, |ui| match tab {
+        CentreTab::Images => inputs::lanes(ui, state),
+        CentreTab::Plots => inputs::plots(ui, state),
+        CentreTab::Inspector => inputs::inspector(ui, state),
+    });
+    let plots = tab == CentreTab::Plots;
+    state.arrangement.plots_rect = plots.then_some(shown.response.rect);
+}
+
+fn timeline(ui: &mut Ui, state: &mut State) {
+    let frame = Frame::new().fill(palette(ui.ctx()).panel).inner_margin(Margin::symmetric(12, 4));
+    Panel::bottom("timeline").resizable(false).frame(frame).show(ui, |ui| {
+        inputs::timeline(ui, state);
+    });
+}
+
 fn tabs(ui: &mut Ui, arrangement: &mut Arrangement) {
+    let (tabs, mut open) = (arrangement.tabs(), arrangement.open_tab());
+    if tabs.is_empty() {
+        return;
+    }
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 4.0;
-        for (tab, name) in [(LowerTab::Plots, "Plots"), (LowerTab::Inspector, "Inspector")] {
-            TABS.on(ui.selectable_value(&mut arrangement.lower_tab, tab, name));
+        for (tab, name) in tabs {
+            if TABS.on(ui.selectable_value(&mut open, *tab, *name)).clicked() {
+                arrangement.tab = *tab;
+            }
         }
     });
 }
@@ -109,7 +147,7 @@ mod tests {
     /// A panel whose contents are wider than it grows a little every frame.
     #[test]
     fn panels_keep_their_sizes() {
-        for size in [egui::vec2(1400.0, 900.0), egui::vec2(1000.0, 650.0)] {
+        for size in [(1400.0, 900.0), (1000.0, 650.0), (900.0, 500.0)].map(egui::Vec2::from) {
             let ctx = egui::Context::default();
             crate::ui::theme::install(&ctx);
             let mut state = State::default();

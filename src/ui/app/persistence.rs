@@ -6,6 +6,7 @@ use crate::engine::settings::RunSettings;
 use crate::ui::app::arrangement::PanelSizes;
 use crate::ui::state::model::RecentModel;
 use crate::ui::state::view::ViewSettings;
+use crate::ui::state::zoom::WindowZoom;
 use crate::ui::theme::ThemeChoice;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,8 @@ pub struct StoredSettings {
     pub view: ViewSettings,
     /// Dark or light.
     pub theme: ThemeChoice,
+    /// How large everything is.
+    pub zoom: WindowZoom,
     /// Sizes of the panels that can be dragged.
     pub panels: PanelSizes,
     /// Decoder threads, if the person has chosen; else one is left to the window.
@@ -56,6 +59,7 @@ impl Default for StoredSettings {
             seed_locked: true,
             view: ViewSettings::default(),
             theme: ThemeChoice::default(),
+            zoom: WindowZoom::default(),
             panels: PanelSizes::default(),
             decoder_threads: None,
             recent_models: Vec::new(),
@@ -115,6 +119,7 @@ impl StoredSettings {
         view.locked_range = view
             .locked_range
             .filter(|(low, high)| low.is_finite() && high.is_finite() && low < high);
+        self.zoom = self.zoom.within_limits();
         let panels = PanelSizes::default();
         // As many as another machine had, perhaps.
         self.decoder_threads =

@@ -2,6 +2,8 @@
 //! and takes the outcome from a channel. What is written, [`Writers`] decides.
 
 use crate::engine::trace::RunRecord;
+use crate::ui::app::dialogs::{AnyDialogs, Dialogs};
+use crate::ui::file_dialog::question::{FileKind, FileQuestion, with_ending};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use egui::Color32;
 use image::RgbImage;
@@ -95,60 +97,44 @@ pub trait Writers: Send + Sync {
     fn picture(&self, image: &RgbImage, file: &Path) -> Result<(), String>;
 }
 
-/// What asks for files. The system's dialogs in the window, answers in tests.
-pub trait Dialogs: Send + Sync {
-    /// A name to save under.
-    fn save(&self, title: &str, name: &str, kinds: &[(&str, &str)]) -> Option<PathBuf>;
-    /// Files to open.
-    fn open(&self, title: &str) -> Option<Vec<PathBuf>>;
-    /// A folder to open.
-    fn folder(&self, title: &str) -> Option<PathBuf>;
-}
-
-/// The system's dialogs.
-pub struct SystemDialogs;
-
-impl Dialogs for SystemDialogs {
-    fn save(&self, title: &str, name: &str, kinds: &[(&str, &str)]) -> Option<PathBuf> {
-        let mut dialog = rfd::FileDialog::new().set_title(title).set_file_name(name);
-        for (kind, extension) in kinds {
-            dialog = dialog.add_filter(*kind, &[*extension]);
-        }
-        dialog.save_file()
-    }
-
-    fn open(&self, title: &str) -> Option<Vec<PathBuf>> {
-        rfd::FileDialog::new()
-            .set_title(title)
-            .add_filter("Weights", &["safetensors", "pt", "pth", "bin", "ckpt", "jit", "json"])
-            .add_filter("All files", &["*"])
-            .pick_files()
-    }
-
-    fn folder(&self, title: &str) -> Option<PathBuf> {
-        rfd::FileDialog::new().set_title(title).pick_folder()
-    }
-}
+const PNG: &[FileKind] = &[FileKind { name: "PNG image", endings: &["png"] }];
+const CSV: &[FileKind] = &[FileKind { name: "CSV table", endings: &["csv"] }];
+const TRACE: &[FileKind] = &[
+    FileKind { name: "CSV table", endings: &["csv"] },
+    FileKind { name: "JSON with settings", endings: &["json"] },
+];
 
 /// One dialog at a time.
 pub struct Saving {
     writers: Arc<dyn Writers>,
     dialogs: Arc<dyn Dialogs>,
+    questions: Option<Receiver<FileQuestion>>,
     sender: Sender<Outcome>,
     outcomes: Receiver<Outcome>,
     busy: bool,
 }
 
 impl Saving {
-    /// With the system's dialogs.
-    pub fn new(writers: Arc<dyn Writers>) -> Self {
-        Self::with_dialogs(writers, Arc::new(SystemDialogs))
+    /// With the system's dialogs where `system_shows` says that it has any, else with the window's own,
+    /// whose questions [`Self::question`] gives; `waker` repaints the window for them.
+    pub fn new(
+        writers: Arc<dyn Writers>,
+        system_shows: fn() -> bool,
+        waker: Arc<dyn Fn() + Send + Sync>,
+    ) -> Self {
+        let (dialogs, questions) = AnyDialogs::new(system_shows, waker);
+        Self { questions: Some(questions), ..Self::with_dialogs(writers, Arc::new(dialogs)) }
     }
 
     /// With other dialogs.
     pub fn with_dialogs(writers: Arc<dyn Writers>, dialogs: Arc<dyn Dialogs>) -> Self {
         let (sender, outcomes) = bounded(1);
-        Self { writers, dialogs, sender, outcomes, busy: false }
+        Self { writers, dialogs, questions: None, sender, outcomes, busy: false }
+    }
+
+    /// What the window is to ask the person, once.
+    pub fn question(&self) -> Option<FileQuestion> {
+        self.questions.as_ref()?.try_recv().ok()
     }
 
     /// Whether a dialog is open or a file is being written.
@@ -199,8 +185,6 @@ impl Saving {
 
 impl Job {
     fn carry_out(self, writers: &dyn Writers, dialogs: &dyn Dialogs) -> Outcome {
-        const PNG: &[(&str, &str)] = &[("PNG image", "png")];
-        const CSV: &[(&str, &str)] = &[("CSV table", "csv")];
         match self {
             Self::Image(job) => {
                 let lane =
@@ -210,8 +194,7 @@ impl Job {
             }
             Self::Trace(record) => {
                 let name = format!("{}-trace.csv", stem(&record));
-                let kinds = [("CSV table", "csv"), ("JSON with settings", "json")];
-                ask(dialogs, "Save trace", &name, &kinds, |file| writers.trace(&record, file))
+                ask(dialogs, "Save trace", &name, TRACE, |file| writers.trace(&record, file))
             }
             Self::Text { name, text } => {
                 ask(dialogs, "Save data", &name, CSV, |file| writers.text(&text, file))
@@ -235,16 +218,11 @@ fn ask(
     dialogs: &dyn Dialogs,
     title: &str,
     name: &str,
-    kinds: &[(&str, &str)],
+    kinds: &'static [FileKind],
     write: impl FnOnce(&Path) -> Result<(), String>,
 ) -> Outcome {
-    let Some(mut file) = dialogs.save(title, name, kinds) else { return Outcome::Dismissed };
-    // A name typed without an ending gets the first of those offered.
-    if file.extension().is_none()
-        && let Some((_, extension)) = kinds.first()
-    {
-        file.set_extension(extension);
-    }
+    let Some(file) = dialogs.save(title, name, kinds) else { return Outcome::Dismissed };
+    let file = with_ending(file, kinds);
     match write(&file) {
         Ok(()) => Outcome::Saved(file),
         Err(message) => Outcome::Failed(message),
@@ -298,7 +276,7 @@ mod tests {
     struct Answer(Option<PathBuf>);
 
     impl Dialogs for Answer {
-        fn save(&self, _: &str, _: &str, _: &[(&str, &str)]) -> Option<PathBuf> {
+        fn save(&self, _: &str, _: &str, _: &'static [FileKind]) -> Option<PathBuf> {
             self.0.clone()
         }
         fn open(&self, _: &str) -> Option<Vec<PathBuf>> {

@@ -8,6 +8,7 @@ use crate::models::card::ModelCard;
 use crate::ui::action::Action;
 use crate::ui::app::arrangement::Arrangement;
 use crate::ui::commands::panel::CommandsPanel;
+use crate::ui::file_dialog::panel::FileDialogPanel;
 use crate::ui::history::panel::HistoryPanel;
 use crate::ui::inspector::panel::InspectorPanel;
 use crate::ui::lanes::panel::LanesPanel;
@@ -20,6 +21,7 @@ use crate::ui::state::dice;
 use crate::ui::state::model::{ModelStatus, RecentModel};
 use crate::ui::state::run_view::RunView;
 use crate::ui::state::shared::Shared;
+use crate::ui::state::zoom::WindowZoom;
 use crate::ui::theme::ThemeChoice;
 use crate::ui::timeline::panel::TimelinePanel;
 use image::RgbImage;
@@ -43,6 +45,8 @@ pub struct Panels {
     pub history: HistoryPanel,
     /// The dialog for opening models.
     pub open_model: OpenModelPanel,
+    /// The dialog for files, where the system has none.
+    pub file_dialog: FileDialogPanel,
     /// Messages.
     pub notices: NoticesPanel,
     /// The sheet of shortcuts and the command palette.
@@ -83,6 +87,8 @@ pub struct State {
     pub seed_locked: bool,
     /// Dark or light.
     pub theme: ThemeChoice,
+    /// How large everything is.
+    pub zoom: WindowZoom,
     /// Decoder threads of the next run; `None` is physical cores minus one.
     pub decoder_threads: Option<usize>,
     /// Where models are put; chosen when the program is started.
@@ -169,9 +175,13 @@ impl State {
             Action::Unpin => self.shared.focus.pinned = None,
             Action::SetOverlay(overlay) => self.shared.view.set_overlay(overlay),
             Action::SetComparison(comparison) => self.shared.view.comparison = comparison,
-            Action::SetPlotTab(tab) => self.shared.view.plot_tab = tab,
+            Action::SetPlotTab(tab) => {
+                self.shared.view.plot_tab = tab;
+                self.arrangement.show_plots();
+            }
             Action::FitImages => self.shared.view.fit_images(),
             Action::SetTheme(theme) => self.theme = theme,
+            Action::SetZoom(zoom) => self.zoom = zoom,
             Action::ToggleSheet => self.panels.commands.toggle_sheet(),
             Action::TogglePalette => self.panels.commands.toggle_palette(),
             other => return Some(other),

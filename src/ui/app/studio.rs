@@ -10,9 +10,11 @@ use crate::opening::request::OpenRequest;
 use crate::ui::app::live::{LiveDebounce, Poll};
 use crate::ui::app::persistence::{SettingsWriter, StoredSettings};
 use crate::ui::app::saving::Saving;
+use crate::ui::app::screen::FitScreen;
 use crate::ui::app::state::State;
 use crate::ui::app::writers::ExportWriters;
-use crate::ui::app::{inputs, layout};
+use crate::ui::app::{inputs, layout, portal};
+use crate::ui::kit::system_fonts::{FindFonts, SystemFonts};
 use crate::ui::notices::panel::NoticeKind;
 use crate::ui::settings::panel as settings_panel;
 use crate::ui::state::model::{ModelStatus, RecentModel};
@@ -44,6 +46,9 @@ pub struct StudioApp {
     /// Pictures of the window that were asked for.
     pub(super) screenshot: (Sender<Arc<ColorImage>>, Receiver<Arc<ColorImage>>),
     pub(super) open_model: Option<ModelOpener>,
+    /// Fonts for scripts that the embedded ones lack; absent where tests want none.
+    system_fonts: Option<SystemFonts>,
+    fit_screen: FitScreen,
     /// What is being loaded, to be remembered once it is there.
     pub(super) opening: Option<OpenRequest>,
     /// Settings and model of the last check.
@@ -63,12 +68,15 @@ impl StudioApp {
     /// A window on an engine whose waker repaints `ctx`. Starts to load the built-in model.
     pub fn new(ctx: &Context, engine: Engine, stored: StoredSettings) -> Self {
         theme::install(ctx);
+        // The keys are commands of ours, and what they choose is kept.
+        ctx.options_mut(|options| options.zoom_with_keyboard = false);
         let mut state = State {
             settings: stored.settings.clone(),
             seed_locked: stored.seed_locked,
             live: stored.live.unwrap_or(false),
             shared: Shared { view: stored.view.clone(), ..Shared::default() },
             theme: stored.theme,
+            zoom: stored.zoom,
             decoder_threads: stored.decoder_threads,
             device: engine.device(),
             ..State::default()
@@ -87,6 +95,8 @@ impl StudioApp {
                 None
             }
         });
+        let repainted = ctx.clone();
+        let waker = Arc::new(move || repainted.request_repaint());
         let mut live = LiveDebounce::default();
         live.settle(&state.settings);
         if stored.decoder_threads.is_some() {
@@ -98,9 +108,11 @@ impl StudioApp {
             state,
             engine,
             live,
-            saving: Saving::new(Arc::new(ExportWriters)),
+            saving: Saving::new(Arc::new(ExportWriters), portal::shows_dialogs, waker),
             screenshot: bounded(1),
             open_model: None,
+            system_fonts: None,
+            fit_screen: FitScreen::default(),
             opening: None,
             checked: None,
             writer,
@@ -118,6 +130,12 @@ impl StudioApp {
         self
     }
 
+    /// Looks for fonts where characters are missing.
+    pub fn with_system_fonts(mut self, ctx: &Context, find: FindFonts) -> Self {
+        self.system_fonts = Some(SystemFonts::new(ctx, find));
+        self
+    }
+
     /// Other dialogs than the system's, for tests.
     pub fn with_saving(mut self, saving: Saving) -> Self {
         self.saving = saving;
@@ -127,6 +145,8 @@ impl StudioApp {
     /// Everything of a frame but the painting.
     pub fn update(&mut self, ctx: &Context) {
         ctx.set_theme(self.state.theme.egui());
+        ctx.set_zoom_factor(self.state.zoom.factor());
+        self.fit_screen.follow(ctx);
         self.drain(ctx);
         self.take_dropped_files(ctx);
         self.refresh_runs();
@@ -146,6 +166,10 @@ impl StudioApp {
         }
         layout::show(ui, &mut self.state);
         self.carry_out(&ctx);
+        let missing = self.system_fonts.as_mut().and_then(|fonts| fonts.follow(&ctx));
+        if let Some(message) = missing {
+            self.state.notify(NoticeKind::Warning, message);
+        }
     }
 
     fn drain(&mut self, ctx: &Context) {
@@ -290,6 +314,7 @@ impl StudioApp {
             seed_locked: self.state.seed_locked,
             view: self.state.shared.view.clone(),
             theme: self.state.theme,
+            zoom: self.state.zoom,
             panels: self.state.arrangement.sizes,
             decoder_threads: self.state.decoder_threads,
             recent_models: self.state.recent.clone(),

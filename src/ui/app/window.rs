@@ -3,7 +3,9 @@
 use crate::compute::device_kind::DeviceKind;
 use crate::engine::{Engine, EngineOptions};
 use crate::ui::app::persistence::StoredSettings;
+use crate::ui::app::screen;
 use crate::ui::app::studio::StudioApp;
+use crate::ui::kit::system_fonts;
 use anyhow::{Context as _, Result, anyhow};
 use std::sync::Arc;
 
@@ -18,9 +20,15 @@ pub fn run(device: DeviceKind) -> Result<()> {
     let viewport = egui::ViewportBuilder::default()
         .with_title(TITLE)
         .with_app_id("softcfg-studio")
-        .with_inner_size([1400.0, 900.0])
-        .with_min_inner_size([1000.0, 650.0]);
-    let options = eframe::NativeOptions { viewport, persist_window: false, ..Default::default() };
+        .with_inner_size(screen::OPENS_WITH)
+        .with_min_inner_size(screen::SMALLEST);
+    let options = eframe::NativeOptions {
+        viewport,
+        persist_window: false,
+        // `system_fonts` of the kit looks for them instead, without holding a frame.
+        system_font_fallback: false,
+        ..Default::default()
+    };
     eframe::run_native(
         TITLE,
         options,
@@ -33,7 +41,9 @@ pub fn run(device: DeviceKind) -> Result<()> {
             let stored =
                 StoredSettings::default_file().map(StoredSettings::load).unwrap_or_default();
             let app = StudioApp::new(&creation.egui_ctx, engine, stored);
-            Ok(Box::new(app.with_model_opener(Box::new(Engine::survey_model))))
+            let find_fonts = Box::new(system_fonts::of_the_system);
+            let app = app.with_model_opener(Box::new(Engine::survey_model));
+            Ok(Box::new(app.with_system_fonts(&creation.egui_ctx, find_fonts)))
         }),
     )
     .map_err(|error| {

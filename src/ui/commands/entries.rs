@@ -123,6 +123,7 @@ fn rank_of_word(label: &str, word: &str) -> Option<usize> {
 mod tests {
     use super::*;
     use crate::ui::state::shared::Shared;
+    use crate::ui::state::zoom::WindowZoom;
 
     fn labels(query: &str) -> Vec<String> {
         let shared = Shared::default();
@@ -134,6 +135,7 @@ mod tests {
             recent: &[],
             draws_scenarios: true,
             theme: ThemeChoice::Dark,
+            zoom: WindowZoom::default(),
         };
         found(entries(&situation), query).into_iter().map(|entry| entry.label).collect()
     }

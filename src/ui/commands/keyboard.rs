@@ -63,6 +63,7 @@ pub fn handle(ctx: &Context, keyboard: Keyboard, situation: &Situation) -> Vec<A
 mod tests {
     use super::*;
     use crate::ui::state::shared::Shared;
+    use crate::ui::state::zoom::WindowZoom;
     use crate::ui::theme::ThemeChoice;
     use egui::Modifiers;
 
@@ -75,6 +76,7 @@ mod tests {
             recent: &[],
             draws_scenarios: false,
             theme: ThemeChoice::Dark,
+            zoom: WindowZoom::default(),
         }
     }
 

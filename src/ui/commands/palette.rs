@@ -15,9 +15,11 @@ use egui::{
 const WIDTH: f32 = 520.0;
 /// Height of a line.
 const LINE: f32 = 28.0;
-/// Lines seen at once.
+/// Most lines seen at once.
 const LINES: f32 = 11.0;
-/// Room above it.
+/// Its field and margins, and some room to the window's edges.
+const AROUND: f32 = 72.0;
+/// Most room above it.
 const TOP: f32 = 72.0;
 
 /// The palette while it is open.
@@ -42,11 +44,14 @@ impl Palette {
     pub fn show(&mut self, ctx: &Context, situation: &Situation) -> Outcome {
         let frame = Frame::window(&ctx.global_style()).inner_margin(8).fill(palette(ctx).panel);
         let id = Id::unique("command palette");
+        let window = ctx.content_rect().size();
+        let top = TOP.min(0.1 * window.y);
         let area =
-            Area::new(id).order(Order::Foreground).anchor(Align2::CENTER_TOP, vec2(0.0, TOP));
+            Area::new(id).order(Order::Foreground).anchor(Align2::CENTER_TOP, vec2(0.0, top));
+        let lines = ((window.y - top - AROUND) / LINE).floor().clamp(1.0, LINES);
         let modal = Modal::new(id).area(area).frame(frame).show(ctx, |ui| {
-            ui.set_width(WIDTH);
-            self.content(ui, situation)
+            ui.set_width(WIDTH.min(window.x - AROUND));
+            self.content(ui, situation, lines * LINE)
         });
         match modal.inner {
             Some(action) => Outcome::Chosen(action),
@@ -55,7 +60,7 @@ impl Palette {
         }
     }
 
-    fn content(&mut self, ui: &mut Ui, situation: &Situation) -> Option<Action> {
+    fn content(&mut self, ui: &mut Ui, situation: &Situation, height: f32) -> Option<Action> {
         // Before the field, which would move its own cursor with them.
         let pressed = |key| ui.input_mut(|input| input.count_and_consume_key(Modifiers::NONE, key));
         let (up, down) = (pressed(Key::ArrowUp), pressed(Key::ArrowDown));
@@ -76,7 +81,7 @@ impl Palette {
         ui.add_space(4.0);
         ui.spacing_mut().item_spacing.y = 0.0;
         let list = ScrollArea::vertical().auto_shrink([false, false]);
-        list.max_height(LINE * LINES).min_scrolled_height(LINE * LINES).show(ui, |ui| {
+        list.max_height(height).min_scrolled_height(height).show(ui, |ui| {
             if found.is_empty() {
                 ui.label(secondary("Nothing found.", palette(ui.ctx())));
             }

@@ -3,6 +3,7 @@
 use crate::ui::state::model::RecentModel;
 use crate::ui::state::run_view::RunView;
 use crate::ui::state::shared::Shared;
+use crate::ui::state::zoom::WindowZoom;
 use crate::ui::theme::ThemeChoice;
 
 /// The window as commands see it.
@@ -22,6 +23,8 @@ pub struct Situation<'a> {
     pub draws_scenarios: bool,
     /// Dark or light.
     pub theme: ThemeChoice,
+    /// How large everything is.
+    pub zoom: WindowZoom,
 }
 
 impl<'a> Situation<'a> {

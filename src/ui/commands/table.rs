@@ -5,6 +5,7 @@ use crate::ui::action::Action;
 use crate::ui::commands::situation::Situation;
 use crate::ui::kit::controls::Hint;
 use crate::ui::state::cursor::Move;
+use crate::ui::state::zoom::ZoomStep;
 use egui::{Key, KeyboardShortcut, Modifiers};
 
 /// Groups of the sheet, in its order.
@@ -87,6 +88,10 @@ const fn plain(key: Key) -> KeyboardShortcut {
 
 fn on_cursor(situation: &Situation, by: Move) -> Option<Action> {
     situation.shown().map(|_| Action::MoveCursor(by))
+}
+
+fn zoom(situation: &Situation, step: ZoomStep) -> Option<Action> {
+    situation.zoom.after(step).map(Action::SetZoom)
 }
 
 macro_rules! commands {
@@ -196,6 +201,15 @@ commands! {
     SWITCH_THEME: Window, Window, "Switch theme",
         "Switches between dark and light.",
         [ctrl(Key::T)], |situation| Some(Action::SetTheme(situation.theme.other()));
+    ZOOM_IN: Window, Window, "Larger",
+        "Shows everything in the window larger.",
+        [ctrl(Key::Plus), ctrl(Key::Equals)], |situation| zoom(situation, ZoomStep::Larger);
+    ZOOM_OUT: Window, Window, "Smaller",
+        "Shows everything in the window smaller, so that more has room.",
+        [ctrl(Key::Minus)], |situation| zoom(situation, ZoomStep::Smaller);
+    ZOOM_USUAL: Window, Window, "Usual size",
+        "Shows everything in the size that the screen asks for.",
+        [ctrl(Key::Num0)], |situation| zoom(situation, ZoomStep::Usual);
     PALETTE: Window, Window, "Commands",
         "Lists everything that can be done here; type to find it.",
         [ctrl(Key::P)], |_| Some(Action::TogglePalette);
@@ -210,7 +224,6 @@ pub static GESTURES: &[(Group, &str, &str)] = &[
     (Group::Images, "Double click", "Fit"),
     (Group::Images, "Click", "Pin a token"),
     (Group::Images, "Alt", "Flip: the other lane"),
-    (Group::Window, "Ctrl and + or −", "Larger or smaller"),
 ];
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The faces of the window: Inter for text in two weights, JetBrains Mono for numbers (its digits
 //! are all equally wide, so that nothing shifts), Material Symbols for icons, and one sign of our own: the
 //! bars of a norm, which in Inter are so close together that they look like a bracket. All embedded: text
-//! looks the same on every machine.
+//! looks the same on every machine. What they all lack, `system_fonts` looks for.
 
 use egui::{FontData, FontDefinitions, FontFamily, FontId, RichText, TextStyle};
 use std::collections::BTreeMap;

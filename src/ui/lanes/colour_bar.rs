@@ -1,13 +1,14 @@
 //! The colour bar beside or below the images, and the lock of its range.
 
-use crate::ui::kit::controls::{Hint, icon_toggle, secondary};
+use crate::engine::settings::number;
+use crate::ui::kit::controls::{Hint, NumberField, icon_toggle, secondary};
 use crate::ui::lanes::overlay;
 use crate::ui::state::view::ViewSettings;
 use crate::ui::theme;
 use crate::ui::theme::Palette;
 use egui::{
-    Align, Align2, Color32, DragValue, FontId, Layout, Mesh, Rect, Response, RichText, Role, Sense,
-    Shape, Stroke, StrokeKind, TextStyle, Ui, Vec2, WidgetInfo, pos2, vec2,
+    Align, Align2, Color32, FontId, Layout, Mesh, Rect, Response, RichText, Role, Sense, Shape,
+    Stroke, StrokeKind, TextStyle, Ui, Vec2, WidgetInfo, pos2, vec2,
 };
 use egui_material_icons::icons::{ICON_LOCK, ICON_LOCK_OPEN};
 
@@ -16,6 +17,8 @@ const LOCK: Hint = Hint::new(
     "Keeps the range of the colours, so that runs can be compared; otherwise it fits the run.",
     "",
 );
+
+const ENDS: Hint = Hint::new("This end of the colours.", "");
 
 /// Where the bar stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,11 +152,21 @@ fn lock(ui: &mut Ui, view: &mut ViewSettings, scale: &Scale, place: Place) {
     let Some((low, high)) = &mut view.locked_range else { return };
     let speed = ((*high - *low).abs() * 0.005).max(1e-5);
     let edit = |ui: &mut Ui, value: &mut f32, name: &str| {
-        ui.spacing_mut().interact_size.x = 34.0;
-        let drag = DragValue::new(value).speed(speed).max_decimals(scale.decimals);
-        let response = ui.add(drag.update_while_editing(false));
-        response.widget_info(|| WidgetInfo::labeled(Role::SpinButton, true, name));
-        response.on_hover_text(format!("{name} of the colours."));
+        let number = NumberField {
+            name,
+            hint: ENDS,
+            read: &|text| {
+                let problem = |error| format!("“{text}” {error}; use a number like 0.5");
+                number::real(text).map_err(problem)
+            },
+            write: &|value: f32| format!("{value:.*}", scale.decimals),
+            suffix: "",
+            range: f32::MIN..=f32::MAX,
+            speed: speed.into(),
+            width: 34.0,
+        };
+        // There is no room for a message: the field's colour and tooltip say what is wrong.
+        number.show(ui, value);
     };
     match place {
         Place::Beside => {

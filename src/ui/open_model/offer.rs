@@ -10,13 +10,14 @@ use crate::opening::offer::{FoundPart, ModelOffer};
 use crate::opening::request::OpenRequest;
 use crate::ui::action::Action;
 use crate::ui::kit::controls;
-use crate::ui::kit::controls::Hint;
+use crate::ui::kit::controls::{Hint, NumberField};
 use crate::ui::kit::fonts;
 use crate::ui::open_model::found::Found;
 use crate::ui::open_model::words::capital;
 use crate::ui::theme::palette;
-use egui::{Align, DragValue, Grid, Label, Layout, RichText, Ui, vec2};
+use egui::{Align, Grid, Label, Layout, RichText, Ui, vec2};
 use egui_material_icons::icons::{ICON_CHECK_CIRCLE, ICON_CONTENT_COPY, ICON_INFO, ICON_WARNING};
+use std::ops::RangeInclusive;
 
 const PRECISION: Hint = Hint::new(
     "How the decoder's weights are held in memory. Smaller takes less memory and is faster, and moves every logit a little.",
@@ -34,6 +35,8 @@ const DIFFERENCE: Hint = Hint::new(
     "Measured on weights of this file: how far products with random inputs are from those in f32, as a relative root mean square.",
     "",
 );
+/// Rows or columns that a grid can have.
+const SIDES: RangeInclusive<usize> = 1..=256;
 const GRID: Hint = Hint::new(
     "Rows and columns of image tokens. They stand in no tensor; a wrong grid gives poor images, not an error.",
     "",
@@ -248,17 +251,25 @@ fn bits(precision: Precision) -> &'static str {
 fn grid(ui: &mut Ui, found: &mut Found) {
     let Some(guess) = found.offer.grid else { return };
     let before = found.grid;
+    let mut shown = Vec::new();
     ui.horizontal(|ui| {
         ui.label(fonts::group("Grid"));
         if guess.source == GridSource::Weights {
             ui.label(format!("{} × {} tokens, fixed by the weights", guess.rows, guess.columns));
         } else {
-            let field = |value| DragValue::new(value).range(1..=256).speed(0.1);
-            let rows = ui.add(field(&mut found.grid.0));
-            GRID.on(rows.accessible_name("Rows"));
+            let field = |name| NumberField {
+                name,
+                hint: GRID,
+                read: &|text| controls::read_count(text, &SIDES),
+                write: &|side: usize| side.to_string(),
+                suffix: "",
+                range: SIDES,
+                speed: 0.1,
+                width: 40.0,
+            };
+            shown.push(field("Rows").show(ui, &mut found.grid.0));
             ui.label("×");
-            let columns = ui.add(field(&mut found.grid.1));
-            GRID.on(columns.accessible_name("Columns"));
+            shown.push(field("Columns").show(ui, &mut found.grid.1));
             ui.label(format!("tokens, {}", origin(guess.source)));
         }
         if let Some(side) = found.offer.pixels_per_token {
@@ -270,6 +281,7 @@ fn grid(ui: &mut Ui, found: &mut Found) {
             });
         }
     });
+    shown.iter().for_each(|shown| shown.message(ui));
     if found.grid != before {
         if found.offer.square {
             let side = if found.grid.0 != before.0 { found.grid.0 } else { found.grid.1 };

@@ -5,6 +5,7 @@ use crate::ui::action::Action;
 use crate::ui::kit::controls;
 use crate::ui::kit::controls::Hint;
 use crate::ui::kit::fonts;
+use crate::ui::kit::paths;
 use crate::ui::open_model::dialog::OpenDialog;
 use crate::ui::open_model::found::Found;
 use crate::ui::open_model::words::capital;
@@ -15,7 +16,6 @@ use egui::{
     Ui, vec2,
 };
 use egui_material_icons::icons::{ICON_FOLDER_OPEN, ICON_INFO, ICON_NOTE_ADD, ICON_WARNING};
-use std::path::PathBuf;
 
 const FILES: Hint = Hint::new("Chooses one or several weight files.", "");
 const FOLDER: Hint = Hint::new("Chooses a folder with the files of one model.", "");
@@ -56,7 +56,7 @@ impl OpenModelPanel {
         let typing = ctx.memory(|memory| memory.focused()).is_some_and(|id| id == path_id());
         let mut close = false;
         let modal = Modal::new(Id::unique("open model")).frame(frame).show(ctx, |ui| {
-            ui.set_width(WIDTH);
+            ui.set_width(WIDTH.min(ctx.content_rect().width() - 56.0));
             ui.label(fonts::title("Open model"));
             ui.add_space(6.0);
             let height = (ctx.content_rect().height() - AROUND).max(120.0);
@@ -173,16 +173,8 @@ fn path_field(ui: &mut Ui, path: &mut String, actions: &mut Vec<Action>) {
     let response = PATH.on(ui.add(field)).accessible_name("Path");
     let entered = response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
     if entered && !path.trim().is_empty() {
-        actions.push(Action::LookAtModel(vec![typed_path(path.trim())]));
-    }
-}
-
-/// As a shell reads it: a tilde in front is the person's own folder.
-fn typed_path(text: &str) -> PathBuf {
-    let home = directories::BaseDirs::new().map(|dirs| dirs.home_dir().to_path_buf());
-    match (text.strip_prefix("~/"), home) {
-        (Some(rest), Some(home)) => home.join(rest),
-        _ => PathBuf::from(text),
+        let here = std::env::current_dir().unwrap_or_default();
+        actions.push(Action::LookAtModel(vec![paths::resolve(&here, path.trim())]));
     }
 }
 
@@ -198,16 +190,4 @@ fn button(
     let button = Button::new(content).corner_radius(CORNER).min_size(vec2(0.0, 28.0));
     let button = if strong { button.fill(colours.accent).stroke(Stroke::NONE) } else { button };
     ui.add(button).accessible_name(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn typed_paths_know_the_home_folder() {
-        assert_eq!(typed_path("/a/b.pt"), PathBuf::from("/a/b.pt"));
-        let home = typed_path("~/b.pt");
-        assert!(home.is_absolute() && home.ends_with("b.pt"));
-    }
 }

@@ -4,7 +4,7 @@ use crate::compute::device_kind::DeviceKind;
 use crate::engine::settings::{RunSettings, SettingError, SettingKey};
 use crate::engine::trace::RunId;
 use crate::ui::action::Action;
-use crate::ui::settings::seed_text::SeedText;
+use crate::ui::kit::typed_number::TypedNumber;
 use crate::ui::state::model::ModelStatus;
 use crate::ui::state::run_view::RunView;
 
@@ -14,7 +14,7 @@ pub struct SettingsPanel {
     /// Typed into the search of subjects or classes.
     pub search: String,
     /// The seed as it is typed.
-    pub seed: SeedText,
+    pub seed: Option<TypedNumber<u64>>,
 }
 
 /// One frame of the panel.
@@ -41,6 +41,8 @@ pub struct Form<'a> {
     pub device: DeviceKind,
     /// The window is low: names stand beside their sliders.
     pub low: bool,
+    /// The window is very low: only what is needed most stands fixed.
+    pub tight: bool,
     /// What the panel keeps.
     pub panel: &'a mut SettingsPanel,
     /// What it asks for.

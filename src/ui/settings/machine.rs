@@ -5,10 +5,11 @@ use crate::compute::device_kind::DeviceKind;
 use crate::compute::linear::{default_decoder_threads, most_decoder_threads};
 use crate::ui::action::Action;
 use crate::ui::kit::controls;
-use crate::ui::kit::controls::Hint;
+use crate::ui::kit::controls::{Hint, NumberField};
 use crate::ui::kit::fonts;
 use crate::ui::settings::form::Form;
-use egui::{Align, CollapsingHeader, DragValue, Layout, Ui, vec2};
+use crate::ui::settings::rows::COUNT_WIDTH;
+use egui::{Align, CollapsingHeader, Layout, Ui};
 
 const DEVICE: Hint = Hint::new(
     "Where decoders run; chosen with --device when the program is started. Image tokenizers stay on the CPU.",
@@ -33,26 +34,34 @@ pub fn show(ui: &mut Ui, form: &mut Form) {
                 });
             });
         }
-        ui.horizontal(|ui| {
+        let shown = ui.horizontal(|ui| {
             THREADS.on(ui.label("Decoder threads"));
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 ui.spacing_mut().item_spacing.x = 4.0;
                 let (usual, most) = (default_decoder_threads(), most_decoder_threads());
                 let mut threads = form.decoder_threads.unwrap_or(usual);
-                let number = DragValue::new(&mut threads)
-                    .speed(0.05)
-                    .range(1..=most.max(usual))
-                    .suffix(format!(" of {most}"))
-                    .min_size(vec2(104.0, 26.0));
-                let response = THREADS.on(ui.add(number).accessible_name("Decoder threads"));
-                if response.changed() {
+                let range = 1..=most.max(usual);
+                let number = NumberField {
+                    name: "Decoder threads",
+                    hint: THREADS,
+                    read: &|text| controls::read_count(text, &range),
+                    write: &|threads: usize| threads.to_string(),
+                    suffix: &format!(" of {most}"),
+                    range: range.clone(),
+                    speed: 0.05,
+                    width: COUNT_WIDTH,
+                };
+                let shown = number.show(ui, &mut threads);
+                if shown.response.changed() {
                     let choice = (threads != usual).then_some(threads);
                     form.actions.push(Action::SetDecoderThreads(choice));
                 }
                 if controls::reset_button(ui, changed, "the decoder threads") {
                     form.actions.push(Action::SetDecoderThreads(None));
                 }
-            });
+                shown
+            })
         });
+        shown.inner.inner.message(ui);
     });
 }

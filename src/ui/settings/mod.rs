@@ -9,5 +9,4 @@ pub mod prompt_field;
 pub mod rows;
 pub mod schedule_field;
 pub mod schedule_plot;
-pub mod seed_text;
 pub mod unconditional_field;

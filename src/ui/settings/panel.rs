@@ -1,6 +1,7 @@
-//! The settings: what shapes every run stands fixed at the top, the rest scrolls below it.
+//! The settings: what shapes every run stands fixed at the top, the rest scrolls below it. Where the window is very low,
+//! only the prompt and Generate stand fixed.
 
-use crate::engine::settings::{LaneSettings, RunSettings, SettingKey};
+use crate::engine::settings::{LaneSettings, RunSettings, SettingKey, Value};
 use crate::engine::trace::RunStatus;
 use crate::guidance::Preset;
 use crate::guidance::schedule::Schedule;
@@ -11,6 +12,7 @@ use crate::ui::commands::table;
 use crate::ui::kit::controls;
 use crate::ui::kit::controls::Hint;
 use crate::ui::kit::fonts;
+use crate::ui::kit::typed_number::TypedNumber;
 use crate::ui::settings::form::Form;
 use crate::ui::settings::rows;
 use crate::ui::settings::schedule_plot::SchedulePlot;
@@ -44,13 +46,20 @@ pub fn show(ui: &mut Ui, form: &mut Form) {
     ui.spacing_mut().item_spacing.y = if form.low { 4.0 } else { 8.0 };
     condition(ui, form, card.as_deref());
     generate(ui, form);
-    guidance(ui, form, &usual, card.as_deref());
-    seed(ui, form);
+    if !form.tight {
+        guidance(ui, form, &usual, card.as_deref());
+        seed(ui, form);
+    }
     ui.add_space(if form.low { 0.0 } else { 4.0 });
     separator(ui);
     ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
         // Room for the scroll bar, so that it covers nothing.
         ui.set_max_width(ui.available_width() - 8.0);
+        if form.tight {
+            guidance(ui, form, &usual, card.as_deref());
+            seed(ui, form);
+            ui.add_space(8.0);
+        }
         lanes(ui, form);
         ui.add_space(8.0);
         method::sampling(ui, form, &usual, card.as_deref());
@@ -186,24 +195,31 @@ fn guidance(ui: &mut Ui, form: &mut Form, usual: &LaneSettings, card: Option<&Mo
 }
 
 fn seed(ui: &mut Ui, form: &mut Form) {
+    let setting = SettingKey::Seed.setting();
     let seed = &mut form.settings.shared.sampling.seed;
-    let typed = &mut form.panel.seed;
+    let write = |seed: u64| seed.to_string();
+    let typed = form.panel.seed.get_or_insert_with(|| TypedNumber::new(*seed, write(*seed)));
     ui.horizontal(|ui| {
         let hint = rows::hint(SettingKey::Seed);
-        let label = hint.on(ui.label(SettingKey::Seed.setting().label));
+        let label = hint.on(ui.label(setting.label));
         ui.spacing_mut().item_spacing.x = 4.0;
         let width = ui.available_width() - 2.0 * (CONTROL_HEIGHT + 4.0);
-        let field = TextEdit::singleline(typed.text(*seed))
+        let wrong = palette(ui.ctx()).error;
+        let colour = typed.problem().map(|_| wrong);
+        let field = TextEdit::singleline(typed.text(*seed, write))
             .font(fonts::number_font())
+            .text_color_opt(colour)
             .desired_width(width)
             .char_limit(24)
             .margin(egui::Margin::symmetric(8, 5));
         let response = hint.on(ui.add(field).labelled_by(label.id));
-        if response.changed() {
-            *seed = typed.read().unwrap_or(*seed);
-        } else if response.lost_focus() {
-            typed.leave(*seed);
-        }
+        let read = |text: &str| {
+            rows::read(setting, text, |value| match value {
+                Value::Whole(seed) => Some(seed),
+                _ => None,
+            })
+        };
+        typed.follow(&response, ui, seed, read, write);
         let icons = (ICON_LOCK, ICON_LOCK_OPEN);
         controls::icon_toggle(ui, form.seed_locked, icons, "Lock seed", LOCK);
         if controls::icon_button(ui, ICON_CASINO, table::NEW_SEED.label, table::NEW_SEED.hint())
@@ -212,7 +228,8 @@ fn seed(ui: &mut Ui, form: &mut Form) {
             form.actions.push(Action::NewSeed);
         }
     });
-    controls::field_message(ui, form.panel.seed.error());
+    let problem = form.panel.seed.as_ref().and_then(TypedNumber::problem);
+    controls::field_message(ui, problem);
 }
 
 fn lanes(ui: &mut Ui, form: &mut Form) {

@@ -1,12 +1,15 @@
 //! Rows of the panel for settings of all lanes, made from the table of settings: name, tooltip, range,
 //! reset, and below them what is wrong.
 
-use crate::engine::settings::{Kind, LaneSettings, SettingKey};
+use crate::engine::settings::{Kind, LaneSettings, Setting, SettingKey, Value};
 use crate::ui::kit::controls;
-use crate::ui::kit::controls::{Hint, SliderRow};
+use crate::ui::kit::controls::{Hint, NumberField, SliderRow};
 use crate::ui::kit::fonts;
 use crate::ui::settings::form::Form;
-use egui::{Align, DragValue, Layout, Response, Ui, vec2};
+use egui::{Align, Layout, Response, Ui};
+
+/// Width of a count, in points.
+pub const COUNT_WIDTH: f32 = 104.0;
 
 /// The tooltip of a setting.
 pub fn hint(key: SettingKey) -> Hint {
@@ -30,12 +33,29 @@ pub fn number(ui: &mut Ui, form: &mut Form, key: SettingKey, usual: &LaneSetting
         default: get(usual),
         decimals: range.decimals,
         one_line,
+        read: &|text| {
+            read(setting, text, |value| match value {
+                Value::Number(number) => Some(number),
+                _ => None,
+            })
+        },
     };
     let lane = &mut form.settings.shared;
     let mut value = get(lane);
     row.show(ui, &mut value);
     set(lane, value);
     problem(ui, form, key);
+}
+
+/// Reads a setting's text as the command line does.
+pub fn read<T>(
+    setting: &Setting,
+    text: &str,
+    take: impl FnOnce(Value) -> Option<T>,
+) -> Result<T, String> {
+    let unfit = || format!("“{text}” does not go here; use {}", setting.allowed());
+    let value = setting.parse(text).map_err(|error| error.to_string())?;
+    take(value).ok_or_else(unfit)
 }
 
 /// One of several options.
@@ -91,6 +111,7 @@ pub fn count(ui: &mut Ui, form: &mut Form, key: SettingKey, usual: &LaneSettings
     let Kind::Count { get, set } = setting.kind else { return };
     let lane = &mut form.settings.shared;
     let (mut value, usual) = (get(lane), get(usual));
+    let mut shown = None;
     ui.horizontal(|ui| {
         let mut on = value.is_some();
         if controls::switch(ui, &mut on, setting.label, hint(key)).changed() {
@@ -100,13 +121,22 @@ pub fn count(ui: &mut Ui, form: &mut Form, key: SettingKey, usual: &LaneSettings
             ui.spacing_mut().item_spacing.x = 4.0;
             match &mut value {
                 Some(count) => {
-                    let number = DragValue::new(count)
-                        .speed(row.speed)
-                        .range(0..=usize::MAX)
-                        .suffix(row.suffix)
-                        .min_size(vec2(104.0, 26.0));
-                    let name = format!("{} value", setting.label);
-                    hint(key).on(ui.add(number).accessible_name(name));
+                    let number = NumberField {
+                        name: &format!("{} value", setting.label),
+                        hint: hint(key),
+                        read: &|text| {
+                            read(setting, text, |value| match value {
+                                Value::Count(count) => count,
+                                _ => None,
+                            })
+                        },
+                        write: &|count: usize| count.to_string(),
+                        suffix: &row.suffix,
+                        range: 0..=usize::MAX,
+                        speed: row.speed,
+                        width: COUNT_WIDTH,
+                    };
+                    shown = Some(number.show(ui, count));
                 }
                 None => {
                     ui.label(fonts::number(row.off).weak());
@@ -118,5 +148,8 @@ pub fn count(ui: &mut Ui, form: &mut Form, key: SettingKey, usual: &LaneSettings
         });
     });
     set(lane, value);
+    if let Some(shown) = shown {
+        shown.message(ui);
+    }
     problem(ui, form, key);
 }

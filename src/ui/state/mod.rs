@@ -8,3 +8,4 @@ pub mod model;
 pub mod run_view;
 pub mod shared;
 pub mod view;
+pub mod zoom;

@@ -2,6 +2,7 @@
 
 use crate::models::card::ModelCard;
 use crate::ui::action::Action;
+use crate::ui::commands::situation::Situation;
 use crate::ui::commands::table;
 use crate::ui::commands::table::Command;
 use crate::ui::kit::controls;
@@ -14,12 +15,13 @@ use crate::ui::theme::{ThemeChoice, palette};
 use egui::text::{LayoutJob, TextFormat};
 use egui::{Align, Button, FontId, Layout, Popup, ProgressBar, Response, Ui, vec2};
 use egui_material_icons::icons::{
-    ICON_CLOSE, ICON_DARK_MODE, ICON_EXPAND_MORE, ICON_HELP, ICON_LIGHT_MODE, ICON_MEMORY,
-    ICON_SCIENCE,
+    ICON_CLOSE, ICON_DARK_MODE, ICON_EXPAND_MORE, ICON_FORMAT_SIZE, ICON_HELP, ICON_LIGHT_MODE,
+    ICON_MEMORY, ICON_SCIENCE,
 };
 
 const MODEL: Hint = Hint::new("The model that draws; opens the list of models.", "");
 const CANCEL: Hint = Hint::new("Stops loading; the model that is open stays open.", "");
+const SIZE: Hint = Hint::new("Shows everything in the window larger or smaller.", "");
 const SCENARIOS: Hint =
     Hint::new("Settings that show what the paper's figures show; one click decodes them.", "");
 
@@ -35,8 +37,8 @@ pub struct TopBar<'a> {
     pub can_open_models: bool,
     /// Models that were opened, the newest first.
     pub recent: &'a [RecentModel],
-    /// Dark or light.
-    pub theme: ThemeChoice,
+    /// What decides which commands can be given.
+    pub situation: &'a Situation<'a>,
 }
 
 impl TopBar<'_> {
@@ -61,7 +63,8 @@ impl TopBar<'_> {
                 {
                     actions.push(Action::ToggleSheet);
                 }
-                let icon = match self.theme {
+                let theme = self.situation.theme;
+                let icon = match theme {
                     ThemeChoice::Dark => ICON_LIGHT_MODE,
                     ThemeChoice::Light => ICON_DARK_MODE,
                 };
@@ -73,11 +76,27 @@ impl TopBar<'_> {
                 )
                 .clicked()
                 {
-                    actions.push(Action::SetTheme(self.theme.other()));
+                    actions.push(Action::SetTheme(theme.other()));
                 }
+                self.size_menu(ui, &mut actions);
             });
         });
         actions
+    }
+
+    /// How large everything is.
+    fn size_menu(&self, ui: &mut Ui, actions: &mut Vec<Action>) {
+        let response = controls::icon_button(ui, ICON_FORMAT_SIZE, "Size", SIZE);
+        Popup::menu(&response).width(200.0).show(|ui| {
+            ui.label(controls::secondary(self.situation.zoom.text(), palette(ui.ctx())));
+            for command in [&table::ZOOM_IN, &table::ZOOM_OUT, &table::ZOOM_USUAL] {
+                let action = (command.action)(self.situation);
+                let entry = |ui: &mut Ui| command_entry(ui, command).clicked();
+                if ui.add_enabled_ui(action.is_some(), entry).inner {
+                    actions.extend(action);
+                }
+            }
+        });
     }
 
     /// How far a model is loaded, and a button to stop it.

@@ -2,10 +2,10 @@
 
 use crate::ui::kit::controls::buttons::reset_button;
 use crate::ui::kit::controls::hint::Hint;
+use crate::ui::kit::controls::number::{NumberField, Shown};
 use crate::ui::theme::{CONTROL_HEIGHT, palette};
 use egui::{
-    Align, ComboBox, CornerRadius, DragValue, Layout, Response, Slider, SliderClamping, Stroke, Ui,
-    vec2,
+    Align, ComboBox, CornerRadius, Layout, Response, Slider, SliderClamping, Stroke, Ui, vec2,
 };
 use std::ops::RangeInclusive;
 
@@ -23,61 +23,66 @@ pub struct SliderRow<'a> {
     pub decimals: usize,
     /// Name and slider in one line.
     pub one_line: bool,
+    /// Reads what is typed into the number; what is wrong with it, and what would be right.
+    pub read: &'a dyn Fn(&str) -> Result<f32, String>,
 }
 
 impl SliderRow<'_> {
-    /// Shows the row.
-    pub fn show(self, ui: &mut Ui, value: &mut f32) -> Response {
-        if self.one_line {
+    /// Shows the row, and under it what is wrong with what is typed.
+    pub fn show(self, ui: &mut Ui, value: &mut f32) {
+        let number = if self.one_line {
             ui.horizontal(|ui| {
-                let label = self.hint.on(name_cell(ui, self.name));
+                self.hint.on(name_cell(ui, self.name));
                 // Right to left: the number stands at the end, the slider takes what is left.
                 let right = Layout::right_to_left(Align::Center);
-                let rest = ui.with_layout(right, |ui| {
+                ui.with_layout(right, |ui| {
                     let number = self.number(ui, value);
                     let width = ui.available_width();
-                    number | self.slider(ui, value, width)
-                });
-                label | rest.inner
+                    self.slider(ui, value, width);
+                    number
+                })
+                .inner
             })
             .inner
         } else {
             ui.vertical(|ui| {
                 ui.spacing_mut().item_spacing.y = 0.0;
-                let first = ui
-                    .horizontal(|ui| {
-                        let label = self.hint.on(ui.label(self.name));
-                        let right = Layout::right_to_left(Align::Center);
-                        let number = ui.with_layout(right, |ui| self.number(ui, value));
-                        label | number.inner
-                    })
-                    .inner;
+                let number = ui.horizontal(|ui| {
+                    self.hint.on(ui.label(self.name));
+                    let right = Layout::right_to_left(Align::Center);
+                    ui.with_layout(right, |ui| self.number(ui, value)).inner
+                });
                 let width = ui.available_width();
-                first | self.slider(ui, value, width)
+                self.slider(ui, value, width);
+                number.inner
             })
             .inner
-        }
+        };
+        number.message(ui);
     }
 
     /// The number and, before it, its reset; for a layout from right to left.
-    fn number(&self, ui: &mut Ui, value: &mut f32) -> Response {
+    fn number(&self, ui: &mut Ui, value: &mut f32) -> Shown {
         ui.spacing_mut().item_spacing.x = 4.0;
         let span = f64::from(self.range.end() - self.range.start());
-        let decimals = self.decimals;
-        let number = DragValue::new(value)
-            .speed(span / 400.0)
-            .custom_formatter(move |value, _| shortest(value, decimals))
-            .min_size(vec2(NUMBER_WIDTH, CONTROL_HEIGHT));
-        let name = format!("{} value", self.name);
-        let mut response = self.hint.on(ui.add(number).accessible_name(name));
+        let number = NumberField {
+            name: &format!("{} value", self.name),
+            hint: self.hint,
+            read: self.read,
+            write: &|value| shortest(f64::from(value), self.decimals),
+            suffix: "",
+            range: f32::MIN..=f32::MAX,
+            speed: span / 400.0,
+            width: NUMBER_WIDTH,
+        };
+        let shown = number.show(ui, value);
         if reset_button(ui, *value != self.default, self.name) {
             *value = self.default;
-            response.mark_changed();
         }
-        response
+        shown
     }
 
-    fn slider(&self, ui: &mut Ui, value: &mut f32, width: f32) -> Response {
+    fn slider(&self, ui: &mut Ui, value: &mut f32, width: f32) {
         let colours = palette(ui.ctx());
         let response = ui
             .scope(|ui| {
@@ -104,7 +109,7 @@ impl SliderRow<'_> {
                 ui.add(slider)
             })
             .inner;
-        self.hint.on(response.accessible_name(self.name))
+        self.hint.on(response.accessible_name(self.name));
     }
 }
 
@@ -200,6 +205,7 @@ mod tests {
                         default: 0.5,
                         decimals: 2,
                         one_line,
+                        read: &|text| text.parse().map_err(|_| "not a number".to_owned()),
                     };
                     row.show(ui, &mut value);
                     widths.push(ui.min_rect().width());
