@@ -2,7 +2,8 @@
 //! default settings, and the list of prompts that it draws well.
 //!
 //!     cargo bench --bench fidelity                    a table: settings, share of right pictures
-//!     cargo bench --bench fidelity -- list 600 FILE   writes the prompts of 600 that come out right
+//!     cargo bench --bench fidelity -- list 400 FILE   writes the prompts of 400 that come out right
+//!     cargo bench --bench fidelity -- part FILE 24    of these, with 24 seeds: where the lanes part and both are right
 
 use anyhow::{Context, Result, bail};
 use softcfg_studio::engine::decode;
@@ -150,6 +151,30 @@ impl Bench {
     }
 }
 
+impl Bench {
+    /// Prompts and seeds with which both default lanes come out right and part, widest first.
+    fn part(&self, file: &str, seeds: u64) -> Result<()> {
+        let prompts: Vec<String> = serde_json::from_slice(&fs::read(file)?)?;
+        let mut parting = Vec::new();
+        for prompt in &prompts {
+            for seed in 0..seeds {
+                let mut shared = self.usual();
+                shared.sampling.seed = seed;
+                let (verdicts, differ) =
+                    self.draw(shared, prompt, &[Preset::Cfg, Preset::SoftCfg])?;
+                if differ > 0 && verdicts.iter().all(|verdict| verdict.tints && verdict.ground) {
+                    parting.push((differ, seed, prompt));
+                }
+            }
+        }
+        parting.sort_by_key(|(differ, ..)| std::cmp::Reverse(*differ));
+        for (differ, seed, prompt) in parting.iter().take(40) {
+            println!("{differ:>4} tokens differ with seed {seed:>3}: {prompt}");
+        }
+        Ok(())
+    }
+}
+
 /// Prompts and seeds of the recorded verdicts, by category.
 fn categories() -> Result<BTreeMap<String, Vec<(String, u64)>>> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fidelity/verdicts.json");
@@ -170,6 +195,7 @@ fn main() -> Result<()> {
     decode_pool(None)?.install(|| match arguments.as_slice() {
         [] => bench.table(),
         [list, candidates, file] if list == "list" => bench.list(candidates.parse()?, file),
-        _ => bail!("nothing, or: list CANDIDATES FILE"),
+        [part, file, seeds] if part == "part" => bench.part(file, seeds.parse()?),
+        _ => bail!("nothing, or: list CANDIDATES FILE, or: part FILE SEEDS"),
     })
 }
