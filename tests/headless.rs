@@ -156,7 +156,7 @@ fn every_option_of_the_method_changes_the_run() {
         &["--perturb", "key"],
         &["--perturb", "key-value"],
         &["--cache", "exact"],
-        &["--temperature", "0.5"],
+        &["--temperature", "0.9"],
         &["--top-k", "1"],
         &["--top-p", "0.3"],
         &["--repetition-penalty", "1.5"],
@@ -262,9 +262,10 @@ fn a_full_disk_leaves_the_earlier_results_whole() {
     let mut filler = std::io::BufWriter::new(space);
     while std::io::Write::write_all(&mut filler, &[7; 4096]).is_ok() {}
     let _ = filler.into_parts();
-    let output = generate(&folder, &["--prompt", PROMPT, "--seed", "2", "--out", "result"]);
+    let again = ["--prompt", PROMPT, "--seed", "2", "--out", "result", "--overwrite"];
+    let output = generate(&folder, &again);
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert_eq!(output.status.code(), Some(1), "{message}");
     assert!(message.contains("could not save") && message.contains("space"), "{message}");
     assert_eq!(read(), before, "the earlier results changed");
     let count = fs::read_dir(&result).expect("readable").count();

@@ -14,7 +14,7 @@ fn generate(folder: &Path, model: &[String], rest: &[&str]) -> Output {
         .arg("generate")
         .args(model)
         .args(rest)
-        .args(["--out", "out"])
+        .args(["--out", "out", "--overwrite"])
         .current_dir(folder)
         .output()
         .expect("the binary starts")

@@ -113,7 +113,8 @@ pub fn run(arguments: &Bench, call: &[&str]) -> Result<()> {
     spinner.finish_and_clear();
     let report = outcome.map_err(|error| RunFailed(format!("{error:#}")))?;
     if let Some(path) = &arguments.json {
-        stage(path, &report)?.commit()?;
+        let saved = stage(path, &report).and_then(Staged::commit);
+        saved.map_err(|error| RunFailed(error.to_string()))?;
     }
     let mut table = report.table();
     if arguments.quick {

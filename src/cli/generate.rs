@@ -99,7 +99,9 @@ pub fn generate(arguments: &Generate) -> Result<()> {
     if let RunStatus::Failed(reason) = record.status() {
         return Err(RunFailed(reason).into());
     }
-    run_folder::write(&arguments.out, &record, &images(&model, &record)?, &replaced)?;
+    let images = images(&model, &record)?;
+    run_folder::write(&arguments.out, &record, &images, &replaced)
+        .map_err(|error| RunFailed(error.to_string()))?;
     output::print(&summary(&record, &arguments.out))
 }
 

@@ -112,6 +112,7 @@ fn a_person_gives_a_decimal_comma_to_the_command_line() {
             "cfg",
             "--out",
             "run",
+            "--overwrite",
             "--guidance-scale",
             scale,
         ]
