@@ -19,8 +19,8 @@ pub(super) fn is_sound(map: &[u8]) -> bool {
     let unit = |place: usize| units.get(place).map(|bytes| u32::from_le_bytes(*bytes));
     let leads_inside = |(place, bytes): (usize, &[u8; 4])| {
         let found = u32::from_le_bytes(*bytes);
-        // The top bit marks a leaf, which no byte leads on from.
-        if found >> 31 == 1 {
+        // The top bit marks a leaf, which no byte leads on from; every way begins at the root, whatever it is.
+        if found >> 31 == 1 && place > 0 {
             return true;
         }
         let next = place ^ offset(found);
@@ -63,6 +63,10 @@ mod tests {
         assert!(!is_sound(&map(1, "é".as_bytes())), "a text that begins within a character");
         assert!(!is_sound(&map(0, b"\xff")));
         assert!(!is_sound(&[]) && !is_sound(&[0; 4]) && !is_sound(&good[..100]));
+        // A root that looks like a leaf and leads beyond the trie.
+        let mut leaf = good.clone();
+        leaf[4..8].copy_from_slice(&0xf8ff_fc00u32.to_le_bytes());
+        assert!(!is_sound(&leaf));
         // A unit that leads beyond the trie.
         let mut beyond = good;
         beyond[4 + 4 * 0x62 + 2] = 0xff;
@@ -71,9 +75,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn sound_maps_do_not_panic(at in 0usize..2053, byte: u8, text in "[a-c\u{e9}]{0,8}") {
+        fn sound_maps_do_not_panic(
+            place in 0usize..512,
+            unit: u32,
+            common in 0usize..3,
+            text in "[a-c\u{e9}]{0,8}",
+        ) {
             let mut map = map(2, b"x\0bc\0");
-            map[at] = byte;
+            let at = 4 + 4 * [place, 0, 0x61][common];
+            map[at..at + 4].copy_from_slice(&unit.to_le_bytes());
             if is_sound(&map) {
                 let _ = Precompiled::from(&map).map(|map| map.normalize_string(&text));
             }
