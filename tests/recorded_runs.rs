@@ -35,13 +35,13 @@ const CALLS: [(&str, Files, &str); 10] = [
     (
         "builtin_four_lanes",
         |_| None,
-        "--prompt|two stars on black|--lanes|none,cfg,softcfg,softcfg-no-step-norm|--guidance-scale|6\
+        "--prompt|two stars on black|--seed|3|--lanes|none,cfg,softcfg,softcfg-no-step-norm|--guidance-scale|6\
          |--cosine-power|0.8|--top-k|500|--temperature|0.9",
     ),
     (
         "builtin_exact_key_value",
         |_| None,
-        "--prompt|a fox above a pizza on green|--cache|exact|--perturb|key-value|--confidence|one-minus-entropy|--top-p|0.95\
+        "--prompt|a fox above a pizza on green|--seed|3|--cache|exact|--perturb|key-value|--confidence|one-minus-entropy|--top-p|0.95\
          |--delta-context|--repetition-penalty|1.1|--guidance-scale|4|--cosine-power|1.4|--temperature|1",
     ),
     (

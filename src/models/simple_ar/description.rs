@@ -191,5 +191,5 @@ fn defaults(generation: &GenerationConfig) -> ModelDefaults {
 fn built_in_defaults() -> ModelDefaults {
     let source = "this program's measurement (cargo bench --bench fidelity): the largest γ that draws \
                   as well as γ 2, at the temperature that suits the model.";
-    ModelDefaults::new(3.0, 1.4, 3, source).with_temperature(0.5)
+    ModelDefaults::new(3.0, 1.4, 11, source).with_temperature(0.5)
 }
