@@ -297,7 +297,7 @@ fn prompts_with_control_characters_or_too_long_are_refused_by_every_text_model()
 /// A run as version 0.1.0 described it, and as its first builds did, before schedules and penalties.
 fn description_of_0_1_0(model: &Model, complete: bool) -> serde_json::Value {
     let mut settings = serde_json::json!({
-        "condition": { "prompt": { "text": "a panda left of a pizza on blue" } },
+        "condition": { "prompt": { "text": "a purple umbrella above a green cactus on white" } },
         "lanes": ["cfg", "softcfg"],
         "guidance_scale": 4.0,
         "cosine_power": 1.4,
@@ -308,7 +308,7 @@ fn description_of_0_1_0(model: &Model, complete: bool) -> serde_json::Value {
         "perturb": "value",
         "cache_rule": "two-pass",
         "perturb_row_ends": false,
-        "sampling": { "temperature": 1.0, "top_k": null, "top_p": 1.0, "seed": 3 },
+        "sampling": { "temperature": 1.0, "top_k": null, "top_p": 1.0, "seed": 11 },
         "delta_context": true
     });
     let mut run = serde_json::json!({

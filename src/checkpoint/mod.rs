@@ -46,4 +46,5 @@ pub use error::CheckpointError;
 pub(crate) use files::file_name;
 pub(crate) use hash::sha256;
 pub use progress::LoadProgress;
+pub use renamed::WEIGHT_ENDINGS;
 pub(crate) use source::SourceFile;

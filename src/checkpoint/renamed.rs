@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 /// Endings of weight files.
-const ENDINGS: [&str; 6] = ["safetensors", "bin", "pt", "pth", "ckpt", "jit"];
+pub const WEIGHT_ENDINGS: [&str; 6] = ["safetensors", "bin", "pt", "pth", "ckpt", "jit"];
 /// Marks of copies, as desktops write them.
 const COPIES: [&str; 4] = [" - Copy", " copy", " (copy)", " (another copy)"];
 
@@ -38,7 +38,7 @@ pub(crate) fn find(folder: &Path, name: &str) -> Option<PathBuf> {
 
 fn has_weight_ending(name: &str) -> bool {
     let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
-    ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
+    ending.is_some_and(|ending| WEIGHT_ENDINGS.contains(&ending.as_str()))
 }
 
 /// Without a number in brackets and the mark of a copy at the end.

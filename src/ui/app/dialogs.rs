@@ -1,16 +1,20 @@
 //! Asking for files: the system's dialogs, and where it has none the window's own. Both are asked from a
 //! thread that waits for the answer.
 
+use crate::checkpoint::WEIGHT_ENDINGS;
 use crate::ui::file_dialog::question::{FileKind, FileQuestion, Wanted};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// Endings of weight files, of an index of several, of an archive that a browser renamed, and of the list of
+/// an unpacked one.
+const ENDINGS: [&str; 9] = {
+    let [a, b, c, d, e, f] = WEIGHT_ENDINGS;
+    [a, b, c, d, e, f, "json", "zip", "pkl"]
+};
 /// Names that weights have.
-const WEIGHTS: &[FileKind] = &[FileKind {
-    name: "Weights",
-    endings: &["safetensors", "pt", "pth", "bin", "ckpt", "jit", "json"],
-}];
+const WEIGHTS: &[FileKind] = &[FileKind { name: "Weights", endings: &ENDINGS }];
 
 /// What asks for files. Nothing comes back if the person has changed their mind.
 pub trait Dialogs: Send + Sync {
