@@ -23,7 +23,7 @@ stop_app
 settings '{"view":{"overlay":"Delta","plot_tab":"Delta"},"live":false,
   "settings":{"lanes":["cfg","softcfg","softcfg-no-step-norm"]}}'
 start_app; generate
-click 560 330
+click 700 330
 shoot delta_pinned 1
 stop_app
 
@@ -35,10 +35,10 @@ settings '{"view":{"overlay":"Confidence","comparison":"SideBySide"},
   "settings":{"lanes":["none","cfg","softcfg","softcfg-no-step-norm"]}}'
 start_app; generate 5; shoot four_lanes; stop_app
 
-settings '{"settings":{"lanes":["cfg","softcfg"],"condition":{"prompt":{"text":"a unicorn left of a pizza on blue"}}}}'
+settings '{"settings":{"lanes":["cfg","softcfg"],"shared":{"prompt":"a unicorn left of a pizza on blue"}}}'
 start_app; shoot unknown_word 2; stop_app
 
-settings '{"theme":"light","settings":{"condition":{"prompt":{"text":"a panda left of a pizza on blue"}}}}'
+settings '{"theme":"light","settings":{"shared":{"prompt":"a purple umbrella above a green cactus on white"}}}'
 start_app; generate; shoot light; stop_app
 stop_screen
 
