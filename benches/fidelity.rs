@@ -5,7 +5,11 @@
 //!     cargo bench --bench fidelity -- list 400 FILE   writes the prompts of 400 that come out right
 //!     cargo bench --bench fidelity -- part FILE 24    of these, with 24 seeds: where the lanes part and both are right
 
+#[path = "../tests/fidelity_support/mod.rs"]
+mod fidelity_support;
+
 use anyhow::{Context, Result, bail};
+use fidelity_support::judge;
 use softcfg_studio::engine::decode;
 use softcfg_studio::engine::fidelity::{Judge, Verdict};
 use softcfg_studio::engine::settings::{LaneSettings, RunSettings};
@@ -45,13 +49,7 @@ struct Bench {
 
 impl Bench {
     fn load() -> Result<Self> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/emoji-scenes");
-        let sheet = |size: u32| -> Result<_> {
-            Ok(image::open(folder.join(format!("sprites_{size}.png")))?.to_rgba8())
-        };
-        let grammar = serde_json::from_slice(&fs::read(folder.join("grammar.json"))?)?;
-        let judge = Judge::new(grammar, [sheet(64)?, sheet(96)?]).context("sheets do not fit")?;
-        Ok(Self { model: builtin::load()?, judge })
+        Ok(Self { model: builtin::load()?, judge: judge() })
     }
 
     /// The settings that the model brings.

@@ -1,8 +1,10 @@
 //! The fidelity rule against verdicts that were recorded by another program on 98 pictures of version 0
 //! of the built-in model.
 
+mod fidelity_support;
+
+use fidelity_support::judge;
 use serde::Deserialize;
-use softcfg_studio::engine::fidelity::Judge;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -33,16 +35,6 @@ struct Place {
 
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
-}
-
-fn judge() -> Judge {
-    let sheet = |size: u32| {
-        let file = path(&format!("assets/emoji-scenes/sprites_{size}.png"));
-        image::open(file).expect("a sheet").to_rgba8()
-    };
-    let grammar = fs::read(path("assets/emoji-scenes/grammar.json")).expect("a grammar");
-    let grammar = serde_json::from_slice(&grammar).expect("a grammar");
-    Judge::new(grammar, [sheet(64), sheet(96)]).expect("sheets of all subjects")
 }
 
 #[test]

@@ -1,25 +1,12 @@
 //! What the built-in model is shown with.
 
+use crate::fidelity_support::judge;
 use softcfg_studio::engine::decode;
-use softcfg_studio::engine::fidelity::Judge;
 use softcfg_studio::engine::settings::{LaneSettings, RunSettings};
 use softcfg_studio::engine::trace::{RunRecord, RunStatus};
 use softcfg_studio::models::card::Conditions;
 use softcfg_studio::opening::builtin;
 use softcfg_studio::prompts::condition::Condition;
-use std::fs;
-use std::path::Path;
-
-fn judge() -> Judge {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/emoji-scenes");
-    let sheet = |size: u32| {
-        let file = folder.join(format!("sprites_{size}.png"));
-        image::open(file).expect("a sheet").to_rgba8()
-    };
-    let grammar = fs::read(folder.join("grammar.json")).expect("a grammar");
-    Judge::new(serde_json::from_slice(&grammar).expect("a grammar"), [sheet(64), sheet(96)])
-        .expect("sheets of all subjects")
-}
 
 // Source: found in use: at its first start the program drew 34 % of what prompts ask for.
 #[test]

@@ -3,6 +3,8 @@
 
 #[path = "../checkpoint_support/mod.rs"]
 mod checkpoint_support;
+#[path = "../fidelity_support/mod.rs"]
+mod fidelity_support;
 #[path = "../open_support/mod.rs"]
 mod open_support;
 mod program;
