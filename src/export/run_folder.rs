@@ -6,10 +6,13 @@ use crate::engine::trace::RunRecord;
 use crate::export::run_json::{self, RunDescription};
 use crate::export::{ExportError, Staged, png, trace};
 use image::RgbImage;
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+/// Longest description that is read; those of this program have a few kilobytes, and as much again for the
+/// longest prompts.
+const MAX_DESCRIPTION: u64 = 1 << 20;
 /// Name of the trace.
 const TRACE: &str = "trace.csv";
 
@@ -69,13 +72,20 @@ impl Replaced {
 /// Names that the folder's `run.json` lists, itself included; `None` without one.
 fn described(folder: &Path) -> Result<Option<Vec<String>>, ExportError> {
     let not_a_run = |reason: String| ExportError::NotARun { reason, path: folder.to_path_buf() };
-    let text = match fs::read(folder.join(RUN_DESCRIPTION)) {
-        Ok(text) => text,
+    let file = match File::open(folder.join(RUN_DESCRIPTION)) {
+        Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         // A folder that is none is reported where it is prepared.
         Err(error) if error.kind() == ErrorKind::NotADirectory => return Ok(None),
         Err(error) => return Err(not_a_run(error.to_string())),
     };
+    let mut text = Vec::new();
+    file.take(MAX_DESCRIPTION + 1)
+        .read_to_end(&mut text)
+        .map_err(|error| not_a_run(error.to_string()))?;
+    if text.len() as u64 > MAX_DESCRIPTION {
+        return Err(not_a_run(format!("it has more than {MAX_DESCRIPTION} bytes")));
+    }
     let description: RunDescription =
         serde_json::from_slice(&text).map_err(|error| not_a_run(error.to_string()))?;
     let mut names = description

@@ -80,6 +80,9 @@ fn a_person_overwrites_a_folder_whose_run_json_is_no_description_of_ours() {
     let message = refused(folder.path(), &overwrite, 2);
     assert!(message.contains("run.json") && message.contains("choose another folder"), "{message}");
 
+    fs::File::create(result.join("run.json")).and_then(|file| file.set_len(3 << 30)).expect("made");
+    assert!(refused(folder.path(), &overwrite, 2).contains("more than"));
+
     fs::remove_dir_all(&result).expect("removed");
     succeeds(folder.path(), &PAIR);
     let mut lies = description(&result);
