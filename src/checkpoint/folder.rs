@@ -3,10 +3,8 @@
 use crate::checkpoint::CheckpointError;
 use crate::checkpoint::file_kind::without_mark;
 use crate::checkpoint::json_file::{self, JsonFile, MAX_JSON};
-use crate::compute::error::ModelError;
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
-use std::io;
 use std::path::{Path, PathBuf};
 
 /// A folder of a model.
@@ -36,23 +34,26 @@ impl ModelFolder {
         }
     }
 
-    /// A whole file, without the byte order mark that some editors put before a text.
+    /// A whole file, without the byte order mark that some editors put before a text; `None` if there is
+    /// none of this name.
     ///
     /// # Errors
-    /// There is no such file or it cannot be read; with its path.
-    pub fn read(&self, name: &str) -> Result<Cow<'static, [u8]>, ModelError> {
-        self.bytes(name).map_err(|cause| ModelError::Read { cause, path: self.path(name) })
-    }
-
-    fn bytes(&self, name: &str) -> io::Result<Cow<'static, [u8]>> {
+    /// It cannot be read, or is longer than the small files of any model.
+    pub fn read(&self, name: &str) -> Result<Option<Cow<'static, [u8]>>, CheckpointError> {
+        let Some(length) = self.length(name) else { return Ok(None) };
+        let path = self.path(name);
+        if length > MAX_JSON {
+            let reason =
+                format!("{name} has {length} bytes, more than any model's; get another copy");
+            return Err(CheckpointError::format(&path, reason));
+        }
         match self {
-            Self::Disk(folder) => {
-                let mut bytes = std::fs::read(folder.join(name))?;
+            Self::Embedded(_) => Ok(self.embedded(name).map(Cow::Borrowed)),
+            Self::Disk(_) => {
+                let mut bytes =
+                    std::fs::read(&path).map_err(|cause| CheckpointError::read(&path, cause))?;
                 bytes.drain(..bytes.len() - without_mark(&bytes).len());
-                Ok(bytes.into())
-            }
-            Self::Embedded(_) => {
-                self.embedded(name).map(Cow::Borrowed).ok_or(io::ErrorKind::NotFound.into())
+                Ok(Some(bytes.into()))
             }
         }
     }
@@ -62,45 +63,18 @@ impl ModelFolder {
     /// # Errors
     /// It cannot be read, or is not what it is called; with file, line and reason.
     pub fn json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, CheckpointError> {
-        let text = self.json_text(name)?;
+        let text = self.read(name)?;
         text.map(|text| json_file::parse(&text, &self.path(name))).transpose()
     }
 
     /// As [`ModelFolder::json`], to be read again and again.
     pub(crate) fn json_file(&self, name: &str) -> Result<Option<JsonFile>, CheckpointError> {
-        let text = self.json_text(name)?;
+        let text = self.read(name)?;
         text.map(|text| JsonFile::new(&text, self.path(name))).transpose()
     }
 
-    fn json_text(&self, name: &str) -> Result<Option<Cow<'static, [u8]>>, CheckpointError> {
-        let Some(length) = self.length(name) else { return Ok(None) };
-        let path = self.path(name);
-        if length > MAX_JSON {
-            let reason =
-                format!("{name} has {length} bytes, more than any model's; get another copy");
-            return Err(CheckpointError::format(&path, reason));
-        }
-        self.bytes(name).map(Some).map_err(|cause| CheckpointError::read(&path, cause))
-    }
-
-    /// A whole file, `None` if there is none of this name.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    pub fn read_if_there(&self, name: &str) -> Result<Option<Cow<'static, [u8]>>, ModelError> {
-        self.contains(name).then(|| self.read(name)).transpose()
-    }
-
-    /// Whether there is a file of this name.
-    pub fn contains(&self, name: &str) -> bool {
-        match self {
-            Self::Disk(folder) => folder.join(name).is_file(),
-            Self::Embedded(_) => self.embedded(name).is_some(),
-        }
-    }
-
     /// Bytes of a file, `None` if there is none of this name.
-    pub fn length(&self, name: &str) -> Option<u64> {
+    fn length(&self, name: &str) -> Option<u64> {
         match self {
             Self::Disk(folder) => {
                 let metadata = std::fs::metadata(folder.join(name)).ok()?;
@@ -126,10 +100,9 @@ mod tests {
         std::fs::write(disk.path().join("a.json"), "{}").unwrap();
         let embedded = ModelFolder::Embedded(&[("a.json", b"{}")]);
         for folder in [ModelFolder::Disk(disk.path().into()), embedded] {
-            assert_eq!(folder.read("a.json").unwrap().as_ref(), b"{}");
+            assert_eq!(folder.read("a.json").unwrap().unwrap().as_ref(), b"{}");
             assert_eq!((folder.length("a.json"), folder.length("b.json")), (Some(2), None));
-            assert!(folder.contains("a.json") && folder.read_if_there("b.json").unwrap().is_none());
-            assert!(folder.read("b.json").unwrap_err().to_string().ends_with("b.json"));
+            assert!(folder.read("b.json").unwrap().is_none());
         }
     }
 }

@@ -6,6 +6,7 @@
 use super::test_device::device;
 use softcfg_studio::checkpoint::folder::ModelFolder;
 use softcfg_studio::checkpoint::folder_config::FolderConfig;
+use softcfg_studio::checkpoint::text_tokenizer;
 use softcfg_studio::checkpoint::{Container, LoadProgress};
 use softcfg_studio::compute::error::ModelError;
 use softcfg_studio::compute::kv_cache::KvCache;
@@ -69,7 +70,7 @@ impl Qwen2Folder<'_> {
         let folder = ModelFolder::Disk(self.folder.into());
         let config: Qwen2Config = FolderConfig::of(&folder)?.required()?;
         let limit = config.max_position_embeddings.saturating_sub(self.image_tokens);
-        let tokenizer = folder.read("tokenizer.json")?;
+        let tokenizer = text_tokenizer::required(&folder)?;
         let prompts = PromptBook::new(&tokenizer, self.template.clone(), limit, None)?;
         Ok((config, Arc::new(prompts)))
     }
@@ -103,7 +104,7 @@ impl LuminaFolder<'_> {
         let config: LuminaConfig = FolderConfig::of(&folder)?.required()?;
         let limit = config.max_position_embeddings.saturating_sub(self.size.tokens());
         let template = self.size.template(&begin_token(&folder)?);
-        let prompts = PromptBook::new(&folder.read("tokenizer.json")?, template, limit, None)?;
+        let prompts = PromptBook::new(&text_tokenizer::required(&folder)?, template, limit, None)?;
         Ok((config, Arc::new(prompts)))
     }
 

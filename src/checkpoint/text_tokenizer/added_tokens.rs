@@ -1,7 +1,7 @@
 //! Tokens that stand beside a vocabulary, and what a tokenizer's configuration says of them.
 
 use crate::checkpoint::folder::ModelFolder;
-use crate::checkpoint::text_tokenizer::small_file;
+use crate::checkpoint::text_tokenizer::fault;
 use crate::compute::error::ModelError;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -111,7 +111,7 @@ impl TokenizerConfig {
             "the text tokenizer is a {class}, whose rules are known only from a tokenizer.json; put that file of the \
              model beside it"
         );
-        Err(small_file::wrong(folder, CONFIG_FILE, reason))
+        Err(fault::wrong(folder, CONFIG_FILE, reason))
     }
 
     /// A whole number under `key`.

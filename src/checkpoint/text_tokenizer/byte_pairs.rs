@@ -2,7 +2,7 @@
 
 use crate::checkpoint::folder::ModelFolder;
 use crate::checkpoint::text_tokenizer::added_tokens::TokenizerConfig;
-use crate::checkpoint::text_tokenizer::small_file;
+use crate::checkpoint::text_tokenizer::fault;
 use crate::compute::error::ModelError;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -22,18 +22,14 @@ pub(super) fn convert(folder: &ModelFolder) -> Result<Option<Value>, ModelError>
     };
     let config = TokenizerConfig::of(folder)?;
     config.expect_class(folder, "Qwen2Tokenizer")?;
-    let Some(text) = small_file::bytes(folder, MERGES)? else {
+    let Some(text) = folder.read(MERGES)? else {
         let reason = format!(
             "{MERGES} is missing beside {VOCABULARY}; download both from the same place as the weights"
         );
-        return Err(small_file::wrong(folder, MERGES, reason));
+        return Err(fault::wrong(folder, MERGES, reason));
     };
     let merges = merges(&text, &vocabulary).map_err(|what| {
-        small_file::wrong(
-            folder,
-            MERGES,
-            format!("{MERGES} cannot be used ({what}); download it again"),
-        )
+        fault::wrong(folder, MERGES, format!("{MERGES} cannot be used ({what}); download it again"))
     })?;
     let added = config.added_tokens(folder, &vocabulary)?;
     let space = config.switch("add_prefix_space").unwrap_or(false);

@@ -7,9 +7,9 @@
 mod added_tokens;
 mod byte_pairs;
 mod charsmap;
+mod fault;
 mod protobuf;
 mod read;
 mod sentence_piece;
-mod small_file;
 
 pub use read::{ids, read, required};

@@ -2,7 +2,7 @@
 
 use crate::checkpoint::folder::ModelFolder;
 use crate::checkpoint::json_file;
-use crate::checkpoint::text_tokenizer::{byte_pairs, sentence_piece, small_file};
+use crate::checkpoint::text_tokenizer::{byte_pairs, fault, sentence_piece};
 use crate::compute::error::ModelError;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -15,7 +15,7 @@ const WHOLE: &str = "tokenizer.json";
 /// # Errors
 /// A file of the tokenizer is damaged, missing beside another, or of a kind with other rules.
 pub fn read(folder: &ModelFolder) -> Result<Option<Cow<'static, [u8]>>, ModelError> {
-    if let Some(json) = small_file::bytes(folder, WHOLE)? {
+    if let Some(json) = folder.read(WHOLE)? {
         return Ok(Some(json));
     }
     let converted = match byte_pairs::convert(folder)? {
@@ -35,7 +35,7 @@ pub fn required(folder: &ModelFolder) -> Result<Cow<'static, [u8]>, ModelError> 
     read(folder)?.ok_or_else(|| {
         let reason =
             "the text tokenizer is missing; download it from the same place as the weights";
-        small_file::wrong(folder, WHOLE, reason)
+        fault::wrong(folder, WHOLE, reason)
     })
 }
 
@@ -49,7 +49,7 @@ pub fn ids(folder: &ModelFolder) -> Result<Option<usize>, ModelError> {
     let tokenizer: Value = json_file::parse(&json, &folder.path(WHOLE))?;
     count(&tokenizer).map(Some).ok_or_else(|| {
         let reason = "the text tokenizer has no vocabulary; download it again";
-        small_file::wrong(folder, WHOLE, reason)
+        fault::wrong(folder, WHOLE, reason)
     })
 }
 

@@ -3,7 +3,7 @@
 use crate::checkpoint::folder::ModelFolder;
 use crate::checkpoint::text_tokenizer::added_tokens::{AddedToken, TokenizerConfig};
 use crate::checkpoint::text_tokenizer::protobuf::{Field, Fields};
-use crate::checkpoint::text_tokenizer::{charsmap, small_file};
+use crate::checkpoint::text_tokenizer::{charsmap, fault};
 use crate::compute::error::ModelError;
 use serde_json::{Value, json};
 use tokenizers::normalizers::precompiled::Precompiled;
@@ -29,15 +29,11 @@ const UNIGRAM: u64 = 1;
 /// # Errors
 /// A damaged file, or a tokenizer of another class or kind.
 pub(super) fn convert(folder: &ModelFolder) -> Result<Option<Value>, ModelError> {
-    let Some(bytes) = small_file::bytes(folder, FILE)? else { return Ok(None) };
+    let Some(bytes) = folder.read(FILE)? else { return Ok(None) };
     let config = TokenizerConfig::of(folder)?;
     config.expect_class(folder, "T5Tokenizer")?;
     let wrong = |what: String| {
-        small_file::wrong(
-            folder,
-            FILE,
-            format!("{FILE} cannot be used ({what}); download it again"),
-        )
+        fault::wrong(folder, FILE, format!("{FILE} cannot be used ({what}); download it again"))
     };
     let model = Model::parse(&bytes).map_err(wrong)?;
     let tokenizer = model
@@ -126,7 +122,7 @@ impl<'a> Model<'a> {
         };
         if extra > MAX_EXTRA_IDS {
             let reason = format!("{extra} extra_ids are more than any T5 has; download it again");
-            return Err(small_file::wrong(folder, "tokenizer_config.json", reason));
+            return Err(fault::wrong(folder, "tokenizer_config.json", reason));
         }
         let extra: Vec<String> =
             (0..extra).rev().map(|index| format!("<extra_id_{index}>")).collect();
