@@ -80,7 +80,8 @@ pub fn generate(arguments: &Generate) -> Result<()> {
     }
     // Looked at before anything is loaded; nothing is changed yet.
     let lanes = parse_lanes(&arguments.lanes)?;
-    let names = run_folder::file_names(lanes.iter().copied().map(Into::into));
+    // Pictures of any lane are a run's, also where its description was lost.
+    let names = run_folder::file_names(Preset::VARIANTS.iter().copied().map(Into::into));
     let replaced = Replaced::check(&arguments.out, &names, arguments.overwrite)?;
     let model = arguments.model.load()?;
     let settings = arguments.settings(&model, lanes)?;

@@ -22,6 +22,12 @@ pub enum ExportError {
         /// The target.
         path: PathBuf,
     },
+    /// A folder stands where a file is to be.
+    #[error("a folder has the name of a file that is to be saved; choose another folder, or move it away: {}", path.display())]
+    NotAFile {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The target folder is no folder.
     #[error("this is a file, not a folder; choose another name: {}", path.display())]
     NotAFolder {
@@ -54,6 +60,18 @@ pub enum ExportError {
     },
 }
 
+impl ExportError {
+    /// A refusal of the system at `path`, without the name of a temporary file that may stand around it.
+    fn write(cause: io::Error, path: &Path) -> Self {
+        let text = cause.to_string();
+        let cause = match text.split_once(" at path ") {
+            Some((reason, _)) => io::Error::new(cause.kind(), reason.to_owned()),
+            None => cause,
+        };
+        Self::Write { cause, path: path.to_path_buf() }
+    }
+}
+
 /// A file written in full that has not taken its place yet.
 pub struct Staged {
     file: NamedTempFile,
@@ -69,7 +87,7 @@ impl Staged {
         target: &Path,
         content: impl FnOnce(&mut BufWriter<&mut NamedTempFile>) -> io::Result<()>,
     ) -> Result<Self, ExportError> {
-        let failed = |cause| ExportError::Write { cause, path: target.to_path_buf() };
+        let failed = |cause| ExportError::write(cause, target);
         let folder = match target.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
@@ -93,9 +111,7 @@ impl Staged {
     /// The rename is refused.
     pub fn commit(self) -> Result<(), ExportError> {
         let Self { file, target } = self;
-        file.persist(&target)
-            .map(|_| ())
-            .map_err(|error| ExportError::Write { cause: error.error, path: target })
+        file.persist(&target).map(|_| ()).map_err(|error| ExportError::write(error.error, &target))
     }
 }
 
@@ -123,7 +139,7 @@ pub fn prepare_folder(folder: &Path) -> Result<(), ExportError> {
     if folder.exists() && !folder.is_dir() {
         return Err(ExportError::NotAFolder { path: folder.to_path_buf() });
     }
-    let failed = |cause| ExportError::Write { cause, path: folder.to_path_buf() };
+    let failed = |cause| ExportError::write(cause, folder);
     std::fs::create_dir_all(folder).map_err(failed)?;
     NamedTempFile::new_in(folder).map(drop).map_err(failed)
 }

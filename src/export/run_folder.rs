@@ -49,7 +49,13 @@ impl Replaced {
         if !held.is_empty() && !overwrite {
             return Err(ExportError::Occupied { held, path: folder.to_path_buf() });
         }
-        let files = described.iter().flatten().map(|name| folder.join(name)).collect();
+        let files: Vec<PathBuf> =
+            described.iter().flatten().map(|name| folder.join(name)).collect();
+        // Nothing is decoded, and nothing removed, that could not be saved.
+        let targets = files.iter().cloned().chain(names.iter().map(|name| folder.join(name)));
+        if let Some(path) = targets.into_iter().find(|path| path.is_dir()) {
+            return Err(ExportError::NotAFile { path });
+        }
         Ok(Self { files })
     }
 
@@ -72,6 +78,10 @@ impl Replaced {
 /// Names that the folder's `run.json` lists, itself included; `None` without one.
 fn described(folder: &Path) -> Result<Option<Vec<String>>, ExportError> {
     let not_a_run = |reason: String| ExportError::NotARun { reason, path: folder.to_path_buf() };
+    let is_other = |metadata: fs::Metadata| !metadata.is_file();
+    if fs::metadata(folder.join(RUN_DESCRIPTION)).is_ok_and(is_other) {
+        return Err(not_a_run("it is no file".into()));
+    }
     let file = match File::open(folder.join(RUN_DESCRIPTION)) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),

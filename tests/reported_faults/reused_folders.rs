@@ -92,3 +92,27 @@ fn a_person_overwrites_a_folder_whose_run_json_is_no_description_of_ours() {
     assert!(message.contains("../precious"), "{message}");
     assert!(folder.path().join("precious").exists() && result.join("cfg.png").exists());
 }
+
+// Source: found in use: the old run was gone when a folder stood in the way of the new one.
+#[test]
+fn a_person_has_a_folder_where_a_picture_is_to_be() {
+    let folder = tempdir().expect("a folder");
+    succeeds(folder.path(), &PAIR);
+    let result = folder.path().join("result");
+    fs::create_dir(result.join("none.png")).expect("a folder");
+    let call = [&PAIR[..], &["--lanes", "none", "--overwrite"]].concat();
+    let message = refused(folder.path(), &call, 2);
+    assert!(message.contains("a folder has the name of a file"), "{message}");
+    assert!(result.join("cfg.png").is_file() && result.join("run.json").is_file());
+}
+
+// Source: found in use: pictures of an interrupted run lay beside a description that did not list them.
+#[test]
+fn a_person_generates_other_lanes_beside_pictures_without_a_description() {
+    let folder = tempdir().expect("a folder");
+    let result = folder.path().join("result");
+    fs::create_dir(&result).expect("a folder");
+    fs::write(result.join("cfg.png"), "of a run").expect("written");
+    let message = refused(folder.path(), &[&PAIR[..], &["--lanes", "none"]].concat(), 2);
+    assert!(message.contains("cfg.png"), "{message}");
+}

@@ -42,7 +42,7 @@ impl fmt::Display for Value {
 
 /// A text that is no value of a setting.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("“{text}” {fault}; use {allowed}")]
+#[error("{}{fault}; use {allowed}", quoted(text))]
 pub struct ValueError {
     /// What was written.
     pub text: String,
@@ -50,4 +50,9 @@ pub struct ValueError {
     pub fault: String,
     /// What can be.
     pub allowed: String,
+}
+
+/// A text in quotation marks before what is wrong with it; nothing for an empty one.
+fn quoted(text: &str) -> String {
+    if text.trim().is_empty() { String::new() } else { format!("“{text}” ") }
 }

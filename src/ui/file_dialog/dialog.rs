@@ -22,7 +22,7 @@ pub struct FileDialog {
     pub(super) picked: Vec<PathBuf>,
     /// Files of every kind are listed.
     pub(super) all_kinds: bool,
-    checking: Option<(PathBuf, Receiver<Seen>)>,
+    checking: Option<Receiver<(PathBuf, Seen)>>,
     /// A file that is there, to be replaced when it is asked for once more.
     pub(super) replaces: Option<PathBuf>,
     /// What is wrong with what was asked for last.
@@ -118,7 +118,9 @@ impl FileDialog {
 
     /// What the typed name can be completed to, if there is anything.
     pub fn completion(&self) -> Option<String> {
-        let listed = self.listed();
+        let begin = self.name.to_lowercase();
+        let mut listed = self.listed();
+        listed.retain(|entry| entry.name.to_string_lossy().to_lowercase().starts_with(&begin));
         let names: Vec<_> = listed.iter().filter_map(|entry| entry.name.to_str()).collect();
         let (first, rest) = names.split_first()?;
         let mut length = first.len();
@@ -131,8 +133,7 @@ impl FileDialog {
         if alone {
             common.push('/');
         }
-        let typed = self.question.wanted != Wanted::NewFile && !self.name.is_empty();
-        (typed && common.len() > self.name.len()).then_some(common)
+        (!self.name.is_empty() && common.len() > self.name.len()).then_some(common)
     }
 
     /// A click on an entry, or with `add` on one more.
@@ -184,13 +185,20 @@ impl FileDialog {
             }
             (_, _, true) => paths::resolve(&self.folder, self.name.trim()),
         };
-        let path = match self.question.wanted {
-            Wanted::NewFile => with_ending(path, self.question.kinds),
-            _ => path,
+        let ended = match self.question.wanted {
+            Wanted::NewFile => with_ending(path.clone(), self.question.kinds),
+            _ => path.clone(),
         };
         self.problem = None;
-        let look = path.clone();
-        self.checking = Some((path, folder::on_thread(ctx, move || folder::look_at(&look))));
+        let look = move || match folder::look_at(&path) {
+            // The name of a folder goes into it, and is no file's without its ending.
+            Seen::Folder => (path, Seen::Folder),
+            _ => {
+                let seen = folder::look_at(&ended);
+                (ended, seen)
+            }
+        };
+        self.checking = Some(folder::on_thread(ctx, look));
     }
 
     fn answer(&mut self, paths: Vec<PathBuf>) {
@@ -210,9 +218,7 @@ impl FileDialog {
             }
             Some(Err(TryRecvError::Empty)) | None => {}
         }
-        let Some((path, seen)) = &self.checking else { return };
-        let Ok(seen) = seen.try_recv() else { return };
-        let path = path.clone();
+        let Some(Ok((path, seen))) = self.checking.as_ref().map(Receiver::try_recv) else { return };
         self.checking = None;
         self.found(ctx, path, seen);
     }

@@ -6,7 +6,7 @@ use crate::ui::file_dialog::folder::Entry;
 use crate::ui::kit::controls;
 use crate::ui::kit::controls::secondary;
 use crate::ui::theme::palette;
-use egui::{Align, Button, RichText, ScrollArea, Ui, vec2};
+use egui::{Align, AtomExt as _, Button, RichText, ScrollArea, Ui, vec2};
 use egui_material_icons::icons::{ICON_DRAFT, ICON_FOLDER, ICON_WARNING};
 
 /// Height of a line.
@@ -77,12 +77,14 @@ fn line(ui: &mut Ui, dialog: &FileDialog, row: usize, entry: &Entry) -> Option<D
     let icon = if entry.is_folder { ICON_FOLDER } else { ICON_DRAFT };
     let colour = if entry.is_folder { colours.accent } else { colours.secondary };
     let size = entry.bytes.map(bytes_text).unwrap_or_default();
-    let content = (icon.rich_text().size(16.0).color(colour), RichText::new(&*name));
+    // A long name gives way, not the icon.
+    let shown = RichText::new(&*name).atom_shrink(true);
+    let content = (icon.rich_text().size(16.0).color(colour), shown);
     let button = Button::selectable(chosen, content)
         .right_text(secondary(size, colours))
         .truncate()
         .min_size(vec2(ui.available_width(), LINE));
-    let response = ui.add(button).accessible_name(&*name);
+    let response = ui.add(button).accessible_name(&*name).on_hover_text(&*name);
     if dialog.line == Some(row) {
         response.scroll_to_me(Some(Align::Center));
     }

@@ -24,7 +24,7 @@ const NAME: Hint = Hint::new(
 );
 const KINDS: Hint = Hint::new("Lists files of every kind, not only those that fit.", "");
 /// Why the dialog is there, said once.
-const WHY: &str = "The system offers no file dialog: no desktop portal answers. This one of the program stands in for it.";
+const WHY: &str = "The system offers no file dialog: no desktop portal answers. The program's own is used instead.";
 /// Width of what stands in the dialog.
 const WIDTH: f32 = 560.0;
 /// Height of everything but the list, and some room to the window's edges.
@@ -62,7 +62,9 @@ impl FileDialogPanel {
         let colours = palette(ctx);
         let frame = Frame::window(&ctx.global_style()).inner_margin(20).fill(colours.panel);
         let mut left = false;
-        let modal = Modal::new(Id::unique("file dialog")).frame(frame).show(ctx, |ui| {
+        // Every dialog is as large as the window allows now: an area remembers its size.
+        let id = Id::unique("file dialog").with(self.asked);
+        let modal = Modal::new(id).frame(frame).show(ctx, |ui| {
             let room = ctx.content_rect().size() - vec2(80.0, AROUND);
             ui.set_width(WIDTH.min(room.x));
             left = contents(ui, dialog, room.y.clamp(72.0, 340.0), first);

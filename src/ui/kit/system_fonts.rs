@@ -83,7 +83,8 @@ impl SystemFonts {
             Search::Runs(_) | Search::Over => {
                 self.said = true;
                 Some(format!(
-                    "No font has the character “{character}”, so it is drawn as a box; what is typed stays as it is. Install a font that has it, on Debian and Ubuntu fonts-noto-cjk or fonts-noto, and start the program again."
+                    "No font has the character {} (“{character}”), so it cannot be seen; what is typed stays as it is. Install a font that has it, on Debian and Ubuntu fonts-noto-cjk or fonts-noto, and start the program again.",
+                    points(&character)
                 ))
             }
         }
@@ -100,6 +101,12 @@ fn start(ctx: &Context, find: FindFonts) -> std::io::Result<Receiver<Arc<dyn Fon
         waker.request_repaint();
     })?;
     Ok(found)
+}
+
+/// "U+0939 U+093F"
+fn points(text: &str) -> String {
+    let points: Vec<String> = text.chars().map(|c| format!("U+{:04X}", u32::from(c))).collect();
+    points.join(" ")
 }
 
 #[cfg(test)]

@@ -134,8 +134,8 @@ impl<T: Numeric + Send + Sync> NumberField<'_, T> {
         let colour = typed.problem().map(|_| wrong);
         let field = TextEdit::singleline(typed.text(*value, self.write))
             .id(id)
-            .clip_text(false)
-            .desired_width(0.0)
+            .clip_text(true)
+            .desired_width(self.width - 8.0)
             .align(Align2::CENTER_CENTER)
             .min_size(vec2(self.width, CONTROL_HEIGHT))
             .font(TextStyle::Monospace)

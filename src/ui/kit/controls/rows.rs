@@ -165,8 +165,12 @@ pub fn choice<'a, T: Copy + PartialEq>(
     .inner
 }
 
-/// A number with at least `decimals` digits after the point, and up to three where it has them.
+/// A number with at least `decimals` digits after the point, and up to three where it has them; with a power
+/// of ten where it would be longer than a field.
 fn shortest(value: f64, decimals: usize) -> String {
+    if value.abs() >= 1e6 {
+        return format!("{value:.1e}");
+    }
     (decimals..3)
         .map(|digits| format!("{value:.digits$}"))
         .find(|text| text.parse().is_ok_and(|shown: f64| (shown - value).abs() < 5e-5))
@@ -185,6 +189,7 @@ mod tests {
         assert_eq!(shown(2.25, 1), "2.25");
         assert_eq!(shown(0.333_33, 1), "0.333");
         assert_eq!(shown(1.0, 2), "1.00");
+        assert_eq!(shown(1e30, 1), "1.0e30");
         assert_eq!(shown(f32::NAN, 1), "NaN");
     }
 
