@@ -15,13 +15,50 @@ enum Neutral {
     Text(&'static [&'static str]),
     /// Only true, or a missing key.
     True,
+    /// Any but these texts.
+    Not(&'static [&'static str]),
 }
 
-use Neutral::{Off, One, Text, True};
+use Neutral::{Not, Off, One, Text, True};
+
+/// Types of models whose tensors are named as those of Qwen2, Chameleon or T5 and whose layers compute
+/// otherwise: other norms, scaled embeddings, norms of queries and keys, windows, experts, a bias of
+/// positions in every layer.
+const OTHER_MODELS: &[&str] = &[
+    "cohere",
+    "cohere2",
+    "gemma",
+    "gemma2",
+    "gemma3",
+    "gemma3_text",
+    "glm",
+    "glm4",
+    "granite",
+    "llama",
+    "llama4",
+    "ministral",
+    "mistral",
+    "mixtral",
+    "olmo",
+    "olmo2",
+    "olmoe",
+    "persimmon",
+    "phi",
+    "phi3",
+    "qwen2_moe",
+    "qwen3",
+    "qwen3_moe",
+    "qwen3_next",
+    "smollm3",
+    "stablelm",
+    "starcoder2",
+    "umt5",
+];
 
 /// Keys that change what a model computes. A family that computes what a key asks for reads it, so that it
 /// never comes here.
 const CHANGING: &[(&str, Neutral)] = &[
+    ("model_type", Not(OTHER_MODELS)),
     // Which positions are attended to.
     ("sliding_window", Off),
     ("use_sliding_window", Off),
@@ -111,7 +148,6 @@ const CHANGING: &[(&str, Neutral)] = &[
 /// has its own file), other halves of a model.
 const HARMLESS: &[&str] = &[
     "architectures",
-    "model_type",
     "auto_map",
     "transformers_version",
     "torch_dtype",
@@ -207,6 +243,7 @@ impl Neutral {
                     || value.as_array().is_some_and(|all| all.iter().all(known))
             }
             True => value.is_null() || value == &Value::Bool(true),
+            Not(others) => !value.as_str().is_some_and(|text| others.contains(&text)),
         }
     }
 }
@@ -241,15 +278,16 @@ mod tests {
     fn what_changes_the_numbers_is_told_from_what_does_not() {
         let config = json!({
             "hidden_size": 64, "sliding_window": null, "layer_types": ["full_attention"], "_name_or_path": "x",
-            "torch_dtype": "bfloat16", "embedding_multiplier": 1.0, "mlp_bias": false, "is_causal": true,
+            "torch_dtype": "bfloat16", "model_type": "qwen2", "embedding_multiplier": 1.0, "mlp_bias": false, "is_causal": true,
         });
         assert_eq!(Unread::of(&config, &["hidden_size"]), Unread::default());
         let config = json!({
             "layer_types": ["full_attention", "sliding_attention"], "embedding_multiplier": 12.0,
             "is_causal": false, "quantization_config": {"bits": 4}, "frobnication": 3, "off": false,
+            "model_type": "gemma",
         });
         let unread = Unread::of(&config, &[]);
-        assert_eq!(unread.changing.len(), 4, "{unread:?}");
+        assert_eq!(unread.changing.len(), 5, "{unread:?}");
         assert_eq!(unread.unknown, ["frobnication"]);
     }
 }

@@ -33,6 +33,8 @@ pub(crate) struct StateDict {
 pub(crate) enum NoWeights {
     /// What it holds instead.
     Instead(String),
+    /// A set of weights was asked for that it does not hold; the whole sentence.
+    NoEntry(String),
     /// They depend on what this call would have made.
     Unknown(Rc<str>),
 }
@@ -70,7 +72,13 @@ pub(crate) fn collect(pickle: &Pickle, wanted: Option<&str>) -> Result<StateDict
         Some(key) => match pickle.get(&pickle.root, key) {
             Some(dict) => (Some(key.to_owned()), table(pickle, dict, 0)),
             None => {
-                return Err(format!("there is no entry \"{key}\", but {}", describe(pickle)).into());
+                let named = match alternatives.as_slice() {
+                    [] => "none that can be chosen".into(),
+                    known => known.join(", "),
+                };
+                return Err(NoWeights::NoEntry(format!(
+                    "there is no entry \"{key}\" with weights in this file, but {named}; choose another set of weights, or none"
+                )));
             }
         },
         None => choose(pickle, &alternatives)?,

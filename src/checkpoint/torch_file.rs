@@ -241,6 +241,7 @@ fn no_tensors(file: &SourceFile, why: NoWeights) -> CheckpointError {
     let path = file.path().to_path_buf();
     match why {
         NoWeights::Instead(found) => CheckpointError::NoTensors { found, path },
+        NoWeights::NoEntry(reason) => CheckpointError::Format { reason, path },
         NoWeights::Unknown(called) => CheckpointError::Unsafe { callable: readable(&called), path },
     }
 }

@@ -42,13 +42,13 @@ pub struct Generate {
     #[command(flatten)]
     model: model::ModelArguments,
     /// What to draw, in the model's words.
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     prompt: Option<String>,
     /// What to draw, for models that draw classes: a number, name, synonym or synset.
     #[arg(long, conflicts_with = "prompt")]
     class: Option<String>,
     /// Text of the unconditional branch in place of the model's own.
-    #[arg(long, requires = "prompt")]
+    #[arg(long, requires = "prompt", allow_hyphen_values = true)]
     negative_prompt: Option<String>,
     /// Which of the unconditional prompts that the authors know: usual (their program's) or training
     /// (what training leaves where it drops the caption, SimpleAR).

@@ -136,6 +136,8 @@ fn a_person_opens_a_model_whose_config_asks_for_what_is_not_computed() {
         ("num_experts", json!(64)),
         ("swin_norm", json!(true)),
         ("is_causal", json!(false)),
+        // Tensors of the same names, other norms.
+        ("model_type", json!("gemma")),
     ];
     for (key, value) in both {
         let change = |config: &mut Value| config[key] = value.clone();

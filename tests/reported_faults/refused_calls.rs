@@ -15,7 +15,7 @@ fn a_person_gives_a_negative_number() {
     }
     let message = refused(folder.path(), &["generate", "--class", "-1", "--out", "result"], 2);
     assert!(message.contains("--prompt in place of --class"), "{message}");
-    let call = ["generate", "--prompt", "-1", "--negative-prompt", "-2", "--out", "result"];
+    let call = ["generate", "--prompt", "-1", "--negative-prompt", "- cat", "--out", "result"];
     assert!(!refused(folder.path(), &call, 2).contains("unexpected"));
 }
 

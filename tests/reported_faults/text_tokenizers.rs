@@ -358,7 +358,6 @@ fn a_damaged_tokenizer_is_named_with_its_file_and_reason() {
     for (model, part) in [
         (&words_model()[..40], "cut short"),
         (b"\x0a\x03\x0a\x01\xff", "UTF-8"),
-        (b"", "no pieces"),
         // Another kind of model, and a map of characters of three bytes.
         (&[words_model(), field(2, &[3 << 3, 2])].concat(), "another kind"),
         (&[words_model(), field(3, &field(2, b"map"))].concat(), "map of characters"),
@@ -369,6 +368,13 @@ fn a_damaged_tokenizer_is_named_with_its_file_and_reason() {
             "{message}"
         );
         assert!(message.trim_end().ends_with("spiece.model"), "{message}");
+    }
+    let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 791656\n";
+    for (bytes, part) in
+        [(&pointer[..], "git lfs pull"), (b"<!DOCTYPE html>", "web page"), (b"", "is empty")]
+    {
+        let message = refused_encoder(&[("spiece.model", bytes)]);
+        assert!(message.contains("spiece.model is") && message.contains(part), "{message}");
     }
     let xlnet = json!({ "tokenizer_class": "XLNetTokenizer" }).to_string();
     let message = refused_encoder(&[
@@ -385,6 +391,8 @@ fn a_damaged_tokenizer_is_named_with_its_file_and_reason() {
     fs::write(folder.path().join("merges.txt"), "#version: 0.2\ni m\nq z\n").unwrap();
     let message = refused();
     assert!(message.contains("\"qz\" of line 3 is not in vocab.json"), "{message}");
+    fs::write(folder.path().join("merges.txt"), "").unwrap();
+    assert!(refused().contains("merges.txt is empty"), "{}", refused());
     fs::remove_file(folder.path().join("merges.txt")).unwrap();
     assert!(refused().contains("merges.txt is missing beside vocab.json"), "{}", refused());
     fs::write(folder.path().join("vocab.json"), "{").unwrap();

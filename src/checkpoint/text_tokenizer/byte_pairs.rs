@@ -28,6 +28,7 @@ pub(super) fn convert(folder: &ModelFolder) -> Result<Option<Value>, ModelError>
         );
         return Err(fault::wrong(folder, MERGES, reason));
     };
+    fault::refuse_other_kind(folder, MERGES, &text)?;
     let merges = merges(&text, &vocabulary).map_err(|what| {
         fault::wrong(folder, MERGES, format!("{MERGES} cannot be used ({what}); download it again"))
     })?;

@@ -30,6 +30,7 @@ const UNIGRAM: u64 = 1;
 /// A damaged file, or a tokenizer of another class or kind.
 pub(super) fn convert(folder: &ModelFolder) -> Result<Option<Value>, ModelError> {
     let Some(bytes) = folder.read(FILE)? else { return Ok(None) };
+    fault::refuse_other_kind(folder, FILE, &bytes)?;
     let config = TokenizerConfig::of(folder)?;
     config.expect_class(folder, "T5Tokenizer")?;
     let wrong = |what: String| {
