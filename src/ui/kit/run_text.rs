@@ -2,6 +2,7 @@
 
 use crate::engine::settings::{LaneSettings, RunSettings};
 use crate::prompts::condition::Condition;
+use crate::ui::kit::token_text::number;
 use crate::ui::state::run_view::RunView;
 
 /// What a run draws: its prompt, or "class 7".
@@ -27,8 +28,9 @@ pub fn title(run: &RunView) -> String {
 
 /// At most two digits after the point, at least one: 4.0, 1.4, 0.25.
 pub fn trimmed(value: f32) -> String {
-    let text = format!("{value:.2}");
-    text.strip_suffix('0').map_or(text.clone(), str::to_owned)
+    let text = number(Some(value), 2);
+    let shorter = text.strip_suffix('0').filter(|text| !text.contains('e'));
+    shorter.map_or(text.clone(), str::to_owned)
 }
 
 #[cfg(test)]
@@ -37,6 +39,7 @@ mod tests {
 
     #[test]
     fn numbers_are_short_but_keep_their_point() {
+        assert_eq!([1e30, f32::NAN].map(trimmed), ["1.0e30", "–"]);
         assert_eq!([4.0, 1.4, 0.25, 10.0].map(trimmed), ["4.0", "1.4", "0.25", "10.0"]);
     }
 }

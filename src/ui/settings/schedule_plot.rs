@@ -3,6 +3,7 @@
 
 use crate::guidance::schedule::ScaleRule;
 use crate::ui::kit::fonts;
+use crate::ui::kit::token_text;
 use crate::ui::theme::palette;
 use egui::{Align2, Pos2, Rect, Sense, Shape, Stroke, Ui, WidgetInfo, pos2, vec2};
 
@@ -109,7 +110,7 @@ impl SchedulePlot {
         let begin = y(points.first().map_or(low, |point| point.1));
         let below = if begin < rect.top() + 18.0 { begin - rect.top() + 3.0 } else { 4.0 };
         let top = rect.left_top() + vec2(6.0, below);
-        label(top, Align2::LEFT_TOP, format!("{largest:.1}"), colours.secondary);
+        label(top, Align2::LEFT_TOP, token_text::number(Some(largest), 1), colours.secondary);
 
         if let Some(step) = hovered.or(self.step).filter(|step| *step < self.steps) {
             let scale = self.scale(step);
@@ -121,7 +122,7 @@ impl SchedulePlot {
             let left = at.x > rect.center().x;
             let align = if left { Align2::RIGHT_BOTTOM } else { Align2::LEFT_BOTTOM };
             let at = pos2(at.x + if left { -6.0 } else { 6.0 }, rect.bottom() - 3.0);
-            label(at, align, format!("{scale:.2}"), colours.text);
+            label(at, align, token_text::number(Some(scale), 2), colours.text);
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::ui::kit::controls::buttons::reset_button;
 use crate::ui::kit::controls::hint::Hint;
 use crate::ui::kit::controls::number::{NumberField, Shown};
+use crate::ui::kit::token_text;
 use crate::ui::theme::{CONTROL_HEIGHT, palette};
 use egui::{
     Align, ComboBox, CornerRadius, Layout, Response, Slider, SliderClamping, Stroke, Ui, vec2,
@@ -168,8 +169,8 @@ pub fn choice<'a, T: Copy + PartialEq>(
 /// A number with at least `decimals` digits after the point, and up to three where it has them; with a power
 /// of ten where it would be longer than a field.
 fn shortest(value: f64, decimals: usize) -> String {
-    if value.abs() >= 1e6 {
-        return format!("{value:.1e}");
+    if value.abs() >= 1e5 {
+        return token_text::number(Some(value as f32), decimals);
     }
     (decimals..3)
         .map(|digits| format!("{value:.digits$}"))
