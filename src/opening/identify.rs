@@ -293,10 +293,15 @@ fn unknown(container: &Container, nearest: Option<(f64, Family, Vec<String>)>) -
     let path = container.path().to_path_buf();
     // Quantised and 8-bit files have the right names and no float tensors.
     let typical = nearest.as_ref().map_or(&[][..], |(_, family, _)| family.signature().typical);
-    let unreadable = container
-        .entries()
-        .iter()
-        .find(|entry| !entry.dtype.is_float() && typical.contains(&pattern(&entry.name).as_str()));
+    let missed = nearest.as_ref().map_or(&[][..], |(_, _, mismatches)| mismatches);
+    // Where no number can be read, nothing is near, and any weight will do as an example.
+    let none_is_float = container.entries().iter().all(|entry| !entry.dtype.is_float());
+    let unreadable = container.entries().iter().find(|entry| {
+        let name = entry.name.as_str();
+        let asked_for = typical.contains(&pattern(name).as_str())
+            || missed.iter().any(|mismatch| mismatch.starts_with(name));
+        !entry.dtype.is_float() && (asked_for || (none_is_float && entry.shape.len() > 1))
+    });
     // A tensor that tells the sizes may be one of those that a call would have made.
     if let Some(error) = container.not_understood(|name| typical.contains(&pattern(name).as_str()))
     {

@@ -2,6 +2,7 @@
 
 use crate::open_support::*;
 use crate::program::program;
+use softcfg_studio::opening::opened::Opened;
 use softcfg_studio::opening::request::OpenRequest;
 use std::fs;
 
@@ -39,4 +40,18 @@ fn a_person_opens_an_image_tokenizer_whose_sizes_do_not_fit_its_norms() {
     assert!(message.contains("32") && message.contains("groups"), "{message}");
     assert!(message.contains(';') && message.ends_with("vq_ds16_c2i.pt"), "{message}");
     assert!(!message.contains("num_groups"), "{message}");
+}
+
+// Source: found in use: a copy in 8-bit floats was "none of the models that the program draws with".
+#[test]
+fn a_person_opens_a_copy_in_8_bit_floats() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let tensors = [("model.embed_tokens.weight".to_owned(), vec![96, 64])];
+    for dtype in ["F8_E4M3", "I8"] {
+        crate::checkpoint_support::sparse_safetensors(&path, dtype, 1, &tensors);
+        let message = Opened::open(&path, None).unwrap_err().to_string();
+        let says = message.contains(dtype) && message.contains("convert it to f32, f16 or bf16");
+        assert!(says, "{message}");
+    }
 }
