@@ -100,11 +100,6 @@ impl Staged {
         Ok(Self { file, target: target.to_path_buf() })
     }
 
-    /// Where the file is to stand.
-    pub fn target(&self) -> &Path {
-        &self.target
-    }
-
     /// Puts the file in its place.
     ///
     /// # Errors

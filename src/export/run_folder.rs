@@ -27,7 +27,7 @@ pub fn file_names<'a>(lanes: impl Iterator<Item = &'a str>) -> Vec<String> {
 }
 
 /// What a run in the folder replaces.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Replaced {
     /// Files of the run that is there.
     files: Vec<PathBuf>,
@@ -52,8 +52,8 @@ impl Replaced {
         let files: Vec<PathBuf> =
             described.iter().flatten().map(|name| folder.join(name)).collect();
         // Nothing is decoded, and nothing removed, that could not be saved.
-        let targets = files.iter().cloned().chain(names.iter().map(|name| folder.join(name)));
-        if let Some(path) = targets.into_iter().find(|path| path.is_dir()) {
+        let mut targets = files.iter().cloned().chain(names.iter().map(|name| folder.join(name)));
+        if let Some(path) = targets.find(|path| path.is_dir()) {
             return Err(ExportError::NotAFile { path });
         }
         Ok(Self { files })

@@ -57,26 +57,30 @@ impl Parts {
     ) -> Result<(OpenedDecoder, Box<dyn ImageTokenizer>), ModelError> {
         let Self { decoder, tokenizer, text_encoder } = self;
         let decoder = DecoderParts { decoder, text_encoder };
-        let Some(codes) = codes_by_headers(&tokenizer.identified) else {
-            let tokenizer = load_tokenizer(tokenizer, progress)?;
-            let info = tokenizer.info();
-            let codes = ImageCodes {
-                source: info.name.clone(),
-                count: info.codebook_size,
-                pixels_per_token: Some(info.pixels_per_token),
-            };
-            return Ok((decoder.load(codes, request, precision, progress)?, tokenizer));
+        let (decoder, tokenizer) = match codes_by_headers(&tokenizer.identified) {
+            Some(codes) => std::thread::scope(|scope| {
+                let load = || load_tokenizer(tokenizer, progress);
+                let name = "image-tokenizer".into();
+                let tokenizer = Builder::new().name(name).spawn_scoped(scope, load);
+                let decoder = decoder.load(codes, request, precision, progress);
+                let tokenizer = tokenizer
+                    .map_err(|_| ModelError::Internal("the system gives no thread to load with"))?
+                    .join()
+                    .map_err(|_| ModelError::Internal("loading the image tokenizer panicked"))??;
+                Ok::<_, ModelError>((decoder?, tokenizer))
+            })?,
+            // Only the loaded tokenizer tells how many codes there are.
+            None => {
+                let tokenizer = load_tokenizer(tokenizer, progress)?;
+                let info = tokenizer.info();
+                let codes = ImageCodes {
+                    source: info.name.clone(),
+                    count: info.codebook_size,
+                    pixels_per_token: Some(info.pixels_per_token),
+                };
+                (decoder.load(codes, request, precision, progress)?, tokenizer)
+            }
         };
-        let (decoder, tokenizer) = std::thread::scope(|scope| {
-            let load = || load_tokenizer(tokenizer, progress);
-            let tokenizer = Builder::new().name("image-tokenizer".into()).spawn_scoped(scope, load);
-            let decoder = decoder.load(codes, request, precision, progress);
-            let tokenizer = tokenizer
-                .map_err(|_| ModelError::Internal("the system gives no thread to load with"))?
-                .join()
-                .map_err(|_| ModelError::Internal("loading the image tokenizer panicked"))??;
-            Ok::<_, ModelError>((decoder?, tokenizer))
-        })?;
         let codes = decoder.loaded.decoder.info().codebook_size;
         check_codes(&decoder.name, codes, tokenizer.as_ref())?;
         Ok((decoder, tokenizer))
