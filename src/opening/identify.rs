@@ -294,17 +294,19 @@ fn unknown(container: &Container, nearest: Option<(f64, Family, Vec<String>)>) -
     // Quantised and 8-bit files have the right names and no float tensors.
     let typical = nearest.as_ref().map_or(&[][..], |(_, family, _)| family.signature().typical);
     let missed = nearest.as_ref().map_or(&[][..], |(_, _, mismatches)| mismatches);
+    // What identification looked for and did not find.
+    let asked_for = |name: &str| {
+        let (begin, quoted) = (format!("{name} "), format!("\"{name}\""));
+        typical.contains(&pattern(name).as_str())
+            || missed.iter().any(|what| what.starts_with(&begin) || what.contains(&quoted))
+    };
     // Where no number can be read, nothing is near, and any weight will do as an example.
     let none_is_float = container.entries().iter().all(|entry| !entry.dtype.is_float());
     let unreadable = container.entries().iter().find(|entry| {
-        let name = entry.name.as_str();
-        let asked_for = typical.contains(&pattern(name).as_str())
-            || missed.iter().any(|mismatch| mismatch.starts_with(name));
-        !entry.dtype.is_float() && (asked_for || (none_is_float && entry.shape.len() > 1))
+        let any = none_is_float && entry.shape.len() > 1;
+        !entry.dtype.is_float() && (any || asked_for(&entry.name))
     });
-    // A tensor that tells the sizes may be one of those that a call would have made.
-    if let Some(error) = container.not_understood(|name| typical.contains(&pattern(name).as_str()))
-    {
+    if let Some(error) = container.not_understood(asked_for) {
         return error;
     }
     let reason = match nearest {

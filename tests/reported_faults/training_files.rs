@@ -33,7 +33,10 @@ pub(crate) fn state_dict(path: &Path) -> (Vec<u8>, Vec<Vec<u8>>) {
     let bytes = fs::read(path).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let (mut weights, mut blocks) = (Vec::new(), Vec::new());
-    for (index, (name, view)) in file.tensors().into_iter().enumerate() {
+    // By name: the library lists them in another order each time.
+    let mut tensors = file.tensors();
+    tensors.sort_by(|(a, _), (b, _)| a.cmp(b));
+    for (index, (name, view)) in tensors.into_iter().enumerate() {
         assert_eq!(view.dtype(), safetensors::Dtype::F32);
         let shape: Vec<i64> = view.shape().iter().map(|&size| size as i64).collect();
         let strides: Vec<i64> =
